@@ -1,0 +1,1 @@
+"""cosemic: DLMS/COSEM (IEC 62056) for Python."""
