@@ -1,0 +1,109 @@
+"""What a client asks of a meter, and what comes back: the services free of invoke ids, blocks and protection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from cosemic.obis import ObisCode
+
+if TYPE_CHECKING:
+    from cosemic.apdu.services import ActionOutcome, AttributeDescriptor, MethodDescriptor, SelectiveAccess
+    from cosemic.codec.axdr import Data
+    from cosemic.enums import DataAccessResult
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """Read one attribute or several. ``items`` holds (attribute, selective access or None)."""
+
+    items: tuple[tuple[AttributeDescriptor, SelectiveAccess | None], ...]
+
+    @classmethod
+    def one(cls, class_id: int, instance: ObisCode | str, attribute: int, access: SelectiveAccess | None = None) -> Get:
+        """The request for a single attribute."""
+        from cosemic.apdu.services import AttributeDescriptor
+
+        return cls(((AttributeDescriptor(class_id, ObisCode.parse(instance), attribute), access),))
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """Write one attribute or several. ``items`` as in ``Get``, ``values`` one for each."""
+
+    items: tuple[tuple[AttributeDescriptor, SelectiveAccess | None], ...]
+    values: tuple[Data, ...]
+
+    @classmethod
+    def one(
+        cls,
+        class_id: int,
+        instance: ObisCode | str,
+        attribute: int,
+        value: object,
+        access: SelectiveAccess | None = None,
+    ) -> Set:
+        """The request for a single attribute; ``value`` is a ``Data``, a ``Typed`` or None for null-data."""
+        from cosemic.apdu.services import AttributeDescriptor
+        from cosemic.codec.axdr import Data
+
+        attribute_descriptor = AttributeDescriptor(class_id, ObisCode.parse(instance), attribute)
+        return cls(((attribute_descriptor, access),), (Data.of(value),))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Invoke one method or several. ``parameters`` holds one for each; None where a method takes none."""
+
+    items: tuple[MethodDescriptor, ...]
+    parameters: tuple[Data | None, ...]
+
+    @classmethod
+    def one(cls, class_id: int, instance: ObisCode | str, method: int, parameters: object | None = None) -> Action:
+        """The request for a single method; ``parameters`` is a ``Data``, a ``Typed``, or None for no parameters."""
+        from cosemic.apdu.services import MethodDescriptor
+        from cosemic.codec.axdr import Data
+
+        data = None if parameters is None else Data.of(parameters)  # type: ignore[arg-type]
+        return cls((MethodDescriptor(class_id, ObisCode.parse(instance), method),), (data,))
+
+
+@dataclass(frozen=True, slots=True)
+class GetResults:
+    """One result for each item of a ``Get``, in its order: the value, or the data-access-result that refuses it."""
+
+    results: tuple[Data | DataAccessResult | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetResults:
+    """One data-access-result for each item of a ``Set``, in its order."""
+
+    results: tuple[DataAccessResult | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResults:
+    """One outcome for each item of an ``Action``, in its order."""
+
+    results: tuple[ActionOutcome, ...]
+
+
+Request: TypeAlias = Get | Set | Action
+Result: TypeAlias = GetResults | SetResults | ActionResults
+
+
+def target(request: Request, index: int | None = None) -> str:
+    """Say in words what a request (or its item ``index``) is about, for error messages."""
+    if index is None:
+        if len(request.items) > 1:
+            return f"{target(request, 0)} and {len(request.items) - 1} more"
+        index = 0
+    verb = type(request).__name__.upper()
+    if index >= len(request.items):
+        return verb
+    if isinstance(request, Action):
+        method = request.items[index]
+        return f"{verb} class {method.class_id}, {method.instance}, method {method.method}"
+    attribute = request.items[index][0]
+    return f"{verb} class {attribute.class_id}, {attribute.instance}, attribute {attribute.attribute}"

@@ -1,0 +1,138 @@
+"""What one side knows before an association is opened: who it is, which secrets it has, what it can do."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from cosemic.enums import ApplicationContext, AuthenticationMechanism, Conformance
+from cosemic.obis import ObisCode
+from cosemic.tolerances import DEFAULT, Tolerance
+
+if TYPE_CHECKING:
+    from cosemic.security.context import SecurityContext
+
+HlsFunction: TypeAlias = Callable[[bytes, bytes], bytes]
+"""Mechanism 2: (secret, challenge of the peer) -> reply."""
+
+DEFAULT_CONFORMANCE: Final = (
+    Conformance.GET
+    | Conformance.SET
+    | Conformance.ACTION
+    | Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+    | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
+    | Conformance.BLOCK_TRANSFER_WITH_ACTION
+    | Conformance.MULTIPLE_REFERENCES
+    | Conformance.SELECTIVE_ACCESS
+    | Conformance.PRIORITY_MGMT_SUPPORTED
+    | Conformance.EVENT_NOTIFICATION
+    | Conformance.DATA_NOTIFICATION
+)
+"""The services that exist here; GENERAL_PROTECTION comes with a security context that asks for it."""
+
+MINIMUM_PDU_SIZE: Final = 12
+"""The smallest maximum APDU size that an association can work with; 0 means no limit."""
+
+LOGICAL_NAME_ASSOCIATION: Final = ObisCode(0, 0, 40, 0, 0, 255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """What a client brings to an association with a meter."""
+
+    client_sap: int = 16
+    server_sap: int = 1
+    mechanism: AuthenticationMechanism = AuthenticationMechanism.NONE
+    password: bytes | None = field(default=None, repr=False)
+    """LLS password, or the HLS secret of mechanisms 2, 3, 4 and 6. GMAC needs ``security`` instead."""
+    security: SecurityContext | None = None
+    conformance: Conformance | None = None
+    """Proposed conformance; None proposes every service that exists here."""
+    max_pdu_size: int = 0xFFFF
+    """The largest APDU that the meter may send to us; 0 = no limit."""
+    user_id: int | None = None
+    """calling-AE-invocation-id, where a meter tells users apart by it."""
+    application_context: ApplicationContext | None = None
+    """None: ciphered when ``security`` has a policy other than none, plain otherwise."""
+    association_object: ObisCode = LOGICAL_NAME_ASSOCIATION
+    """Where passes 3 and 4 of HLS happen: method 1 of this object of class 15."""
+    pre_established: bool = False
+    """No AARQ and no RLRQ: ``conformance`` holds as agreed, ``pre_established_pdu_size`` as the meter's limit."""
+    pre_established_pdu_size: int = 0xFFFF
+    use_rlrq: bool = True
+    """False: release by closing the link alone."""
+    high_priority: bool = True
+    confirmed: bool = True
+    hls_function: HlsFunction | None = None
+    challenge_length: int = 16
+    max_octets: int = 64 << 20
+    """The most octets that the blocks of one response may add up to."""
+    tolerances: frozenset[Tolerance] = DEFAULT
+    random_octets: Callable[[int], bytes] = secrets.token_bytes
+
+    def __post_init__(self) -> None:
+        _check_pdu_size(self.max_pdu_size)
+        _check_pdu_size(self.pre_established_pdu_size)
+        if self.mechanism == AuthenticationMechanism.HLS_GMAC and self.security is None:
+            raise ValueError("HLS with GMAC needs a SecurityContext (system title, encryption and authentication key)")
+        if self.mechanism == AuthenticationMechanism.HLS_ECDSA:
+            raise ValueError("HLS with ECDSA (mechanism 7) is not supported yet")
+        if self.mechanism in _WITH_PASSWORD and self.password is None:
+            raise ValueError(f"{self.mechanism.name} needs a password")
+        if self.mechanism == AuthenticationMechanism.HLS and self.hls_function is None:
+            raise ValueError("HLS of mechanism 2 is the maker's own: give its function as hls_function")
+        if not 8 <= self.challenge_length <= 64:
+            raise ValueError(f"a challenge has 8 to 64 octets, not {self.challenge_length}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """One association that a meter offers to one client SAP."""
+
+    client_sap: int
+    server_sap: int = 1
+    mechanism: AuthenticationMechanism = AuthenticationMechanism.NONE
+    secret: bytes | None = field(default=None, repr=False)
+    security: SecurityContext | None = None
+    """The meter's own system title, keys and counters; its policy is the least protection of a request."""
+    conformance: Conformance = DEFAULT_CONFORMANCE
+    max_pdu_size: int = 0xFFFF
+    association_object: ObisCode = LOGICAL_NAME_ASSOCIATION
+    pre_established: bool = False
+    application_contexts: frozenset[ApplicationContext] | None = None
+    """None: with ``security`` the ciphered context (and the plain one if the policy is none), else the plain one."""
+    hls_function: HlsFunction | None = None
+    challenge_length: int = 16
+    max_octets: int = 16 << 20
+    """The most octets that the blocks of one request may add up to."""
+    received: MutableMapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+    """Last counter of each client and key; shared by all associations of a meter, so that no replay passes later."""
+    tolerances: frozenset[Tolerance] = DEFAULT
+    random_octets: Callable[[int], bytes] = secrets.token_bytes
+
+    def __post_init__(self) -> None:
+        _check_pdu_size(self.max_pdu_size)
+        if self.mechanism == AuthenticationMechanism.HLS_GMAC and self.security is None:
+            raise ValueError("HLS with GMAC needs a SecurityContext")
+        if self.mechanism in _WITH_PASSWORD and self.secret is None:
+            raise ValueError(f"{self.mechanism.name} needs a secret")
+        if self.mechanism == AuthenticationMechanism.HLS and self.hls_function is None:
+            raise ValueError("HLS of mechanism 2 is the maker's own: give its function as hls_function")
+
+
+_WITH_PASSWORD = frozenset(
+    {
+        AuthenticationMechanism.LLS,
+        AuthenticationMechanism.HLS,
+        AuthenticationMechanism.HLS_MD5,
+        AuthenticationMechanism.HLS_SHA1,
+        AuthenticationMechanism.HLS_SHA256,
+    }
+)
+
+
+def _check_pdu_size(size: int) -> None:
+    if not 0 <= size <= 0xFFFF or 0 < size < MINIMUM_PDU_SIZE:
+        raise ValueError(f"a maximum PDU size is 0 (no limit) or {MINIMUM_PDU_SIZE} to 65535, not {size}")
