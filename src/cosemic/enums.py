@@ -8,6 +8,8 @@ from __future__ import annotations
 import enum
 from typing import TypeVar
 
+from cosemic.units import Unit as Unit
+
 _E = TypeVar("_E", bound=enum.IntEnum)
 
 
