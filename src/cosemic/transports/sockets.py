@@ -1,0 +1,90 @@
+"""TCP and UDP for the blocking client: plain sockets with time-outs."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+
+from cosemic.errors import LinkTimeout
+from cosemic.transports.targets import Target, cannot_connect
+
+_CHUNK = 16384
+_SLACK = 0.005  # a socket time-out this close to the deadline is left as it is: setting it costs a system call
+
+
+class SocketStream:
+    """A BlockingStream on a connected socket; a datagram socket gives one datagram a call."""
+
+    __slots__ = ("_chunk", "_is_datagram", "_recv", "_sendall", "_socket", "_timeout")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._is_datagram = sock.type == socket.SOCK_DGRAM
+        self._chunk = 65536 if self._is_datagram else _CHUNK
+        self._timeout = -1.0
+        self._recv = sock.recv
+        self._sendall = sock.sendall
+
+    def send(self, data: bytes, deadline: float | None = None) -> None:
+        """Send all of ``data``: TimeoutError when the deadline passes."""
+        self._set(deadline)
+        self._sendall(data)
+
+    def receive(self, deadline: float | None = None) -> bytes:
+        """Octets as they come, ``b""`` at the end of the stream; TimeoutError when the deadline passes."""
+        self._set(deadline)
+        data = self._recv(self._chunk)
+        while not data and self._is_datagram:
+            self._set(deadline)
+            data = self._recv(self._chunk)
+        return data
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def _set(self, deadline: float | None) -> None:
+        if deadline is None:
+            if self._timeout != float("inf"):
+                self._timeout = float("inf")
+                self._socket.settimeout(None)
+            return
+        left = deadline - time.monotonic()
+        if -_SLACK < left - self._timeout < _SLACK and left > _SLACK:
+            return
+        if left <= 0:
+            raise TimeoutError("the deadline passed")
+        self._timeout = left
+        self._socket.settimeout(left)
+
+
+def open_socket(target: Target, *, timeout: float) -> SocketStream:
+    """Connect a socket within ``timeout`` seconds."""
+    try:
+        if target.is_datagram:
+            return SocketStream(_open_udp(target, timeout))
+        sock = socket.create_connection((target.host, target.port), timeout)
+    except TimeoutError as error:
+        raise LinkTimeout(f"{target} did not take the connection within {timeout:g} s") from error
+    except OSError as error:
+        raise cannot_connect(target, error) from error
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return SocketStream(sock)
+
+
+def _open_udp(target: Target, timeout: float) -> socket.socket:
+    trouble: OSError | None = None
+    for family, kind, number, _, address in socket.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM):
+        sock = socket.socket(family, kind, number)
+        try:
+            sock.settimeout(timeout)
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            trouble = error
+        else:
+            return sock
+    raise trouble or OSError(f"{target.host} has no address")
