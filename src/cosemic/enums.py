@@ -536,3 +536,10 @@ class InterfaceClass(enum.IntEnum):
     ARRAY_MANAGER = 123
     COMMUNICATION_PORT_PROTECTION = 124
     LTE_MONITORING = 151
+
+
+class Role(enum.Enum):
+    """Which side of a connection this is: the client (data collection, primary station) or the server (the meter)."""
+
+    CLIENT = "client"
+    SERVER = "server"
