@@ -6,9 +6,12 @@ A is the medium, B the channel, C the quantity, D how it is processed, E the tar
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 
-def describe(a: int, b: int, c: int, d: int, e: int, f: int) -> str:
-    """Say what a code stands for, e.g. ``Active energy import (+A) total``."""
+
+def describe(code: Iterable[int]) -> str:
+    """Say what six octets stand for, e.g. ``Active energy import (+A) total``."""
+    a, b, c, d, e, f = code
     if a == 0:
         text = _abstract(b, c, d, e)
     elif a == 1:
@@ -259,12 +262,13 @@ def _electricity_profile(d: int, e: int) -> str:
         11: "Dips profile",
         12: "Swells profile",
         13: "Voltage profile",
+        97: "Power failure event log",
         98: "Electricity event log",
     }
     name = names.get(d)
     if name is None:
         return f"Electricity profile {d}.{e}"
-    return f"{name}{_number(e)}" if d in (10, 11, 12, 13, 98) else f"{name}{'' if e == 0 else f', item {e}'}"
+    return f"{name}{_number(e)}" if d in (10, 11, 12, 13, 97, 98) else f"{name}{'' if e == 0 else f', item {e}'}"
 
 
 def _number(e: int) -> str:
