@@ -1,0 +1,1 @@
+"""Keys, protection of APDUs, invocation counters, and proof of identity. The only layer that touches cryptography."""

@@ -1,0 +1,140 @@
+"""Counters of one key in one association: those going out and those coming in."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+
+from cosemic.errors import DlmsError
+from cosemic.security.counters import CounterStore
+from cosemic.tolerances import Tolerance, note
+
+logger = logging.getLogger("cosemic.security")
+
+_FIRST_RANGE = 64
+_LARGEST_RANGE = 1024
+
+
+class Outgoing:
+    """Hands out counters from a reserved range, and reserves the next when it is used up.
+
+    Ranges grow with use, so that a long reading rarely waits for the disk and a short one wastes little if it dies.
+    A range never crosses a fork: the child reserves its own.
+    """
+
+    __slots__ = ("_end", "_key_id", "_left", "_process", "_size", "_store")
+
+    def __init__(self, store: CounterStore, key_id: str) -> None:
+        self._store = store
+        self._key_id = key_id
+        self._process = os.getpid()
+        self._size = _FIRST_RANGE
+        self._end = 0
+        # An iterator of a range: taking from it is atomic, should two threads meet here after all.
+        self._left: Iterator[int] = iter(())
+
+    def take(self) -> int:
+        """The next counter."""
+        if os.getpid() != self._process:
+            self._process = os.getpid()
+            self._left = iter(())
+        for counter in self._left:
+            return counter
+        return self._refill()
+
+    def advance(self, to: int) -> bool:
+        """Go on at ``to`` or above; False when the next counter is at least that already."""
+        tail = self._drain()
+        if tail and tail[0] >= to:
+            self._left = iter(tail)
+            return False
+        # The tail is not given back: the store must not fall below ``to`` again.
+        self._store.advance(self._key_id, to)
+        self._end = 0
+        return True
+
+    def close(self) -> None:
+        """Give back what was not used. A failure costs nothing but the tail, so it is only logged."""
+        tail = self._drain()
+        if not tail:
+            return
+        try:
+            self._store.release(self._key_id, tail[0], tail[-1] + 1)
+        except DlmsError as error:
+            logger.warning("unused invocation counters could not be given back: %s", error)
+
+    def _drain(self) -> list[int]:
+        left, self._left = self._left, iter(())
+        return list(left) if os.getpid() == self._process else []
+
+    def _refill(self) -> int:
+        reserved = self._store.reserve(self._key_id, self._size)
+        self._size = min(2 * self._size, _LARGEST_RANGE)
+        self._end = reserved.stop
+        left = iter(reserved)
+        counter = next(left)
+        self._left = left
+        return counter
+
+
+class Incoming:
+    """The counters accepted from the peer under one key; each must be above the last."""
+
+    __slots__ = ("_floor", "_key_id", "_lenient", "_seen", "before_current", "last")
+
+    def __init__(self) -> None:
+        self.last: int | None = None
+        self.before_current: int | None = None
+        """The last counter before the message that is being worked on."""
+        self._seen: dict[str, int] | None = None
+        self._key_id = ""
+        self._floor = -1
+        self._lenient = False
+
+    def remember(self, seen: dict[str, int], key_id: str, lenient: bool) -> None:
+        """Start above what earlier associations accepted, as ``seen`` has it, and keep that up to date."""
+        self._seen = seen
+        self._key_id = key_id
+        floor = seen.get(key_id, -1)
+        self._lenient = lenient
+        if lenient:
+            self._floor = floor
+        elif floor >= 0:
+            self.last = floor if self.last is None else max(self.last, floor)
+
+    def allows(self, counter: int) -> bool:
+        """Whether a message with this counter is new."""
+        return self.last is None or counter > self.last
+
+    def accept(self, counter: int) -> None:
+        """Note the counter of a message whose tag and policy were found right."""
+        self.before_current = self.last
+        self.last = counter
+        self._note(counter)
+
+    def allows_inner(self, counter: int) -> bool:
+        """The same for a GMAC inside the current message, made before that was sealed (so with a lower counter)."""
+        if self.last is None or counter > self.last:
+            return True
+        if counter == self.last and self._lenient:
+            return True
+        return counter != self.last and (self.before_current is None or counter > self.before_current)
+
+    def accept_inner(self, counter: int) -> None:
+        """Note the counter of a GMAC that was found right."""
+        if self.last is None or counter > self.last:
+            self.last = counter
+        elif counter == self.last:
+            note(Tolerance.SERVER_COUNTER_RESTART, f"invocation counter {counter} twice in one message")
+        self.before_current = self.last
+        self._note(counter)
+
+    def _note(self, counter: int) -> None:
+        if self._seen is None:
+            return
+        if self._lenient and counter <= self._floor:
+            note(Tolerance.SERVER_COUNTER_RESTART, f"invocation counter {counter} after {self._floor}")
+            self._floor = -1
+        if counter > self._seen.get(self._key_id, -1):
+            self._seen[self._key_id] = counter

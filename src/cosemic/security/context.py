@@ -1,0 +1,504 @@
+"""What protects messages: the keys and titles that a user configures, and the state of one association.
+
+Which key protects what (IEC 62056-5-3, 5.3):
+
+=====================================  ======================================  ================================
+message                                key                                     counter
+=====================================  ======================================  ================================
+glo- services, general-glo             global unicast encryption key           of that key and our system title
+glo- services with SC bit 6            global broadcast encryption key         of that key and our system title
+ded- services, general-ded             dedicated key of the association        of that key, from 1
+HLS-GMAC replies f(StoC), f(CtoS)      global unicast key, in every case       shared with the glo- services
+=====================================  ======================================  ================================
+
+The authentication key is the same for all. Incoming messages are checked in this order: tag, policy, counter; a
+message that fails leaves no trace in the state.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Set as AbstractSet
+from typing import Literal
+
+from cosemic.errors import AuthenticationError, DecodeError, KeyMissing, ReplayError, SecurityError
+from cosemic.security._streams import Incoming, Outgoing
+from cosemic.security.counters import CounterStore, MemoryCounters, default_counters, key_id
+from cosemic.security.suites import (
+    AUTHENTICATED,
+    BROADCAST,
+    COMPRESSED,
+    ENCRYPTED,
+    HEADER,
+    HEADER_LENGTH,
+    KEY_LENGTH,
+    LAST_COUNTER,
+    SUITE_MASK,
+    TAG_LENGTH,
+    CipherKey,
+    SecurityPolicy,
+    describe,
+    is_example_key,
+    key_octets,
+    policy_of,
+    title_octets,
+)
+from cosemic.tolerances import DEFAULT, Tolerance
+
+__all__ = [
+    "AssociationSecurity",
+    "Role",
+    "SecurityContext",
+    "SecurityPolicy",
+    "is_example_key",
+    "policy_of",
+]
+
+logger = logging.getLogger("cosemic.security")
+
+Role = Literal["client", "server"]
+
+
+class SecurityContext:
+    """Keys, titles and policy of one peer, as the user gives them; shared by all associations made with it.
+
+    Keys and titles are octets or hexadecimal text. ``policy`` is what we send with, ``minimum_policy`` (by default the
+    same) what we accept at least. ``dedicated_key`` asks for a fresh key per association (True) or for that one.
+    ``general`` sends general-glo-/general-ded-ciphering instead of the service-specific envelopes.
+    ``allow_counter_from_meter`` lets a meter's complaint about our counter set it (see ``adopt_counter``).
+    A wrong length or value is a ValueError that quotes no key.
+    """
+
+    __slots__ = (
+        "_authentication_key",
+        "_broadcast",
+        "_broadcast_key",
+        "_counters",
+        "_encryption_key",
+        "_foreign_counters",
+        "_global",
+        "_seen",
+        "allow_counter_from_meter",
+        "dedicated_key",
+        "general",
+        "minimum_policy",
+        "peer_system_title",
+        "policy",
+        "suite",
+        "system_title",
+    )
+
+    def __init__(
+        self,
+        suite: int = 0,
+        system_title: bytes | str | None = None,
+        encryption_key: bytes | str | None = None,
+        authentication_key: bytes | str | None = None,
+        policy: SecurityPolicy | str | int = SecurityPolicy.AUTHENTICATED_ENCRYPTED,
+        counters: CounterStore | None = None,
+        *,
+        dedicated_key: bool | bytes | str = False,
+        general: bool = False,
+        peer_system_title: bytes | str | None = None,
+        broadcast_key: bytes | str | None = None,
+        allow_counter_from_meter: bool = False,
+        minimum_policy: SecurityPolicy | str | int | None = None,
+    ) -> None:
+        if suite not in KEY_LENGTH:
+            raise ValueError(f"unknown security suite {suite}; one of 0, 1, 2")
+        self.suite = suite
+        self.policy = SecurityPolicy.parse(policy)
+        self.minimum_policy = self.policy if minimum_policy is None else SecurityPolicy.parse(minimum_policy)
+        self.system_title = None if system_title is None else title_octets(system_title)
+        self.peer_system_title = (
+            None if peer_system_title is None else title_octets(peer_system_title, "peer_system_title")
+        )
+        self.general = general
+        self.allow_counter_from_meter = allow_counter_from_meter
+        self._authentication_key = _key(suite, authentication_key, "authentication_key")
+        self._encryption_key = _key(suite, encryption_key, "encryption_key")
+        self._global = self._cipher(self._encryption_key, "global unicast key")
+        self._broadcast_key = _key(suite, broadcast_key, "broadcast_key")
+        self._broadcast = self._cipher(self._broadcast_key, "global broadcast key")
+        self.dedicated_key: bool | bytes = (
+            dedicated_key if isinstance(dedicated_key, bool) else key_octets(suite, dedicated_key, "dedicated_key")
+        )
+        self._counters = counters
+        # Servers do not choose the dedicated keys: a client that sends one twice must not make us repeat counters.
+        self._foreign_counters: MemoryCounters | None = None
+        self._seen: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        title = self.system_title.hex().upper() if self.system_title else None
+        return f"SecurityContext(suite={self.suite}, system_title={title}, policy={self.policy.label!r})"
+
+    @property
+    def counters(self) -> CounterStore:
+        """The store of outgoing invocation counters; the one in the user's state folder unless another was given."""
+        if self._counters is None:
+            self._counters = default_counters()
+        return self._counters
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether a global encryption key was given."""
+        return self._encryption_key is not None
+
+    def new_dedicated_key(self) -> bytes:
+        """The dedicated key for a new association: the configured one, else fresh random octets."""
+        if isinstance(self.dedicated_key, bytes):
+            return self.dedicated_key
+        return secrets.token_bytes(KEY_LENGTH[self.suite])
+
+    def _cipher(self, key: bytes | None, name: str) -> CipherKey | None:
+        return None if key is None else CipherKey(key, self._authentication_key, f"{name} of suite {self.suite}")
+
+
+class AssociationSecurity:
+    """Protection of one association: our next counters, the peer's last ones, the dedicated key.
+
+    Made when the association is opened, closed when it ends. ``last_received`` is the highest counter accepted from
+    this peer before; a client's context remembers it between associations by itself. Not for several threads at once
+    (no counter would be repeated, though).
+    """
+
+    __slots__ = (
+        "_context",
+        "_control",
+        "_dedicated",
+        "_incoming",
+        "_minimum",
+        "_outgoing",
+        "_peer_title",
+        "_role",
+        "_suite",
+        "_title",
+        "_tolerances",
+    )
+
+    def __init__(
+        self,
+        context: SecurityContext,
+        *,
+        role: Role,
+        peer_system_title: bytes | None = None,
+        dedicated_key: bytes | None = None,
+        last_received: int | None = None,
+        tolerances: AbstractSet[Tolerance] = DEFAULT,
+    ) -> None:
+        if role not in ("client", "server"):
+            raise ValueError(f"role must be 'client' or 'server', not {role!r}")
+        self._context = context
+        self._role: Role = role
+        self._tolerances = tolerances
+        self._suite = context.suite
+        self._control = context.suite | int(context.policy)
+        self._minimum = int(context.minimum_policy)
+        self._title = context.system_title
+        self._dedicated: CipherKey | None = None
+        # Three streams of messages: global, dedicated, broadcast. Each has its own key and counters.
+        self._outgoing: list[Outgoing | None] = [None, None, None]
+        self._incoming = [Incoming(), Incoming(), Incoming()]
+        self._incoming[_GLOBAL].last = last_received
+        self._peer_title: bytes | None = None
+        title = peer_system_title if peer_system_title is not None else context.peer_system_title
+        if title is not None:
+            self.peer_system_title = title
+        if dedicated_key is not None:
+            self.set_dedicated_key(dedicated_key)
+
+    def __repr__(self) -> str:
+        peer = self._peer_title.hex().upper() if self._peer_title else None
+        return f"<AssociationSecurity {self._role}, peer {peer}, {self._context!r}>"
+
+    @property
+    def context(self) -> SecurityContext:
+        """The configuration behind this association."""
+        return self._context
+
+    @property
+    def system_title(self) -> bytes | None:
+        """Our own system title."""
+        return self._title
+
+    @property
+    def peer_system_title(self) -> bytes | None:
+        """The peer's system title, from the AARQ or AARE; setting our own, or another than before, is an error."""
+        return self._peer_title
+
+    @peer_system_title.setter
+    def peer_system_title(self, title: bytes) -> None:
+        if len(title) != 8:
+            raise SecurityError(f"the peer's system title has {len(title)} octets instead of 8: {title.hex().upper()}")
+        if title == self._title:
+            # One key and one title for both sides: counters would meet, and our own messages could come back as theirs.
+            raise SecurityError(f"the peer uses our own system title {title.hex().upper()}; both must differ")
+        if title == self._peer_title:
+            return
+        if self._peer_title is not None:
+            raise SecurityError(
+                f"the peer's system title changed from {self._peer_title.hex().upper()} to {title.hex().upper()}"
+            )
+        self._peer_title = bytes(title)
+        key = self._context._encryption_key
+        if self._role == "client" and key is not None:
+            lenient = Tolerance.SERVER_COUNTER_RESTART in self._tolerances
+            self._incoming[_GLOBAL].remember(self._context._seen, key_id(self._peer_title, key), lenient)
+
+    @property
+    def last_received(self) -> int | None:
+        """The highest counter accepted under the global key; None when there was none yet."""
+        return self._incoming[_GLOBAL].last
+
+    @property
+    def has_dedicated_key(self) -> bool:
+        """Whether a dedicated key was set."""
+        return self._dedicated is not None
+
+    def set_dedicated_key(self, key: bytes) -> None:
+        """Use this dedicated key from now on; SecurityError when its length does not fit the suite."""
+        context = self._context
+        if len(key) != KEY_LENGTH[self._suite]:
+            raise SecurityError(
+                f"a dedicated key of {len(key)} octets; suite {self._suite} has {KEY_LENGTH[self._suite]}"
+            )
+        previous = self._outgoing[_DEDICATED]
+        if previous is not None:
+            previous.close()
+        self._dedicated = CipherKey(key, context._authentication_key, f"dedicated key of suite {self._suite}")
+        self._incoming[_DEDICATED] = Incoming()
+        title = self._own_title()
+        store: CounterStore
+        if self._role == "server":
+            if context._foreign_counters is None:
+                context._foreign_counters = MemoryCounters(limit=4096)
+            store = context._foreign_counters
+        elif key == context.dedicated_key:
+            store = context.counters  # a fixed key outlives the association, and so must its counters
+        else:
+            store = MemoryCounters()
+        self._outgoing[_DEDICATED] = Outgoing(store, key_id(title, key))
+
+    def protect(
+        self,
+        apdu: bytes,
+        *,
+        dedicated: bool = False,
+        policy: SecurityPolicy | None = None,
+        broadcast: bool = False,
+    ) -> bytes:
+        """Seal an APDU with the next invocation counter: ``SC || IC || payload``.
+
+        ``policy`` overrides that of the context for this message (the InitiateRequest of a context with a weaker
+        policy, say). KeyMissing when the key or our system title was not given, SecurityError when the counter store
+        cannot be written; in neither case was a counter used.
+        """
+        control = self._control if policy is None else self._suite | policy
+        stream = _DEDICATED if dedicated else _GLOBAL
+        if broadcast:
+            stream = _BROADCAST
+            control |= BROADCAST
+        key = self._key(stream)
+        title = self._title or self._own_title()
+        if control & AUTHENTICATED and key._authentication_key is None:
+            key._authentication()
+        outgoing = self._outgoing[stream] or self._start(stream)
+        return key.seal(control, title, outgoing.take(), apdu)
+
+    def open(
+        self,
+        content: bytes,
+        *,
+        dedicated: bool = False,
+        system_title: bytes | None = None,
+        minimum: SecurityPolicy | None = None,
+    ) -> bytes:
+        """The information in ``SC || IC || payload``, after tag, policy and counter were checked, in this order.
+
+        ``system_title`` is the one that a general-ciphering envelope names; without it the peer's is used. ``minimum``
+        overrides the context's ``minimum_policy``.
+
+        DecodeError: too short. AuthenticationError: the tag does not verify. ReplayError: the counter is not above the
+        last accepted one. KeyMissing: no key for this. SecurityError: less protection than demanded, another suite, or
+        compression. After any of them the state is as before.
+        """
+        if len(content) < HEADER_LENGTH:
+            raise DecodeError(f"{len(content)} octets are too short for a security control and an invocation counter")
+        control, counter = HEADER.unpack_from(content)
+        if control & (SUITE_MASK | COMPRESSED) != self._suite:
+            raise self._wrong_control(control)
+        stream = _DEDICATED if dedicated else _GLOBAL
+        if control & BROADCAST:
+            if dedicated:
+                raise SecurityError(
+                    f"SC {control:#04x} asks for the broadcast key in a message under the dedicated key"
+                )
+            stream = _BROADCAST
+        title = self._originator(system_title)
+        key = self._key(stream)
+        information = key.open(control, title, counter, content[HEADER_LENGTH:])
+        demanded = self._minimum if minimum is None else int(minimum)
+        if demanded & ~control:
+            raise _downgrade(control & 0x30, demanded, describe(control, title, counter, key.name))
+        if control & 0x30 == ENCRYPTED and not _plausible(information):
+            raise AuthenticationError(
+                f"decrypts to no known APDU (first octet {information[:1].hex() or 'missing'}); encryption alone "
+                "proves nothing, so the encryption key or the system title is likely wrong "
+                f"({describe(control, title, counter, key.name)})"
+            )
+        incoming = self._incoming[stream]
+        if not incoming.allows(counter):
+            raise self._replay(control, title, counter, incoming.last, key.name)
+        incoming.accept(counter)
+        if self._peer_title is None:
+            self._peer_title = title
+        return information
+
+    def check_policy(self, received: SecurityPolicy | int, minimum: SecurityPolicy | None = None) -> None:
+        """SecurityError when a message with this protection (NONE: a plain APDU) is less than demanded."""
+        demanded = self._minimum if minimum is None else int(minimum)
+        if demanded & ~int(received):
+            raise _downgrade(int(received), demanded, "nothing of it was used")
+
+    def gmac(self, challenge: bytes) -> bytes:
+        """f(challenge) of HLS-GMAC: ``SC || IC || tag``, with the global key and its next counter."""
+        key = self._key(_GLOBAL)
+        title = self._title or self._own_title()
+        key._authentication()
+        control = self._suite | AUTHENTICATED
+        outgoing = self._outgoing[_GLOBAL] or self._start(_GLOBAL)
+        sealed = key.seal(control, title, outgoing.take(), challenge)
+        return sealed[:HEADER_LENGTH] + sealed[-TAG_LENGTH:]
+
+    def verify_gmac(self, reply: bytes, challenge: bytes) -> None:
+        """Check the peer's f(challenge): AuthenticationError, or ReplayError when its counter was used before.
+
+        The reply is made before the APDU that carries it is sealed, so its counter may lie below that one; it must lie
+        above everything received earlier.
+        """
+        if len(reply) != HEADER_LENGTH + TAG_LENGTH:
+            raise AuthenticationError(f"an HLS-GMAC reply has {HEADER_LENGTH + TAG_LENGTH} octets, not {len(reply)}")
+        control, counter = HEADER.unpack_from(reply)
+        expected = self._suite | AUTHENTICATED
+        if control != expected:
+            raise AuthenticationError(f"an HLS-GMAC reply has SC {expected:#04x} here, not {control:#04x}")
+        key = self._key(_GLOBAL)
+        title = self._originator(None)
+        key.open(control, title, counter, challenge + reply[HEADER_LENGTH:])
+        incoming = self._incoming[_GLOBAL]
+        if not incoming.allows_inner(counter):
+            raise self._replay(control, title, counter, incoming.before_current, key.name)
+        incoming.accept_inner(counter)
+
+    def adopt_counter(self, value: int) -> bool:
+        """Go on above ``value``, the counter that the meter says it saw last; False when we are above it already.
+
+        SecurityError unless the context allows it: the meter's complaint is not authenticated, so anybody could use up
+        the counters of a key with it.
+        """
+        if not self._context.allow_counter_from_meter:
+            raise SecurityError(
+                f"the meter says that its last invocation counter from us is {value}; allow it to set ours "
+                "(allow_counter_from_meter=True) or set it in the counter store"
+            )
+        if not 0 <= value < LAST_COUNTER - _RESERVE:
+            raise SecurityError(f"the meter asks for an invocation counter above {value}, which would use up the key")
+        outgoing = self._outgoing[_GLOBAL] or self._start(_GLOBAL)
+        moved = outgoing.advance(value + 1)
+        if moved:
+            logger.warning("the meter refused our invocation counter; going on at %d as it asks", value + 1)
+        return moved
+
+    def close(self) -> None:
+        """End of the association: give unused counters back, forget the dedicated key. May be called twice."""
+        for stream, outgoing in enumerate(self._outgoing):
+            if outgoing is not None:
+                self._outgoing[stream] = None
+                outgoing.close()
+        self._dedicated = None
+        self._incoming[_DEDICATED] = Incoming()
+
+    def _key(self, stream: int) -> CipherKey:
+        if stream == _GLOBAL:
+            if self._context._global is not None:
+                return self._context._global
+            raise KeyMissing("the global unicast encryption key is needed (encryption_key); none was given")
+        if stream == _DEDICATED:
+            if self._dedicated is not None:
+                return self._dedicated
+            raise KeyMissing("a message under the dedicated key, but this association has none")
+        if self._context._broadcast is not None:
+            return self._context._broadcast
+        raise KeyMissing("the global broadcast encryption key is needed (broadcast_key); none was given")
+
+    def _own_title(self) -> bytes:
+        if self._title is None:
+            raise KeyMissing("our own system title is needed for protected messages (system_title); none was given")
+        return self._title
+
+    def _start(self, stream: int) -> Outgoing:
+        context = self._context
+        key = context._encryption_key if stream == _GLOBAL else context._broadcast_key
+        assert key is not None  # _key() came first
+        outgoing = Outgoing(context.counters, key_id(self._own_title(), key))
+        self._outgoing[stream] = outgoing
+        return outgoing
+
+    def _originator(self, system_title: bytes | None) -> bytes:
+        title = system_title or self._peer_title
+        if title is None:
+            raise KeyMissing("the peer's system title is not known; give it (peer_system_title)")
+        if title is self._peer_title:
+            return title
+        if len(title) != 8:
+            raise SecurityError(f"a system title of {len(title)} octets instead of 8: {title.hex().upper()}")
+        if title == self._title:
+            raise SecurityError(f"a message with our own system title {title.hex().upper()}: it was sent back to us")
+        if self._peer_title is not None and title != self._peer_title:
+            raise SecurityError(
+                f"a message from system title {title.hex().upper()} in an association with "
+                f"{self._peer_title.hex().upper()}"
+            )
+        return title
+
+    def _wrong_control(self, control: int) -> SecurityError:
+        if control & COMPRESSED:
+            return SecurityError(f"SC {control:#04x}: the message is compressed, which is not supported")
+        return SecurityError(
+            f"SC {control:#04x}: the message uses security suite {control & SUITE_MASK}, this association {self._suite}"
+        )
+
+    def _replay(self, control: int, title: bytes, counter: int, last: int | None, name: str) -> ReplayError:
+        expected = -1 if last is None else last
+        text = (
+            f"invocation counter {counter} is not above {expected}, the last one accepted: a repeated message, or a "
+            f"peer that starts its counter again ({describe(control, title, counter, name)})"
+        )
+        if self._role == "client":
+            text += "; for a meter known to do so use the tolerance SERVER_COUNTER_RESTART"
+        return ReplayError(text, received=counter, expected_above=expected)
+
+
+_GLOBAL, _DEDICATED, _BROADCAST = 0, 1, 2
+_RESERVE = 1 << 16  # counters that must be left over when the meter moves ours
+
+# First octets that plain APDUs have; 0x2F is the "/" of a DSMR telegram, which some meters send in this envelope.
+_FIRST_OCTETS = frozenset(
+    bytes.fromhex("01 05 06 08 0C 0D 0E 0F 10 16 18 2F 60 61 62 63 C0 C1 C2 C3 C4 C5 C7 D8 D9 DA DD DF E0")
+)
+
+
+def _plausible(information: bytes) -> bool:
+    return bool(information) and information[0] in _FIRST_OCTETS
+
+
+def _key(suite: int, key: bytes | str | None, name: str) -> bytes | None:
+    return None if key is None else key_octets(suite, key, name)
+
+
+def _downgrade(received: int, demanded: int, what: str) -> SecurityError:
+    return SecurityError(
+        f"the message is protected by policy {SecurityPolicy(received & 0x30).label!r}, but at least "
+        f"{SecurityPolicy(demanded & 0x30).label!r} is demanded ({what})"
+    )

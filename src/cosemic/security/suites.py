@@ -1,0 +1,203 @@
+"""Symmetric protection with AES-GCM, security suites 0, 1 and 2 (IEC 62056-5-3, clause 5; Green Book 9.2.7).
+
+Protected content is ``SC || IC || payload``: the security control octet, the invocation counter (four octets), and the
+information, followed by a tag of twelve octets when it is authenticated. The initialisation vector is
+``system title || IC``; the additional authenticated data is ``SC || AK`` (and the information itself, when it is not
+encrypted). Suites 0 and 1 use keys of 128 bits, suite 2 of 256.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import TYPE_CHECKING
+
+from cosemic.errors import AuthenticationError, DecodeError, KeyMissing, SecurityError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import algorithms
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+TAG_LENGTH = 12
+HEADER_LENGTH = 5
+SYSTEM_TITLE_LENGTH = 8
+LAST_COUNTER = 0xFFFF_FFFF
+KEY_LENGTH: dict[int, int] = {0: 16, 1: 16, 2: 32}
+"""Octets of a symmetric key, by security suite."""
+
+SUITE_MASK = 0x0F
+AUTHENTICATED = 0x10
+ENCRYPTED = 0x20
+BROADCAST = 0x40
+COMPRESSED = 0x80
+
+HEADER = struct.Struct(">BI")
+"""Security control and invocation counter."""
+
+_EXAMPLE_KEYS = frozenset(
+    bytes(range(start, start + length)) for start in (0x00, 0xD0) for length in (16, 32) if start + length <= 0x100
+)
+
+
+class SecurityPolicy(enum.IntFlag):
+    """How an APDU is protected; the values are the bits of the security control octet."""
+
+    NONE = 0
+    AUTHENTICATED = AUTHENTICATED
+    ENCRYPTED = ENCRYPTED
+    AUTHENTICATED_ENCRYPTED = AUTHENTICATED | ENCRYPTED
+
+    @classmethod
+    def parse(cls, policy: str | int) -> SecurityPolicy:
+        """The policy of that name (``authenticated-encrypted``, …) or with that value; ValueError names them all."""
+        if isinstance(policy, str):
+            found = _POLICIES.get(policy.strip().lower().replace("_", "-"))
+            if found is None:
+                raise ValueError(f"unknown security policy {policy!r}; one of {', '.join(_POLICIES)}")
+            return found
+        if policy & ~0x30:
+            raise ValueError(f"unknown security policy {policy:#x}; one of {', '.join(_POLICIES)}")
+        return cls(policy)
+
+    @property
+    def label(self) -> str:
+        """The name as users write it, ``authenticated-encrypted``."""
+        return _LABELS[int(self)]
+
+
+_POLICIES: dict[str, SecurityPolicy] = {
+    "none": SecurityPolicy.NONE,
+    "authenticated": SecurityPolicy.AUTHENTICATED,
+    "encrypted": SecurityPolicy.ENCRYPTED,
+    "authenticated-encrypted": SecurityPolicy.AUTHENTICATED_ENCRYPTED,
+}
+_LABELS: dict[int, str] = {int(policy): name for name, policy in _POLICIES.items()}
+
+
+def policy_of(content: bytes) -> SecurityPolicy:
+    """Which protection a ``SC || IC || payload`` claims; DecodeError when there is no octet."""
+    if not content:
+        raise DecodeError("protected content without a security control octet")
+    return SecurityPolicy(content[0] & 0x30)
+
+
+def describe(control: int, title: bytes | None, counter: int, key_name: str) -> str:
+    """What of a protected message may be told to anybody: SC, IC, system title, and which key was meant."""
+    return f"SC {control:#04x}, IC {counter}, system title {title.hex().upper() if title else 'unknown'}, {key_name}"
+
+
+def key_octets(suite: int, key: bytes | str, name: str) -> bytes:
+    """A key from octets or hexadecimal text, its length checked; ValueError never quotes it."""
+    if suite not in KEY_LENGTH:
+        raise ValueError(f"unknown security suite {suite}; one of 0, 1, 2")
+    octets = _from_hex(key, name) if isinstance(key, str) else bytes(key)
+    if len(octets) != KEY_LENGTH[suite]:
+        raise ValueError(f"{name} must have {KEY_LENGTH[suite]} octets in suite {suite}, not {len(octets)}")
+    return octets
+
+
+def title_octets(title: bytes | str, name: str = "system_title") -> bytes:
+    """A system title from octets or hexadecimal text: eight octets, else ValueError."""
+    octets = _from_hex(title, name) if isinstance(title, str) else bytes(title)
+    if len(octets) != SYSTEM_TITLE_LENGTH:
+        raise ValueError(f"{name} must have {SYSTEM_TITLE_LENGTH} octets, not {len(octets)}")
+    return octets
+
+
+def is_example_key(key: bytes) -> bool:
+    """Whether this is one of the keys printed in every example (00 01 02 …, D0 D1 D2 …, all zero): no secret at all."""
+    return key in _EXAMPLE_KEYS or not any(key)
+
+
+class CipherKey:
+    """One block cipher key with the authentication key that goes with it; seals and opens protected content.
+
+    ``name`` tells in errors which key it is. The cipher objects are made once, on first use.
+    """
+
+    __slots__ = ("_aes", "_authentication_key", "_gcm", "_key", "name")
+
+    def __init__(self, key: bytes, authentication_key: bytes | None, name: str) -> None:
+        self.name = name
+        self._key = key
+        self._authentication_key = authentication_key
+        self._gcm: AESGCM | None = None
+        self._aes: algorithms.AES | None = None
+
+    def __repr__(self) -> str:
+        return f"<CipherKey {self.name}>"
+
+    def seal(self, control: int, title: bytes, counter: int, information: bytes) -> bytes:
+        """Protect as the bits of ``control`` say: ``SC || IC || payload``. The caller never repeats a counter."""
+        gcm = self._gcm or self._load()
+        header = HEADER.pack(control, counter)
+        protection = control & 0x30
+        if protection == 0x30:
+            return header + gcm.encrypt(title + header[1:], information, header[:1] + self._authentication())[:-4]
+        if protection == AUTHENTICATED:
+            data = header[:1] + self._authentication() + information
+            return header + information + gcm.encrypt(title + header[1:], b"", data)[:TAG_LENGTH]
+        if protection == ENCRYPTED:
+            return header + gcm.encrypt(title + header[1:], information, None)[:-16]
+        return header + information
+
+    def open(self, control: int, title: bytes, counter: int, payload: bytes) -> bytes:
+        """The information of a payload, its tag verified; AuthenticationError when the tag does not hold.
+
+        Content without the bit *authenticated* has no tag: it comes back unverified, and the policy has to decide.
+        """
+        if not control & AUTHENTICATED:
+            return self._decrypt(title, counter, payload) if control & ENCRYPTED else payload
+        if len(payload) < TAG_LENGTH:
+            raise DecodeError(f"{len(payload)} octets are too short for the tag of {TAG_LENGTH} that SC announces")
+        from cryptography.exceptions import InvalidTag  # not loaded before a key is used
+        from cryptography.hazmat.primitives.ciphers import Cipher, modes
+
+        if self._aes is None:
+            self._load()
+        assert self._aes is not None
+        data = control.to_bytes(1, "big") + self._authentication()
+        body = payload[:-TAG_LENGTH]
+        vector = title + counter.to_bytes(4, "big")
+        opener = Cipher(self._aes, modes.GCM(vector, payload[-TAG_LENGTH:], TAG_LENGTH)).decryptor()
+        try:
+            if control & ENCRYPTED:
+                opener.authenticate_additional_data(data)
+                information = opener.update(body)
+            else:
+                opener.authenticate_additional_data(data + body)
+                information = body
+            opener.finalize()
+        except InvalidTag:
+            raise AuthenticationError(
+                "the tag does not verify: another key (encryption or authentication), another system title, or an "
+                f"altered message ({describe(control, title, counter, self.name)})"
+            ) from None
+        return information
+
+    def _authentication(self) -> bytes:
+        if self._authentication_key is None:
+            raise KeyMissing(f"authentication needs the authentication key beside the {self.name}; none was given")
+        return self._authentication_key
+
+    def _decrypt(self, title: bytes, counter: int, payload: bytes) -> bytes:
+        # GCM encrypts by exclusive-or with a key stream, so encrypting the ciphertext gives the plaintext.
+        gcm = self._gcm or self._load()
+        return gcm.encrypt(title + counter.to_bytes(4, "big"), payload, None)[:-16]
+
+    def _load(self) -> AESGCM:
+        try:
+            from cryptography.hazmat.primitives.ciphers import algorithms
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        except ImportError as error:  # pragma: no cover - a broken installation
+            raise SecurityError(f"the package cryptography cannot be loaded: {error}") from error
+        self._aes = algorithms.AES(self._key)
+        self._gcm = AESGCM(self._key)
+        return self._gcm
+
+
+def _from_hex(text: str, name: str) -> bytes:
+    try:
+        return bytes.fromhex(text.replace(":", " "))
+    except ValueError:
+        raise ValueError(f"{name} must be octets or hexadecimal text") from None
