@@ -22,6 +22,7 @@ import secrets
 from collections.abc import Set as AbstractSet
 from typing import Literal
 
+from cosemic.enums import Role
 from cosemic.errors import AuthenticationError, DecodeError, KeyMissing, ReplayError, SecurityError
 from cosemic.security._streams import Incoming, Outgoing
 from cosemic.security.counters import CounterStore, MemoryCounters, default_counters, key_id
@@ -48,7 +49,6 @@ from cosemic.tolerances import DEFAULT, Tolerance
 
 __all__ = [
     "AssociationSecurity",
-    "Role",
     "SecurityContext",
     "SecurityPolicy",
     "is_example_key",
@@ -56,8 +56,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger("cosemic.security")
-
-Role = Literal["client", "server"]
 
 
 class SecurityContext:
@@ -181,16 +179,14 @@ class AssociationSecurity:
         self,
         context: SecurityContext,
         *,
-        role: Role,
+        role: Role | Literal["client", "server"],
         peer_system_title: bytes | None = None,
         dedicated_key: bytes | None = None,
         last_received: int | None = None,
         tolerances: AbstractSet[Tolerance] = DEFAULT,
     ) -> None:
-        if role not in ("client", "server"):
-            raise ValueError(f"role must be 'client' or 'server', not {role!r}")
         self._context = context
-        self._role: Role = role
+        self._role = Role(role)
         self._tolerances = tolerances
         self._suite = context.suite
         self._control = context.suite | int(context.policy)
@@ -210,7 +206,7 @@ class AssociationSecurity:
 
     def __repr__(self) -> str:
         peer = self._peer_title.hex().upper() if self._peer_title else None
-        return f"<AssociationSecurity {self._role}, peer {peer}, {self._context!r}>"
+        return f"<AssociationSecurity {self._role.value}, peer {peer}, {self._context!r}>"
 
     @property
     def context(self) -> SecurityContext:
@@ -242,7 +238,7 @@ class AssociationSecurity:
             )
         self._peer_title = bytes(title)
         key = self._context._encryption_key
-        if self._role == "client" and key is not None:
+        if self._role is Role.CLIENT and key is not None:
             lenient = Tolerance.SERVER_COUNTER_RESTART in self._tolerances
             self._incoming[_GLOBAL].remember(self._context._seen, key_id(self._peer_title, key), lenient)
 
@@ -270,7 +266,7 @@ class AssociationSecurity:
         self._incoming[_DEDICATED] = Incoming()
         title = self._own_title()
         store: CounterStore
-        if self._role == "server":
+        if self._role is Role.SERVER:
             if context._foreign_counters is None:
                 context._foreign_counters = MemoryCounters(limit=4096)
             store = context._foreign_counters
@@ -475,7 +471,7 @@ class AssociationSecurity:
             f"invocation counter {counter} is not above {expected}, the last one accepted: a repeated message, or a "
             f"peer that starts its counter again ({describe(control, title, counter, name)})"
         )
-        if self._role == "client":
+        if self._role is Role.CLIENT:
             text += "; for a meter known to do so use the tolerance SERVER_COUNTER_RESTART"
         return ReplayError(text, received=counter, expected_above=expected)
 

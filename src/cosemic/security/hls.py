@@ -21,10 +21,11 @@ import hmac
 import logging
 import secrets
 from collections.abc import Callable
+from typing import Literal
 
-from cosemic.enums import AuthenticationMechanism
+from cosemic.enums import AuthenticationMechanism, Role
 from cosemic.errors import AuthenticationError, KeyMissing, LocalProtocolError
-from cosemic.security.context import AssociationSecurity, Role
+from cosemic.security.context import AssociationSecurity
 
 logger = logging.getLogger("cosemic.security")
 
@@ -66,7 +67,7 @@ def aes_ecb_mechanism2(secret: bytes, challenge: bytes) -> bytes:
 class HlsExchange:
     """One run of HLS on one side.
 
-    Give ``own_challenge`` to the peer, set ``peer_challenge`` when its arrives, then: a client calls ``reply`` (pass 3)
+    Give ``own_challenge`` to the peer, set ``peer_challenge`` when it arrives, then: a client calls ``reply`` (pass 3)
     and ``verify`` with what came back (pass 4); a server calls ``verify`` first and may call ``reply`` only after it.
     ``verify`` can be tried once.
     """
@@ -89,7 +90,7 @@ class HlsExchange:
         self,
         mechanism: AuthenticationMechanism,
         *,
-        role: Role,
+        role: Role | Literal["client", "server"],
         secret: bytes | None = None,
         security: AssociationSecurity | None = None,
         own_title: bytes | None = None,
@@ -102,7 +103,7 @@ class HlsExchange:
         _check_means(mechanism, secret, security, function)
         self.mechanism = mechanism
         self.own_challenge = challenge(challenge_length, random=random)
-        self._role: Role = role
+        self._role = Role(role)
         self._secret = secret
         self._security = security
         self._own_title = own_title
@@ -113,7 +114,7 @@ class HlsExchange:
         self._verified = False
 
     def __repr__(self) -> str:
-        return f"<HlsExchange {self.mechanism.name} {self._role}>"
+        return f"<HlsExchange {self.mechanism.name} {self._role.value}>"
 
     @property
     def verified(self) -> bool:
@@ -129,7 +130,7 @@ class HlsExchange:
     def peer_challenge(self, octets: bytes) -> None:
         if not SHORTEST_CHALLENGE <= len(octets) <= LONGEST_CHALLENGE:
             text = f"a challenge of {len(octets)} octets; the standard has {SHORTEST_CHALLENGE} to {LONGEST_CHALLENGE}"
-            if self._role == "server" or not octets:
+            if self._role is Role.SERVER or not octets:
                 raise AuthenticationError(text)
             logger.warning("the meter sent %s", text)
         if hmac.compare_digest(octets, self.own_challenge):
@@ -138,7 +139,7 @@ class HlsExchange:
 
     def reply(self) -> bytes:
         """f(peer's challenge), to be sent. A server must have verified the client before."""
-        if self._role == "server" and not self._verified:
+        if self._role is Role.SERVER and not self._verified:
             raise LocalProtocolError("the client has to prove its secret before the server answers")
         received = self._received()
         if self.mechanism == AuthenticationMechanism.HLS_GMAC:
