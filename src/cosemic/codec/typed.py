@@ -1,0 +1,367 @@
+"""Values with their A-XDR type: ``Typed``, bit strings, and one constructor per type of the standard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, SupportsBytes, TypeAlias
+
+from cosemic.enums import DataType
+from cosemic.times import CosemDate, CosemDateTime, CosemTime
+
+if TYPE_CHECKING:
+    from cosemic.codec.compact import TypeDescription
+
+Value: TypeAlias = (
+    "bool | int | float | str | bytes | BitString | CosemDateTime | CosemDate | CosemTime"
+    " | list[Value] | tuple[Value, ...] | None"
+)
+"""Plain values: array and compact-array are lists, structures are tuples."""
+
+
+class BitString:
+    """An immutable string of bits; ``str()`` gives ``"0101"``, bit 0 is the first one on the wire."""
+
+    __slots__ = ("length", "octets")
+    length: int
+    octets: bytes
+
+    def __init__(self, bits: str) -> None:
+        if not isinstance(bits, str) or bits.strip("01"):
+            raise ValueError(f"a bit-string is written with 0 and 1, not {bits!r}")
+        length = len(bits)
+        size = (length + 7) // 8
+        object.__setattr__(self, "length", length)
+        object.__setattr__(self, "octets", int(bits.ljust(size * 8, "0") or "0", 2).to_bytes(size, "big"))
+
+    @classmethod
+    def from_octets(cls, octets: bytes, length: int | None = None) -> BitString:
+        """The first ``length`` bits of ``octets`` (all of them by default); unused bits of the last octet become 0."""
+        if length is None:
+            length = len(octets) * 8
+        if (length + 7) // 8 != len(octets):
+            raise ValueError(f"{length} bits do not take {len(octets)} octets")
+        unused = -length % 8
+        if unused and octets[-1] & ((1 << unused) - 1):
+            octets = octets[:-1] + bytes((octets[-1] >> unused << unused,))
+        self = object.__new__(cls)
+        object.__setattr__(self, "length", length)
+        object.__setattr__(self, "octets", bytes(octets))
+        return self
+
+    def __str__(self) -> str:
+        return format(int.from_bytes(self.octets, "big"), f"0{len(self.octets) * 8}b")[: self.length]
+
+    def __repr__(self) -> str:
+        return f"BitString({str(self)!r})"
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __int__(self) -> int:
+        """The bits as a number, the first bit being the most significant."""
+        return int.from_bytes(self.octets, "big") >> (-self.length % 8)
+
+    def __getitem__(self, index: int) -> bool:
+        if not -self.length <= index < self.length:
+            raise IndexError(f"bit {index} of {self.length}")
+        index %= self.length
+        return bool(self.octets[index >> 3] >> (7 - (index & 7)) & 1)
+
+    def __iter__(self) -> Iterator[bool]:
+        return (bit == "1" for bit in str(self))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BitString):
+            return NotImplemented
+        return self.length == other.length and self.octets == other.octets
+
+    def __hash__(self) -> int:
+        return hash((self.length, self.octets))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a BitString cannot be changed")
+
+    def __reduce__(self) -> tuple[object, tuple[bytes, int]]:
+        return BitString.from_octets, (self.octets, self.length)
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A value and its type; ``value`` is plain, or a tuple of Typed for array and structure.
+
+    ``description`` is the type of the elements of a compact-array, whose ``value`` is a list of plain elements.
+    What ``decode_typed`` returns encodes to the octets it came from, even where those are not the canonical ones.
+    """
+
+    type: DataType
+    value: Value | tuple[Typed, ...]
+    description: TypeDescription | None = None
+    received: bytes | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def plain(self) -> Value:
+        """The value without types, as ``decode`` gives it."""
+        if self.type is DataType.ARRAY:
+            return [element.plain for element in self.elements]
+        if self.type is DataType.STRUCTURE:
+            return tuple(element.plain for element in self.elements)
+        return self.value  # type: ignore[return-value]
+
+    @property
+    def elements(self) -> tuple[Typed, ...]:
+        """The elements of an array or a structure; TypeError for other types."""
+        if self.type is DataType.ARRAY or self.type is DataType.STRUCTURE:
+            return self.value  # type: ignore[return-value]
+        raise TypeError(f"{type_name(self.type)} has no typed elements")
+
+    def __repr__(self) -> str:
+        return f"{type_name(self.type)}({self.value!r})"
+
+
+def type_name(kind: int) -> str:
+    """The standard's name of a type, such as ``double-long-unsigned``."""
+    return _NAMES.get(kind) or f"type {kind}"
+
+
+_NAMES: Final = {int(kind): kind.name.lower().replace("_", "-") for kind in DataType}
+
+RANGES: Final[dict[int, tuple[int, int]]] = {
+    DataType.DOUBLE_LONG: (-(1 << 31), (1 << 31) - 1),
+    DataType.DOUBLE_LONG_UNSIGNED: (0, (1 << 32) - 1),
+    DataType.BCD: (-128, 127),
+    DataType.INTEGER: (-128, 127),
+    DataType.LONG: (-(1 << 15), (1 << 15) - 1),
+    DataType.UNSIGNED: (0, 255),
+    DataType.LONG_UNSIGNED: (0, (1 << 16) - 1),
+    DataType.LONG64: (-(1 << 63), (1 << 63) - 1),
+    DataType.LONG64_UNSIGNED: (0, (1 << 64) - 1),
+    DataType.ENUM: (0, 255),
+    DataType.DELTA_INTEGER: (-128, 127),
+    DataType.DELTA_LONG: (-(1 << 15), (1 << 15) - 1),
+    DataType.DELTA_DOUBLE_LONG: (-(1 << 31), (1 << 31) - 1),
+    DataType.DELTA_UNSIGNED: (0, 255),
+    DataType.DELTA_LONG_UNSIGNED: (0, (1 << 16) - 1),
+    DataType.DELTA_DOUBLE_LONG_UNSIGNED: (0, (1 << 32) - 1),
+}
+"""Smallest and largest value of every integer type."""
+
+
+def null_data() -> Typed:
+    """null-data [0]."""
+    return _NULL
+
+
+def dont_care() -> Typed:
+    """dont-care [255]: any value, in templates."""
+    return _DONT_CARE
+
+
+def boolean(value: bool) -> Typed:
+    """boolean [3]."""
+    if not isinstance(value, int):
+        raise TypeError(f"boolean holds True or False, not {value!r}")
+    return Typed(DataType.BOOLEAN, bool(value))
+
+
+def bit_string(value: str | BitString) -> Typed:
+    """bit-string [4], from ``"0101"`` or a BitString."""
+    return Typed(DataType.BIT_STRING, value if isinstance(value, BitString) else BitString(value))
+
+
+def double_long(value: int) -> Typed:
+    """double-long [5], 32 bits with sign."""
+    return _integer(DataType.DOUBLE_LONG, value)
+
+
+def double_long_unsigned(value: int) -> Typed:
+    """double-long-unsigned [6], 32 bits."""
+    return _integer(DataType.DOUBLE_LONG_UNSIGNED, value)
+
+
+def floating_point(value: float) -> Typed:
+    """floating-point [7], the older name of float32."""
+    return Typed(DataType.FLOATING_POINT, _float(DataType.FLOATING_POINT, value))
+
+
+def octet_string(value: bytes | bytearray | str | SupportsBytes) -> Typed:
+    """octet-string [9], from octets or from hexadecimal digits; anything with ``bytes()`` like an ObisCode will do."""
+    if isinstance(value, str):
+        try:
+            value = bytes.fromhex(value)
+        except ValueError:
+            raise ValueError(f"octet-string is written in hexadecimal digits, not {value!r}") from None
+    if isinstance(value, int):
+        raise TypeError(f"octet-string holds octets, not {value!r}")
+    return Typed(DataType.OCTET_STRING, bytes(value))
+
+
+def visible_string(value: str) -> Typed:
+    """visible-string [10], one octet a character (ASCII, and what meters send beyond it as ISO 8859-1)."""
+    _text(DataType.VISIBLE_STRING, value, "latin-1")
+    return Typed(DataType.VISIBLE_STRING, value)
+
+
+def utf8_string(value: str) -> Typed:
+    """utf8-string [12]."""
+    _text(DataType.UTF8_STRING, value, "utf-8")
+    return Typed(DataType.UTF8_STRING, value)
+
+
+def bcd(value: int) -> Typed:
+    """bcd [13]: one octet."""
+    return _integer(DataType.BCD, value)
+
+
+def integer(value: int) -> Typed:
+    """integer [15], 8 bits with sign."""
+    return _integer(DataType.INTEGER, value)
+
+
+def long(value: int) -> Typed:
+    """long [16], 16 bits with sign."""
+    return _integer(DataType.LONG, value)
+
+
+def unsigned(value: int) -> Typed:
+    """unsigned [17], 8 bits."""
+    return _integer(DataType.UNSIGNED, value)
+
+
+def long_unsigned(value: int) -> Typed:
+    """long-unsigned [18], 16 bits."""
+    return _integer(DataType.LONG_UNSIGNED, value)
+
+
+def long64(value: int) -> Typed:
+    """long64 [20], 64 bits with sign."""
+    return _integer(DataType.LONG64, value)
+
+
+def long64_unsigned(value: int) -> Typed:
+    """long64-unsigned [21], 64 bits."""
+    return _integer(DataType.LONG64_UNSIGNED, value)
+
+
+def enum(value: int) -> Typed:
+    """enum [22], 0 to 255."""
+    return _integer(DataType.ENUM, value)
+
+
+def float32(value: float) -> Typed:
+    """float32 [23]."""
+    return Typed(DataType.FLOAT32, _float(DataType.FLOAT32, value))
+
+
+def float64(value: float) -> Typed:
+    """float64 [24]."""
+    return Typed(DataType.FLOAT64, _float(DataType.FLOAT64, value))
+
+
+def date_time(value: CosemDateTime | bytes) -> Typed:
+    """date-time [25], from a CosemDateTime or its twelve octets."""
+    value = CosemDateTime.from_bytes(bytes(value))
+    return Typed(DataType.DATE_TIME, value)
+
+
+def date(value: CosemDate | bytes) -> Typed:
+    """date [26], from a CosemDate or its five octets."""
+    value = CosemDate.from_bytes(bytes(value))
+    return Typed(DataType.DATE, value)
+
+
+def time(value: CosemTime | bytes) -> Typed:
+    """time [27], from a CosemTime or its four octets."""
+    value = CosemTime.from_bytes(bytes(value))
+    return Typed(DataType.TIME, value)
+
+
+def delta_integer(value: int) -> Typed:
+    """delta-integer [28]: the difference from the value before, 8 bits with sign."""
+    return _integer(DataType.DELTA_INTEGER, value)
+
+
+def delta_long(value: int) -> Typed:
+    """delta-long [29], 16 bits with sign."""
+    return _integer(DataType.DELTA_LONG, value)
+
+
+def delta_double_long(value: int) -> Typed:
+    """delta-double-long [30], 32 bits with sign."""
+    return _integer(DataType.DELTA_DOUBLE_LONG, value)
+
+
+def delta_unsigned(value: int) -> Typed:
+    """delta-unsigned [31], 8 bits."""
+    return _integer(DataType.DELTA_UNSIGNED, value)
+
+
+def delta_long_unsigned(value: int) -> Typed:
+    """delta-long-unsigned [32], 16 bits."""
+    return _integer(DataType.DELTA_LONG_UNSIGNED, value)
+
+
+def delta_double_long_unsigned(value: int) -> Typed:
+    """delta-double-long-unsigned [33], 32 bits."""
+    return _integer(DataType.DELTA_DOUBLE_LONG_UNSIGNED, value)
+
+
+def array(*elements: Typed | Iterable[Typed]) -> Typed:
+    """array [1] of the given elements, or of those of one iterable."""
+    return Typed(DataType.ARRAY, _elements(elements))
+
+
+def structure(*elements: Typed | Iterable[Typed]) -> Typed:
+    """structure [2] of the given elements, or of those of one iterable."""
+    return Typed(DataType.STRUCTURE, _elements(elements))
+
+
+_NULL: Final = Typed(DataType.NULL_DATA, None)
+_DONT_CARE: Final = Typed(DataType.DONT_CARE, None)
+
+
+def _integer(kind: DataType, value: int) -> Typed:
+    low, high = RANGES[kind]
+    if not isinstance(value, int):
+        raise TypeError(f"{type_name(kind)} holds a whole number, not {value!r}")
+    if not low <= value <= high:
+        raise ValueError(f"{type_name(kind)} holds {low} to {high}, not {value}")
+    return Typed(kind, int(value))
+
+
+def _float(kind: DataType, value: float) -> float:
+    if not isinstance(value, int | float):
+        raise TypeError(f"{type_name(kind)} holds a number, not {value!r}")
+    number = float(value)
+    if kind is not DataType.FLOAT64 and not -_FLOAT32_MAX <= number <= _FLOAT32_MAX and abs(number) < float("inf"):
+        raise ValueError(f"{type_name(kind)} holds numbers up to 3.4028235e38, not {value!r}")
+    return number
+
+
+_FLOAT32_MAX: Final = 3.4028235677973366e38
+"""What is below this still rounds to the largest float32."""
+
+
+def _text(kind: DataType, value: str, encoding: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{type_name(kind)} holds text, not {value!r}")
+    try:
+        value.encode(encoding)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{type_name(kind)} cannot hold the character {value[error.start]!r} of {value!r}") from None
+
+
+def _elements(elements: tuple[Typed | Iterable[Typed], ...]) -> tuple[Typed, ...]:
+    if len(elements) == 1 and not isinstance(elements[0], Typed) and not hasattr(elements[0], "typed"):
+        elements = tuple(elements[0])
+    return tuple(map(as_typed, elements))
+
+
+def as_typed(element: object) -> Typed:
+    """A Typed, or the typed form of a Data; TypeError for anything else."""
+    if isinstance(element, Typed):
+        return element
+    typed = getattr(element, "typed", None)
+    if isinstance(typed, Typed):
+        return typed
+    raise TypeError(f"expected a typed value such as axdr.unsigned(1), not {element!r}")
