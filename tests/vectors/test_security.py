@@ -8,10 +8,10 @@ import pytest
 
 from cosemic.enums import AuthenticationMechanism
 from cosemic.errors import AuthenticationError, DecodeError, SecurityError
+from cosemic.security.cipher import CipherKey
 from cosemic.security.context import AssociationSecurity, SecurityContext, SecurityPolicy, policy_of
 from cosemic.security.counters import MemoryCounters, key_id
 from cosemic.security.hls import HlsExchange, aes_ecb_mechanism2
-from cosemic.security.suites import CipherKey
 from tests.vectors.collection import REASON, load
 
 CASES = load("security")

@@ -103,18 +103,15 @@ class Incoming:
         elif floor >= 0:
             self.last = floor if self.last is None else max(self.last, floor)
 
-    def allows(self, counter: int) -> bool:
-        """Whether a message with this counter is new."""
-        return self.last is None or counter > self.last
-
     def accept(self, counter: int) -> None:
         """Note the counter of a message whose tag and policy were found right."""
         self.before_current = self.last
         self.last = counter
-        self._note(counter)
+        if self._seen is not None:
+            self._note(self._seen, counter)
 
     def allows_inner(self, counter: int) -> bool:
-        """The same for a GMAC inside the current message, made before that was sealed (so with a lower counter)."""
+        """Whether the counter of a GMAC is new; made before the message around it, it may be lower than that one."""
         if self.last is None or counter > self.last:
             return True
         if counter == self.last and self._lenient:
@@ -128,13 +125,12 @@ class Incoming:
         elif counter == self.last:
             note(Tolerance.SERVER_COUNTER_RESTART, f"invocation counter {counter} twice in one message")
         self.before_current = self.last
-        self._note(counter)
+        if self._seen is not None:
+            self._note(self._seen, counter)
 
-    def _note(self, counter: int) -> None:
-        if self._seen is None:
-            return
+    def _note(self, seen: dict[str, int], counter: int) -> None:
         if self._lenient and counter <= self._floor:
             note(Tolerance.SERVER_COUNTER_RESTART, f"invocation counter {counter} after {self._floor}")
             self._floor = -1
-        if counter > self._seen.get(self._key_id, -1):
-            self._seen[self._key_id] = counter
+        if counter > seen.get(self._key_id, -1):
+            seen[self._key_id] = counter

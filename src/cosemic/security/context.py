@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Set as AbstractSet
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cosemic.enums import Role
 from cosemic.errors import AuthenticationError, DecodeError, KeyMissing, ReplayError, SecurityError
@@ -37,7 +37,6 @@ from cosemic.security.suites import (
     LAST_COUNTER,
     SUITE_MASK,
     TAG_LENGTH,
-    CipherKey,
     SecurityPolicy,
     describe,
     is_example_key,
@@ -46,6 +45,9 @@ from cosemic.security.suites import (
     title_octets,
 )
 from cosemic.tolerances import DEFAULT, Tolerance
+
+if TYPE_CHECKING:
+    from cosemic.security.cipher import CipherKey
 
 __all__ = [
     "AssociationSecurity",
@@ -75,8 +77,8 @@ class SecurityContext:
         "_counters",
         "_encryption_key",
         "_foreign_counters",
-        "_global",
         "_seen",
+        "_unicast",
         "allow_counter_from_meter",
         "dedicated_key",
         "general",
@@ -116,9 +118,9 @@ class SecurityContext:
         self.allow_counter_from_meter = allow_counter_from_meter
         self._authentication_key = _key(suite, authentication_key, "authentication_key")
         self._encryption_key = _key(suite, encryption_key, "encryption_key")
-        self._global = self._cipher(self._encryption_key, "global unicast key")
         self._broadcast_key = _key(suite, broadcast_key, "broadcast_key")
-        self._broadcast = self._cipher(self._broadcast_key, "global broadcast key")
+        self._unicast: CipherKey | None = None
+        self._broadcast: CipherKey | None = None
         self.dedicated_key: bool | bytes = (
             dedicated_key if isinstance(dedicated_key, bool) else key_octets(suite, dedicated_key, "dedicated_key")
         )
@@ -149,8 +151,25 @@ class SecurityContext:
             return self.dedicated_key
         return secrets.token_bytes(KEY_LENGTH[self.suite])
 
-    def _cipher(self, key: bytes | None, name: str) -> CipherKey | None:
-        return None if key is None else CipherKey(key, self._authentication_key, f"{name} of suite {self.suite}")
+    def _unicast_cipher(self) -> CipherKey:
+        if self._unicast is None:
+            if self._encryption_key is None:
+                raise KeyMissing("the global unicast encryption key is needed (encryption_key); none was given")
+            self._unicast = self._cipher(self._encryption_key, "global unicast key")
+        return self._unicast
+
+    def _broadcast_cipher(self) -> CipherKey:
+        if self._broadcast is None:
+            if self._broadcast_key is None:
+                raise KeyMissing("the global broadcast encryption key is needed (broadcast_key); none was given")
+            self._broadcast = self._cipher(self._broadcast_key, "global broadcast key")
+        return self._broadcast
+
+    def _cipher(self, key: bytes, name: str) -> CipherKey:
+        # Here and not above: it loads the package cryptography, which only those need who use a key.
+        from cosemic.security.cipher import CipherKey
+
+        return CipherKey(key, self._authentication_key, f"{name} of suite {self.suite}")
 
 
 class AssociationSecurity:
@@ -164,8 +183,8 @@ class AssociationSecurity:
     __slots__ = (
         "_context",
         "_control",
-        "_dedicated",
         "_incoming",
+        "_keys",
         "_minimum",
         "_outgoing",
         "_peer_title",
@@ -192,8 +211,8 @@ class AssociationSecurity:
         self._control = context.suite | int(context.policy)
         self._minimum = int(context.minimum_policy)
         self._title = context.system_title
-        self._dedicated: CipherKey | None = None
         # Three streams of messages: global, dedicated, broadcast. Each has its own key and counters.
+        self._keys: list[CipherKey | None] = [None, None, None]
         self._outgoing: list[Outgoing | None] = [None, None, None]
         self._incoming = [Incoming(), Incoming(), Incoming()]
         self._incoming[_GLOBAL].last = last_received
@@ -250,7 +269,7 @@ class AssociationSecurity:
     @property
     def has_dedicated_key(self) -> bool:
         """Whether a dedicated key was set."""
-        return self._dedicated is not None
+        return self._keys[_DEDICATED] is not None
 
     def set_dedicated_key(self, key: bytes) -> None:
         """Use this dedicated key from now on; SecurityError when its length does not fit the suite."""
@@ -262,7 +281,7 @@ class AssociationSecurity:
         previous = self._outgoing[_DEDICATED]
         if previous is not None:
             previous.close()
-        self._dedicated = CipherKey(key, context._authentication_key, f"dedicated key of suite {self._suite}")
+        self._keys[_DEDICATED] = context._cipher(key, "dedicated key")
         self._incoming[_DEDICATED] = Incoming()
         title = self._own_title()
         store: CounterStore
@@ -295,10 +314,10 @@ class AssociationSecurity:
         if broadcast:
             stream = _BROADCAST
             control |= BROADCAST
-        key = self._key(stream)
+        key = self._keys[stream] or self._key(stream)
         title = self._title or self._own_title()
-        if control & AUTHENTICATED and key._authentication_key is None:
-            key._authentication()
+        if control & AUTHENTICATED:
+            key.associated(control)  # before a counter is taken
         outgoing = self._outgoing[stream] or self._start(stream)
         return key.seal(control, title, outgoing.take(), apdu)
 
@@ -331,8 +350,10 @@ class AssociationSecurity:
                     f"SC {control:#04x} asks for the broadcast key in a message under the dedicated key"
                 )
             stream = _BROADCAST
-        title = self._originator(system_title)
-        key = self._key(stream)
+        title = self._peer_title if system_title is None else None
+        if title is None:
+            title = self._originator(system_title)
+        key = self._keys[stream] or self._key(stream)
         information = key.open(control, title, counter, content[HEADER_LENGTH:])
         demanded = self._minimum if minimum is None else int(minimum)
         if demanded & ~control:
@@ -344,7 +365,7 @@ class AssociationSecurity:
                 f"({describe(control, title, counter, key.name)})"
             )
         incoming = self._incoming[stream]
-        if not incoming.allows(counter):
+        if incoming.last is not None and counter <= incoming.last:
             raise self._replay(control, title, counter, incoming.last, key.name)
         incoming.accept(counter)
         if self._peer_title is None:
@@ -361,8 +382,8 @@ class AssociationSecurity:
         """f(challenge) of HLS-GMAC: ``SC || IC || tag``, with the global key and its next counter."""
         key = self._key(_GLOBAL)
         title = self._title or self._own_title()
-        key._authentication()
         control = self._suite | AUTHENTICATED
+        key.associated(control)
         outgoing = self._outgoing[_GLOBAL] or self._start(_GLOBAL)
         sealed = key.seal(control, title, outgoing.take(), challenge)
         return sealed[:HEADER_LENGTH] + sealed[-TAG_LENGTH:]
@@ -412,21 +433,18 @@ class AssociationSecurity:
             if outgoing is not None:
                 self._outgoing[stream] = None
                 outgoing.close()
-        self._dedicated = None
+        self._keys[_DEDICATED] = None
         self._incoming[_DEDICATED] = Incoming()
 
     def _key(self, stream: int) -> CipherKey:
-        if stream == _GLOBAL:
-            if self._context._global is not None:
-                return self._context._global
-            raise KeyMissing("the global unicast encryption key is needed (encryption_key); none was given")
-        if stream == _DEDICATED:
-            if self._dedicated is not None:
-                return self._dedicated
-            raise KeyMissing("a message under the dedicated key, but this association has none")
-        if self._context._broadcast is not None:
-            return self._context._broadcast
-        raise KeyMissing("the global broadcast encryption key is needed (broadcast_key); none was given")
+        key = self._keys[stream]
+        if key is None:
+            if stream == _DEDICATED:
+                raise KeyMissing("a message under the dedicated key, but this association has none")
+            context = self._context
+            key = context._unicast_cipher() if stream == _GLOBAL else context._broadcast_cipher()
+            self._keys[stream] = key
+        return key
 
     def _own_title(self) -> bytes:
         if self._title is None:

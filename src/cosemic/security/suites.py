@@ -1,4 +1,4 @@
-"""Symmetric protection with AES-GCM, security suites 0, 1 and 2 (IEC 62056-5-3, clause 5; Green Book 9.2.7).
+"""The security suites 0, 1 and 2: lengths, the security control octet, policies (IEC 62056-5-3, clause 5).
 
 Protected content is ``SC || IC || payload``: the security control octet, the invocation counter (four octets), and the
 information, followed by a tag of twelve octets when it is authenticated. The initialisation vector is
@@ -10,13 +10,8 @@ from __future__ import annotations
 
 import enum
 import struct
-from typing import TYPE_CHECKING
 
-from cosemic.errors import AuthenticationError, DecodeError, KeyMissing, SecurityError
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers import algorithms
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cosemic.errors import DecodeError
 
 TAG_LENGTH = 12
 HEADER_LENGTH = 5
@@ -107,93 +102,6 @@ def title_octets(title: bytes | str, name: str = "system_title") -> bytes:
 def is_example_key(key: bytes) -> bool:
     """Whether this is one of the keys printed in every example (00 01 02 …, D0 D1 D2 …, all zero): no secret at all."""
     return key in _EXAMPLE_KEYS or not any(key)
-
-
-class CipherKey:
-    """One block cipher key with the authentication key that goes with it; seals and opens protected content.
-
-    ``name`` tells in errors which key it is. The cipher objects are made once, on first use.
-    """
-
-    __slots__ = ("_aes", "_authentication_key", "_gcm", "_key", "name")
-
-    def __init__(self, key: bytes, authentication_key: bytes | None, name: str) -> None:
-        self.name = name
-        self._key = key
-        self._authentication_key = authentication_key
-        self._gcm: AESGCM | None = None
-        self._aes: algorithms.AES | None = None
-
-    def __repr__(self) -> str:
-        return f"<CipherKey {self.name}>"
-
-    def seal(self, control: int, title: bytes, counter: int, information: bytes) -> bytes:
-        """Protect as the bits of ``control`` say: ``SC || IC || payload``. The caller never repeats a counter."""
-        gcm = self._gcm or self._load()
-        header = HEADER.pack(control, counter)
-        protection = control & 0x30
-        if protection == 0x30:
-            return header + gcm.encrypt(title + header[1:], information, header[:1] + self._authentication())[:-4]
-        if protection == AUTHENTICATED:
-            data = header[:1] + self._authentication() + information
-            return header + information + gcm.encrypt(title + header[1:], b"", data)[:TAG_LENGTH]
-        if protection == ENCRYPTED:
-            return header + gcm.encrypt(title + header[1:], information, None)[:-16]
-        return header + information
-
-    def open(self, control: int, title: bytes, counter: int, payload: bytes) -> bytes:
-        """The information of a payload, its tag verified; AuthenticationError when the tag does not hold.
-
-        Content without the bit *authenticated* has no tag: it comes back unverified, and the policy has to decide.
-        """
-        if not control & AUTHENTICATED:
-            return self._decrypt(title, counter, payload) if control & ENCRYPTED else payload
-        if len(payload) < TAG_LENGTH:
-            raise DecodeError(f"{len(payload)} octets are too short for the tag of {TAG_LENGTH} that SC announces")
-        from cryptography.exceptions import InvalidTag  # not loaded before a key is used
-        from cryptography.hazmat.primitives.ciphers import Cipher, modes
-
-        if self._aes is None:
-            self._load()
-        assert self._aes is not None
-        data = control.to_bytes(1, "big") + self._authentication()
-        body = payload[:-TAG_LENGTH]
-        vector = title + counter.to_bytes(4, "big")
-        opener = Cipher(self._aes, modes.GCM(vector, payload[-TAG_LENGTH:], TAG_LENGTH)).decryptor()
-        try:
-            if control & ENCRYPTED:
-                opener.authenticate_additional_data(data)
-                information = opener.update(body)
-            else:
-                opener.authenticate_additional_data(data + body)
-                information = body
-            opener.finalize()
-        except InvalidTag:
-            raise AuthenticationError(
-                "the tag does not verify: another key (encryption or authentication), another system title, or an "
-                f"altered message ({describe(control, title, counter, self.name)})"
-            ) from None
-        return information
-
-    def _authentication(self) -> bytes:
-        if self._authentication_key is None:
-            raise KeyMissing(f"authentication needs the authentication key beside the {self.name}; none was given")
-        return self._authentication_key
-
-    def _decrypt(self, title: bytes, counter: int, payload: bytes) -> bytes:
-        # GCM encrypts by exclusive-or with a key stream, so encrypting the ciphertext gives the plaintext.
-        gcm = self._gcm or self._load()
-        return gcm.encrypt(title + counter.to_bytes(4, "big"), payload, None)[:-16]
-
-    def _load(self) -> AESGCM:
-        try:
-            from cryptography.hazmat.primitives.ciphers import algorithms
-            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-        except ImportError as error:  # pragma: no cover - a broken installation
-            raise SecurityError(f"the package cryptography cannot be loaded: {error}") from error
-        self._aes = algorithms.AES(self._key)
-        self._gcm = AESGCM(self._key)
-        return self._gcm
 
 
 def _from_hex(text: str, name: str) -> bytes:
