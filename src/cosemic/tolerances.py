@@ -34,6 +34,7 @@ class Tolerance(enum.Enum):
     HDLC_MISSING_LLC = "an APDU without the LLC header"
     LOCAL_ECHO = "our own frames coming back from an optical head or an RS-485 adapter"
     INVOKE_ID = "an answer with another invoke id where only one request is open"
+    DATE_TIME_TAG = "a notification whose date-time has the type tag of an octet-string (09 0C)"
     SERVER_COUNTER_RESTART = "a meter whose invocation counter starts again in each association (replays pass)"
 
 
