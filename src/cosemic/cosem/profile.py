@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -130,7 +130,7 @@ class Profile:
         for column, values in zip(self.columns, self._columns(), strict=True):
             kinds = _kinds(values)
             if kinds == {datetime}:
-                values = [None if value is None else value.astimezone(timezone.utc) for value in values]
+                values = [None if value is None else value.astimezone(UTC) for value in values]
                 series.append(polars.Series(column.key, values, dtype=polars.Datetime("us", "UTC")))
             elif kinds == {Decimal} and -30 <= (column.scaler or 0) <= 15:
                 kind = polars.Decimal(38, max(0, -(column.scaler or 0)))
@@ -139,7 +139,7 @@ class Profile:
                 series.append(polars.Series(column.key, values if len(kinds) <= 1 & _plain(kinds) else _text(values)))
         return polars.DataFrame(series)
 
-    def _columns(self) -> list[tuple[Any, ...]]:
+    def _columns(self) -> list[Sequence[Any]]:
         return list(zip(*self.rows, strict=True)) if self.rows else [()] * len(self.columns)
 
 
@@ -201,7 +201,8 @@ def make_profile(
         converted = _convert(column, values[index], step, repeat_nulls, zone)
         touched |= converted is not values[index]
         values[index] = converted
-    return Profile(tuple(columns), list(zip(*values, strict=True)) if touched else buffer)
+    rows: list[Any] = list(zip(*values, strict=True)) if touched else buffer
+    return Profile(tuple(columns), rows)
 
 
 def _convert(
@@ -248,7 +249,7 @@ def _fill_times(values: Sequence[Any], step: timedelta) -> list[Any]:
 def _later(time: CosemDateTime, step: timedelta) -> CosemDateTime | None:
     """The next timestamp without a deviation: plain arithmetic on the local time that the meter keeps."""
     try:
-        local = time.to_datetime(timezone.utc).replace(tzinfo=None)
+        local = time.to_datetime(UTC).replace(tzinfo=None)
     except ValueError:
         return None
     return CosemDateTime.from_datetime(local + step, clock_status=time.clock_status)
@@ -287,7 +288,7 @@ def _text(values: Sequence[Any]) -> list[str | None]:
 def _arrow(pyarrow: Any, values: Sequence[Any], column: Column) -> Any:
     kinds = _kinds(values)
     if kinds == {datetime}:
-        values = [None if value is None else value.astimezone(timezone.utc) for value in values]
+        values = [None if value is None else value.astimezone(UTC) for value in values]
         return pyarrow.array(values, type=pyarrow.timestamp("us", tz="UTC"))
     if kinds == {Decimal} and -30 <= (column.scaler or 0) <= 15:
         return pyarrow.array(values, type=pyarrow.decimal128(38, max(0, -(column.scaler or 0))))

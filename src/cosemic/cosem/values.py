@@ -39,12 +39,12 @@ class ScalerUnit:
                 return cls(int(scaler), int(unit))
         raise DecodeError(f"a scaler_unit is a structure of an integer and an enum, not {value!r}")
 
-    def apply(self, raw: int | float | Decimal) -> Decimal:
+    def apply(self, raw: float | Decimal) -> Decimal:
         """The exact value."""
         return scale(raw, self.scaler)
 
 
-def scale(raw: int | float | Decimal, scaler: int) -> Decimal:
+def scale(raw: float | Decimal, scaler: int) -> Decimal:
     """``raw * 10 ** scaler``, exactly; an integer result has no exponent. A float counts as its shortest decimal."""
     if isinstance(raw, int):
         return Decimal(raw * 10**scaler) if scaler >= 0 else Decimal(raw).scaleb(scaler, EXACT)
