@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cosemic.codec.scalars import SIZE, TYPES, Budget, decode_length, encode_length, leaf, truncated
-from cosemic.codec.typed import Typed, Value, as_typed, type_name
+from cosemic.codec.typed import Typed, TypedWhole, Value, as_typed, type_name
 from cosemic.enums import DataType
 from cosemic.errors import DecodeError
 
@@ -99,7 +99,7 @@ def compact_array(
         values.append(part)  # type: ignore[arg-type]
     for value in values:
         typed_element(described, value)
-    return Typed(DataType.COMPACT_ARRAY, values, described)
+    return TypedWhole(DataType.COMPACT_ARRAY, values, described)
 
 
 def typed_element(description: TypeDescription, value: Value) -> Typed:

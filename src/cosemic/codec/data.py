@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import struct
+
 from cosemic.codec.decoding import decode_prefix, decode_typed
 from cosemic.codec.encoding import encode
 from cosemic.codec.limits import DEFAULT_LIMITS, Limits
+from cosemic.codec.scalars import SIZE, UNPACK
 from cosemic.codec.typed import Typed, Value
 from cosemic.errors import DecodeError
 
 _UNSET = object()
+_new = object.__new__
 
 
 class Data:
@@ -19,17 +23,31 @@ class Data:
 
     __slots__ = ("_value", "octets")
     octets: bytes
+    _value: object
 
     def __init__(self, octets: bytes) -> None:
         self.octets = octets
-        self._value: object = _UNSET
+        self._value = _UNSET
 
     @classmethod
     def decode_prefix(cls, data: bytes, offset: int = 0, limits: Limits = DEFAULT_LIMITS) -> tuple[Data, int]:
         """The value that begins at ``offset``, checked to its end, and the offset after it."""
-        value, end = decode_prefix(data, offset, limits=limits)
-        self = cls(data[offset:end])
-        self._value = value
+        if type(data) is not bytes:
+            data = bytes(data)
+        self = _new(cls)
+        try:
+            # The way of decode_prefix for numbers, which most answers are, without the call.
+            tag = data[offset]
+            unpack = UNPACK[tag]
+            if unpack is not None and offset >= 0:
+                end = offset + 1 + SIZE[tag]
+                self._value = unpack(data, offset + 1)[0]
+                self.octets = data[offset:end]
+                return self, end
+        except (IndexError, struct.error):
+            pass
+        self._value, end = decode_prefix(data, offset, limits=limits)
+        self.octets = data[offset:end]
         return self, end
 
     @classmethod

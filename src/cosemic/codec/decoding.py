@@ -8,7 +8,7 @@ from cosemic.codec.compact import decode_compact
 from cosemic.codec.limits import DEFAULT_LIMITS, Limits
 from cosemic.codec.scalars import SIZE, TYPES, UNPACK, Budget, decode_length, leaf, truncated
 from cosemic.codec.shapes import ROWS_WORTH_A_SHAPE, decode_rows
-from cosemic.codec.typed import Typed, Value
+from cosemic.codec.typed import Typed, TypedWhole, Value
 from cosemic.enums import DataType
 from cosemic.errors import DecodeError
 
@@ -53,7 +53,7 @@ def decode_typed_prefix(data: bytes, offset: int = 0, *, limits: Limits = DEFAUL
         typed, end = _typed(data, offset, limits.depth, Budget(limits.elements))
     except RecursionError:
         raise DecodeError("nested deeper than the stack allows") from None
-    return Typed(typed.type, typed.value, typed.description, data[offset:end]), end
+    return TypedWhole(typed.type, typed.value, typed.description, data[offset:end]), end
 
 
 def _whole(data: bytes, offset: int, limits: Limits) -> bytes:
@@ -123,7 +123,7 @@ def _typed(data: bytes, offset: int, depth: int, budget: Budget) -> tuple[Typed,
         return Typed(kind, tuple(elements)), offset
     if kind is DataType.COMPACT_ARRAY:
         description, values, offset = decode_compact(data, offset, depth, budget)
-        return Typed(kind, values, description), offset
+        return TypedWhole(kind, values, description), offset
     value, offset = leaf(tag, data, offset)
     return Typed(kind, value), offset
 

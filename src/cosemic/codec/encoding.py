@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from cosemic.codec import typed as constructors
 from cosemic.codec.compact import encode_compact
+from cosemic.codec.packing import ROWS_WORTH_A_PACKER, write_rows
 from cosemic.codec.scalars import PACK, encode_length
-from cosemic.codec.typed import BitString, Typed, Value, type_name
+from cosemic.codec.typed import BitString, Typed, TypedWhole, Value, type_name
 from cosemic.enums import DataType
 from cosemic.times import CosemDate, CosemDateTime, CosemTime
 
@@ -20,35 +21,51 @@ def encode(value: Typed) -> bytes:
     What ``decode_typed`` returned gives the octets it came from; anything built from parts is coded canonically.
     ValueError or TypeError names a value that its type cannot hold.
     """
-    if value.received is not None:
+    if value.__class__ is TypedWhole and value.received is not None:
         return value.received
+    pack = PACK[value.type]
+    if pack is not None:
+        try:
+            return pack(value.type, value.value)
+        except (struct.error, OverflowError):
+            pass
     out = bytearray()
-    write(out, value)
+    try:
+        write(out, value)
+    except RecursionError:
+        raise ValueError("a value nested too deep to be encoded") from None
     return bytes(out)
 
 
 def write(out: bytearray, value: Typed) -> None:
     """Append the canonical octets of a typed value."""
-    kind = value.type
-    pack = PACK[kind]
-    if pack is not None:
-        try:
-            out += pack(kind, value.value)
-        except struct.error:
-            checked(kind, value.value)
-            raise ValueError(f"{type_name(kind)} cannot hold {value.value!r}") from None
-    elif kind is DataType.STRUCTURE or kind is DataType.ARRAY:
-        elements = value.elements
-        out.append(kind)
-        out += encode_length(len(elements))
-        for element in elements:
-            write(out, element)
-    else:
-        writer = _WRITERS.get(kind)
-        if writer is None:
-            raise ValueError(f"{kind!r} is not a type of the standard")
-        out.append(kind)
-        writer(out, value)
+    _write_all(out, (value,))
+
+
+def _write_all(out: bytearray, values: Sequence[Typed]) -> None:
+    for value in values:
+        kind = value.type
+        pack = PACK[kind]
+        if pack is not None:
+            try:
+                out += pack(kind, value.value)
+            except (struct.error, OverflowError):
+                checked(kind, value.value)
+                raise ValueError(f"{type_name(kind)} cannot hold {value.value!r}") from None
+        elif kind is DataType.STRUCTURE or kind is DataType.ARRAY:
+            elements = value.elements
+            out.append(kind)
+            out += encode_length(len(elements))
+            if len(elements) < ROWS_WORTH_A_PACKER:
+                _write_all(out, elements)
+            else:
+                write_rows(out, elements, write)
+        else:
+            writer = _WRITERS.get(kind)
+            if writer is None:
+                raise ValueError(f"{kind!r} is not a type of the standard")
+            out.append(kind)
+            writer(out, value)
 
 
 def checked(kind: DataType, value: object) -> Typed:

@@ -16,7 +16,7 @@ FORMATS: Final[dict[int, str]] = {
     DataType.DOUBLE_LONG: "i",
     DataType.DOUBLE_LONG_UNSIGNED: "I",
     DataType.FLOATING_POINT: "f",
-    DataType.BCD: "b",
+    DataType.BCD: "B",
     DataType.INTEGER: "b",
     DataType.LONG: "h",
     DataType.UNSIGNED: "B",

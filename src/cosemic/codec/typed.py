@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, SupportsBytes, TypeAlias
 
 from cosemic.enums import DataType
@@ -17,6 +16,8 @@ Value: TypeAlias = (
     " | list[Value] | tuple[Value, ...] | None"
 )
 """Plain values: array and compact-array are lists, structures are tuples."""
+
+_set: Final = object.__setattr__
 
 
 class BitString:
@@ -86,18 +87,29 @@ class BitString:
         return BitString.from_octets, (self.octets, self.length)
 
 
-@dataclass(frozen=True, slots=True)
 class Typed:
-    """A value and its type; ``value`` is plain, or a tuple of Typed for array and structure.
+    """A value and its type; ``value`` is plain, or a tuple of Typed for array and structure. Immutable.
 
-    ``description`` is the type of the elements of a compact-array, whose ``value`` is a list of plain elements.
     What ``decode_typed`` returns encodes to the octets it came from, even where those are not the canonical ones.
     """
 
+    __slots__ = ("type", "value")
     type: DataType
     value: Value | tuple[Typed, ...]
-    description: TypeDescription | None = None
-    received: bytes | None = field(default=None, repr=False, compare=False)
+
+    def __init__(self, type: DataType, value: Value | tuple[Typed, ...]) -> None:  # noqa: A002
+        _set(self, "type", type)
+        _set(self, "value", value)
+
+    @property
+    def description(self) -> TypeDescription | None:
+        """The type of the elements of a compact-array, whose ``value`` is a list of plain elements."""
+        return None
+
+    @property
+    def received(self) -> bytes | None:
+        """The octets that the value was decoded from, where it was decoded as a whole."""
+        return None
 
     @property
     def plain(self) -> Value:
@@ -118,6 +130,48 @@ class Typed:
     def __repr__(self) -> str:
         return f"{type_name(self.type)}({self.value!r})"
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Typed):
+            return NotImplemented
+        return self.type == other.type and self.value == other.value and self.description == other.description
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.value))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a Typed value cannot be changed")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return TypedWhole, (self.type, self.value, self.description, self.received)
+
+
+class TypedWhole(Typed):
+    """A Typed that knows more: its type description, the octets it came from."""
+
+    __slots__ = ("_description", "_received")
+    _description: TypeDescription | None
+    _received: bytes | None
+
+    def __init__(
+        self,
+        type: DataType,  # noqa: A002
+        value: Value | tuple[Typed, ...],
+        description: TypeDescription | None,
+        received: bytes | None = None,
+    ) -> None:
+        _set(self, "type", type)
+        _set(self, "value", value)
+        _set(self, "_description", description)
+        _set(self, "_received", received)
+
+    @property
+    def description(self) -> TypeDescription | None:
+        return self._description
+
+    @property
+    def received(self) -> bytes | None:
+        return self._received
+
 
 def type_name(kind: int) -> str:
     """The standard's name of a type, such as ``double-long-unsigned``."""
@@ -129,7 +183,7 @@ _NAMES: Final = {int(kind): kind.name.lower().replace("_", "-") for kind in Data
 RANGES: Final[dict[int, tuple[int, int]]] = {
     DataType.DOUBLE_LONG: (-(1 << 31), (1 << 31) - 1),
     DataType.DOUBLE_LONG_UNSIGNED: (0, (1 << 32) - 1),
-    DataType.BCD: (-128, 127),
+    DataType.BCD: (0, 255),
     DataType.INTEGER: (-128, 127),
     DataType.LONG: (-(1 << 15), (1 << 15) - 1),
     DataType.UNSIGNED: (0, 255),
@@ -209,7 +263,7 @@ def utf8_string(value: str) -> Typed:
 
 
 def bcd(value: int) -> Typed:
-    """bcd [13]: one octet."""
+    """bcd [13]: one octet as it is, 0 to 255; 0x42 stands for the decimal digits 4 and 2."""
     return _integer(DataType.BCD, value)
 
 
