@@ -77,10 +77,33 @@ def read_fields(reader: Reader, name: str, order: tuple[int, ...]) -> Fields:
                 reader.offset = len(octets)
                 return fields
     if length > there:
+        repaired = _repair_short_conformance(reader, length - there)
+        if repaired is not None:
+            note(Tolerance.ACSE_LENGTH, f"{name}: lengths count an octet that the conformance block lacks")
+            reader.offset = len(octets)
+            return _split(repaired, name, order, repaired.offset, len(repaired.octets))
         raise reader.error(f"{name} of {length} octets is cut short: {there} follow")
     fields = _split(reader, name, order, start, end)
     reader.offset = end
     return fields
+
+
+def _repair_short_conformance(reader: Reader, excess: int) -> Reader | None:
+    """Meters that send a conformance block of three octets count the missing one in all the lengths around it.
+
+    Gives a reader of the APDU with these lengths mended, or None: whatever else is too short has been cut off.
+    """
+    octets = reader.octets
+    place = octets.rfind(b"\xbe")
+    if excess != 1 or not {Tolerance.ACSE_LENGTH, Tolerance.CONFORMANCE_LENGTH} <= reader.tolerances:
+        return None
+    head, information = octets[place : place + 4], octets[place + 4 :]
+    if place < 0 or head != bytes((0xBE, len(information) + 3, 0x04, len(information) + 1)) or octets[1] > 0x7F:
+        return None
+    if information[:1] not in (b"\x01", b"\x08") or b"\x5f\x1f\x03" not in information:
+        return None
+    mended = bytes((octets[0], octets[1] - 1)) + octets[2:place] + ber.encode(0xBE, ber.encode(0x04, information))
+    return Reader(mended, 2, reader.limits, reader.tolerances)
 
 
 def _split(reader: Reader, name: str, order: tuple[int, ...], start: int, end: int) -> Fields:

@@ -23,9 +23,14 @@ def decode_apdu(data: bytes, *, tolerances: frozenset[Tolerance] = DEFAULT, limi
         data = bytes(data)
     if not data:
         raise DecodeError("an APDU of no octets", octets=data, offset=0)
-    decoder = DECODERS[data[0]]
+    tag = data[0]
+    if tag == 0xC4:
+        response = get.decode_single_number(data)
+        if response is not None:
+            return response
+    decoder = DECODERS[tag]
     if decoder is None:
-        raise DecodeError(f"no APDU has the tag {data[0]:02X}", octets=data, offset=0)
+        raise DecodeError(f"no APDU has the tag {tag:02X}", octets=data, offset=0)
     reader = Reader(data, 1, limits, tolerances)
     try:
         apdu = decoder(reader)

@@ -138,6 +138,8 @@ def wrap_ciphered(tag: int, content: bytes) -> bytes:
     length = len(content)
     if length < 0x80:
         return bytes((tag, length)) + content
+    if length < 0x100:
+        return bytes((tag, 0x81, length)) + content
     return bytes((tag,)) + axdr.encode_length(length) + content
 
 
@@ -167,10 +169,12 @@ def unwrap_ciphered(apdu: bytes) -> tuple[int, bytes | None, bytes]:
     else:
         raise DecodeError(f"tag {tag:02X} is no ciphering envelope", octets=apdu, offset=0)
     length = apdu[offset]
-    if length < 0x80:
+    offset += 1
+    if length == 0x81 and offset < len(apdu):
+        length = apdu[offset]
         offset += 1
-    else:
-        length, offset = axdr.decode_length(apdu, offset)
+    elif length >= 0x80:
+        length, offset = axdr.decode_length(apdu, offset - 1)
     if length != len(apdu) - offset:
         raise DecodeError(
             f"ciphered content of {length} octets announced, {len(apdu) - offset} follow", octets=apdu, offset=offset

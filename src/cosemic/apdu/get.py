@@ -20,10 +20,12 @@ from cosemic.apdu.fields import (
 )
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
+from cosemic.codec.scalars import SIZE as NUMBER_SIZES
 from cosemic.enums import DataAccessResult
+from cosemic.obis import ObisCode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class GetRequestNormal(Apdu, InvokeId):
     """Get-Request-Normal: one attribute, whole or by selective access."""
 
@@ -32,6 +34,14 @@ class GetRequestNormal(Apdu, InvokeId):
     attribute: AttributeDescriptor
     access: SelectiveAccess | None = None
 
+    # As in AttributeDescriptor: one object for each request.
+    def __init__(
+        self, invoke_id_and_priority: int, attribute: AttributeDescriptor, access: SelectiveAccess | None = None
+    ) -> None:
+        _set_request_invoke(self, invoke_id_and_priority)
+        _set_request_attribute(self, attribute)
+        _set_request_access(self, access)
+
     def _encode(self) -> bytes:
         attribute = self.attribute
         head = _REQUEST_NORMAL.pack(
@@ -39,11 +49,16 @@ class GetRequestNormal(Apdu, InvokeId):
             1,
             self.invoke_id_and_priority,
             attribute.class_id,
-            bytes(attribute.instance),
+            attribute.instance.octets,
             attribute.attribute,
             self.access is not None,
         )
         return head if self.access is None else head + self.access.encode()
+
+
+_set_request_invoke = GetRequestNormal.__dict__["invoke_id_and_priority"].__set__
+_set_request_attribute = GetRequestNormal.__dict__["attribute"].__set__
+_set_request_access = GetRequestNormal.__dict__["access"].__set__
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +85,7 @@ class GetRequestWithList(Apdu, InvokeId):
         return bytes((0xC0, 3, self.invoke_id_and_priority)) + encode_attribute_items(self.attributes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class GetResponseNormal(Apdu, InvokeId):
     """Get-Response-Normal: the value, or why there is none."""
 
@@ -78,8 +93,17 @@ class GetResponseNormal(Apdu, InvokeId):
     invoke_id_and_priority: int
     result: Data | DataAccessResult | int
 
+    # As in AttributeDescriptor: one object for each response.
+    def __init__(self, invoke_id_and_priority: int, result: Data | DataAccessResult | int) -> None:
+        _set_response_invoke(self, invoke_id_and_priority)
+        _set_response_result(self, result)
+
     def _encode(self) -> bytes:
         return bytes((0xC4, 1, self.invoke_id_and_priority)) + encode_get_data_result(self.result)
+
+
+_set_response_invoke = GetResponseNormal.__dict__["invoke_id_and_priority"].__set__
+_set_response_result = GetResponseNormal.__dict__["result"].__set__
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +147,24 @@ _NEXT = struct.Struct(">BBBI")
 _BLOCK = struct.Struct(">BBB?I")
 
 
+def decode_single_number(octets: bytes) -> GetResponseNormal | None:
+    """A Get-Response-Normal that holds one number and nothing else: what a client meets most. None for other octets.
+
+    A number of the right size cannot be invalid, so its value waits until it is asked for.
+    """
+    if len(octets) > 5 and octets[1] == 1 and octets[3] == 0 and len(octets) == 5 + NUMBER_SIZES[octets[4]]:
+        return GetResponseNormal(octets[2], Data(octets[4:]))
+    return None
+
+
 def decode_get_request(reader: Reader) -> GetRequest:
     """Get-Request; the reader stands after the tag."""
+    octets = reader.octets
+    if len(octets) == _REQUEST_NORMAL.size and octets[1] == 1 and not octets[-1]:
+        # One whole attribute: what a meter meets most.
+        _, _, invoke, class_id, instance, number, _ = _REQUEST_NORMAL.unpack(octets)
+        reader.offset = len(octets)
+        return GetRequestNormal(invoke, AttributeDescriptor(class_id, ObisCode.from_bytes(instance), number))
     choice = reader.octet("choice of the get-request")
     if choice not in (1, 2, 3):
         raise reader.error(f"get-request has choice {choice}; 1 to 3 exist", 1)
@@ -139,11 +179,6 @@ def decode_get_request(reader: Reader) -> GetRequest:
 
 def decode_get_response(reader: Reader) -> GetResponse:
     """Get-Response; the reader stands after the tag."""
-    octets = reader.octets
-    # The answer that a client waits for most: decoded without the detours below.
-    if len(octets) > 4 and octets[1] == 1 and octets[3] == 0:
-        data, reader.offset = Data.decode_prefix(octets, 4, reader.limits)
-        return GetResponseNormal(octets[2], data)
     choice = reader.octet("choice of the get-response")
     if choice not in (1, 2, 3):
         raise reader.error(f"get-response has choice {choice}; 1 to 3 exist", 1)
