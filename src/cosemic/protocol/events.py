@@ -90,6 +90,8 @@ class Requested:
     protection: SecurityPolicy
     confirmed: bool = True
     high_priority: bool = False
+    settings: ServerSettings | None = None
+    """The association that the request came in."""
 
 
 @dataclass(frozen=True, slots=True)

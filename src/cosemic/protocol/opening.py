@@ -1,0 +1,151 @@
+"""How a client opens and closes an association: what its AARQ says, and how it judges the AARE (IEC 62056-5-3, 7.2)."""
+
+from __future__ import annotations
+
+from cosemic.apdu.acse import (
+    AssociationRequest,
+    AssociationResponse,
+    InitiateRequest,
+    InitiateResponse,
+    ReleaseRequest,
+)
+from cosemic.apdu.base import Apdu, decode_apdu
+from cosemic.apdu.services import ConfirmedServiceError
+from cosemic.enums import (
+    ApduTag,
+    ApplicationContext,
+    AuthenticationMechanism,
+    Conformance,
+    ReleaseRequestReason,
+)
+from cosemic.errors import (
+    AssociationRefused,
+    ConfirmedServiceErrorReceived,
+    DecodeError,
+    KeyMissing,
+    RemoteProtocolError,
+)
+from cosemic.protocol import hints
+from cosemic.protocol.ciphering import INITIATE, seal
+from cosemic.protocol.events import AssociationParameters
+from cosemic.protocol.settings import DEFAULT_CONFORMANCE, MINIMUM_PDU_SIZE, ClientSettings
+from cosemic.security.context import AssociationSecurity
+from cosemic.security.hls import HlsExchange
+from cosemic.tolerances import Tolerance, note
+
+DLMS_VERSION = 6
+_VAA_NAME = 0x0007
+
+
+def application_context(settings: ClientSettings) -> ApplicationContext:
+    """The context to ask for: ciphered where keys were given, unless the settings say otherwise."""
+    if settings.application_context is not None:
+        return settings.application_context
+    if settings.security is not None and settings.security.has_keys:
+        return ApplicationContext.LOGICAL_NAME_CIPHERED
+    return ApplicationContext.LOGICAL_NAME
+
+
+def proposed_conformance(settings: ClientSettings) -> Conformance:
+    """The services to propose."""
+    if settings.conformance is not None:
+        return settings.conformance
+    if settings.security is not None and settings.security.general:
+        return DEFAULT_CONFORMANCE | Conformance.GENERAL_PROTECTION
+    return DEFAULT_CONFORMANCE
+
+
+def association_request(
+    settings: ClientSettings, security: AssociationSecurity | None, hls: HlsExchange | None
+) -> tuple[AssociationRequest, InitiateRequest]:
+    """The AARQ and the InitiateRequest in it; takes an invocation counter, and a dedicated key where one is wanted."""
+    context = application_context(settings)
+    ciphered = context == ApplicationContext.LOGICAL_NAME_CIPHERED
+    if ciphered and security is None:
+        raise KeyMissing("the ciphered application context needs a SecurityContext")
+    dedicated_key: bytes | None = None
+    if ciphered and security is not None and security.context.dedicated_key:
+        dedicated_key = security.context.new_dedicated_key()
+        security.set_dedicated_key(dedicated_key)
+    initiate = InitiateRequest(
+        dedicated_key, True, None, DLMS_VERSION, proposed_conformance(settings), settings.max_pdu_size
+    )
+    user_information = initiate.encode()
+    if ciphered and security is not None:
+        user_information = seal(security, user_information, INITIATE)
+    mechanism = settings.mechanism
+    value = settings.password if mechanism == AuthenticationMechanism.LLS else None
+    aarq = AssociationRequest(
+        application_context=context,
+        mechanism=None if mechanism == AuthenticationMechanism.NONE else mechanism,
+        calling_authentication_value=value if hls is None else hls.own_challenge,
+        calling_ap_title=security.system_title if security is not None else None,
+        calling_ae_invocation_id=settings.user_id,
+        user_information=user_information,
+    )
+    return aarq, initiate
+
+
+def release_request(settings: ClientSettings, security: AssociationSecurity | None) -> ReleaseRequest:
+    """The RLRQ; in a ciphered association it proves itself by a protected InitiateRequest."""
+    if security is None or application_context(settings) != ApplicationContext.LOGICAL_NAME_CIPHERED:
+        return ReleaseRequest(ReleaseRequestReason.NORMAL)
+    initiate = InitiateRequest(None, True, None, DLMS_VERSION, proposed_conformance(settings), settings.max_pdu_size)
+    return ReleaseRequest(ReleaseRequestReason.NORMAL, seal(security, initiate.encode(), INITIATE))
+
+
+def negotiated(
+    aare: AssociationResponse, response: InitiateResponse, initiate: InitiateRequest, settings: ClientSettings
+) -> AssociationParameters:
+    """What holds after an AARE that accepts: never more than was proposed."""
+    tolerances = settings.tolerances
+    context = application_context(settings)
+    if aare.application_context != context:
+        detail = f"application context {aare.application_context!r} in the AARE, {context!r} was asked for"
+        _tolerate(Tolerance.AARE_CONTEXT_NAME, detail, tolerances)
+    if response.negotiated_dlms_version < DLMS_VERSION:
+        raise RemoteProtocolError(f"the meter speaks DLMS version {response.negotiated_dlms_version}, 6 is needed")
+    if response.vaa_name != _VAA_NAME:
+        _tolerate(Tolerance.VAA_NAME, f"VAA name {response.vaa_name:#06x} instead of {_VAA_NAME:#06x}", tolerances)
+    proposed, answered = initiate.proposed_conformance, response.negotiated_conformance
+    if answered & ~proposed:
+        detail = f"conformance {int(answered):06X} where {int(proposed):06X} was proposed"
+        _tolerate(Tolerance.NEGOTIATION_SUPERSET, detail, tolerances)
+    size = response.server_max_receive_pdu_size
+    if 0 < size < MINIMUM_PDU_SIZE:
+        raise RemoteProtocolError(f"the meter takes APDUs of {size} octets only; {MINIMUM_PDU_SIZE} is the least")
+    return AssociationParameters(
+        application_context=context,
+        mechanism=settings.mechanism,
+        conformance=answered & proposed,
+        max_pdu_size=size,
+        peer_system_title=aare.responding_ap_title or None,
+        dlms_version=response.negotiated_dlms_version,
+        user_id=settings.user_id,
+    )
+
+
+def refusal(aare: AssociationResponse, settings: ClientSettings) -> AssociationRefused:
+    """The error for an AARE that rejects; result and diagnostic judge, whatever else stands in it."""
+    hint = hints.refusal(aare.diagnostic, settings.mechanism)
+    content = aare.user_information
+    if content and content[0] == ApduTag.CONFIRMED_SERVICE_ERROR:
+        error: Apdu | None
+        try:
+            error = decode_apdu(content, tolerances=settings.tolerances)
+        except DecodeError:
+            error = None
+        if isinstance(error, ConfirmedServiceError):
+            hint = f"{error.text}; {hint}" if hint else error.text
+    return AssociationRefused(aare.result, aare.diagnostic, hint)
+
+
+def service_error(apdu: ConfirmedServiceError, what: str | None) -> ConfirmedServiceErrorReceived:
+    """The exception of a confirmed-service-error."""
+    return ConfirmedServiceErrorReceived(apdu.service, apdu.error_type, apdu.error, apdu.text, target=what)
+
+
+def _tolerate(tolerance: Tolerance, detail: str, tolerances: frozenset[Tolerance]) -> None:
+    if tolerance not in tolerances:
+        raise RemoteProtocolError(detail)
+    note(tolerance, detail)

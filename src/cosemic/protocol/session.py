@@ -1,0 +1,229 @@
+"""A client's association together with its link: octets in, octets and events out, with deadlines as data.
+
+The owner does the I/O and nothing else::
+
+    session.connect(now)
+    loop:
+        write session.data_to_send()
+        read until session.next_deadline(); then receive_data(octets, now), end_of_stream(now) or on_time(now)
+        for event in session.events(): ...
+
+``request`` and ``release`` follow once ``Associated`` came. Wrong calls raise ``LocalProtocolError`` before a byte exists;
+whatever the peer, the line or the time does becomes ``Failed``.
+"""
+
+from __future__ import annotations
+
+from cosemic.enums import AuthenticationMechanism
+from cosemic.errors import DlmsError, LinkLost, LinkTimeout, LocalProtocolError
+from cosemic.link.events import (
+    ApduReceived,
+    FrameDropped,
+    Link,
+    LinkDown,
+    LinkEvent,
+    LinkFailed,
+    LinkState,
+    LinkUp,
+    LocalEcho,
+    UnconfirmedApduReceived,
+)
+from cosemic.protocol import redaction
+from cosemic.protocol.association import Trace, logger
+from cosemic.protocol.client_association import ClientAssociation
+from cosemic.protocol.events import AssociationParameters, ClientEvent, Released
+from cosemic.protocol.requests import Request
+from cosemic.protocol.settings import ClientSettings
+from cosemic.protocol.states import State
+
+
+class ClientSession:
+    """One client's talk with one logical device over one link; ``connect`` again after ``Released`` is allowed."""
+
+    __slots__ = ("_association", "_deadline", "_link", "_releasing", "settings")
+
+    def __init__(self, link: Link, settings: ClientSettings, *, trace: Trace | None = None) -> None:
+        self.settings = settings
+        self._link = link
+        self._association = ClientAssociation(settings, trace=trace)
+        self._releasing = False
+        self._deadline: float | None = None
+        if trace is not None:
+            link.trace = self._trace_frame
+
+    @property
+    def state(self) -> State:
+        """Where the association stands."""
+        return self._association.state
+
+    @property
+    def parameters(self) -> AssociationParameters | None:
+        """What was agreed on; None while there is no association."""
+        return self._association.parameters
+
+    @property
+    def link(self) -> Link:
+        """The link below, for its negotiated parameters and its response time."""
+        return self._link
+
+    @property
+    def trace(self) -> Trace | None:
+        """Called with layer, direction and octets of each frame and each plain APDU, without secrets."""
+        return self._association.trace
+
+    @trace.setter
+    def trace(self, trace: Trace | None) -> None:
+        self._association.trace = trace
+        self._link.trace = None if trace is None else self._trace_frame
+
+    def connect(self, now: float) -> None:
+        """Connect the link and open the association; ``Associated`` or ``Failed`` follows."""
+        state = self._association.state
+        if state is not State.IDLE or self._releasing or self._link.state is not LinkState.DISCONNECTED:
+            if state is State.CLOSED:
+                raise LocalProtocolError("connect: this session has failed and is closed; reconnect with a new one")
+            raise LocalProtocolError("connect: the session is connected, or about to be, already")
+        self._link.connect(now)
+        for event in self._link.events():
+            if type(event) is LinkUp:
+                self._association.associate()
+                self._flush(now)
+            else:
+                self._link_event(event, now)
+
+    def request(self, request: Request, now: float) -> None:
+        """Send a request; ``Completed`` or ``Failed`` follows. One at a time."""
+        self._association.request(request)
+        self._flush(now)
+
+    def release(self, now: float) -> None:
+        """Close the association, then the link; ``Released`` follows."""
+        self._association.release()
+        self._flush(now)
+        self._after(now)
+
+    def abort(self) -> None:
+        """Give everything up at once; the owner closes the stream. The session cannot be used again."""
+        self._association.close()
+        self._deadline = None
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Take octets from the meter; never raises because of what they are."""
+        link, association = self._link, self._association
+        link.receive_data(data, now)
+        for event in link.events():
+            if type(event) is ApduReceived:
+                association.receive_apdu(event.apdu)
+                self._flush(now)
+            else:
+                self._link_event(event, now)
+        state = association.state
+        if state is not State.ASSOCIATED:
+            self._after(now)
+        else:
+            self._deadline = None
+
+    def end_of_stream(self, now: float) -> None:
+        """The meter closed the stream."""
+        self._link.end_of_stream(now)
+        self._link_events(now)
+
+    def events(self) -> list[ClientEvent]:
+        """What happened since the last call."""
+        return self._association.events()
+
+    def data_to_send(self) -> bytes:
+        """The octets to write now."""
+        return self._link.data_to_send()
+
+    def next_deadline(self) -> float | None:
+        """When ``on_time`` wants to be called; None while nothing is waited for."""
+        deadline = self._link.next_deadline()
+        if self._deadline is None or self._association.state is State.CLOSED:
+            return deadline
+        return self._deadline if deadline is None else min(deadline, self._deadline)
+
+    def on_time(self, now: float) -> None:
+        """Tell the time; repeats, polls or gives up where a deadline has passed."""
+        self._link.on_time(now)
+        self._link_events(now)
+        if self._deadline is not None and now >= self._deadline:
+            self._deadline = None
+            self._association.fail(
+                LinkTimeout(f"no answer within {self._link.response_timeout:g} s; only a push came in that time")
+            )
+            self._after(now)
+
+    def _flush(self, now: float) -> None:
+        association = self._association
+        for apdu in association.apdus_to_send():
+            self._deadline = None
+            try:
+                self._link.send_apdu(apdu, now, expect_response=association.state is not State.ASSOCIATED)
+            except DlmsError as error:
+                association.fail(error)
+
+    def _link_events(self, now: float) -> None:
+        for event in self._link.events():
+            self._link_event(event, now)
+        self._after(now)
+
+    def _link_event(self, event: LinkEvent, now: float) -> None:
+        association = self._association
+        if isinstance(event, ApduReceived):
+            association.receive_apdu(event.apdu)
+            self._flush(now)
+        elif isinstance(event, UnconfirmedApduReceived):
+            association.receive_push(event.apdu)
+        elif isinstance(event, LinkUp):
+            try:
+                association.associate()
+            except DlmsError as error:
+                association.fail(error)
+            self._flush(now)
+        elif isinstance(event, FrameDropped):
+            logger.info("dropped %d octets: %s", len(event.octets), event.reason)
+        elif isinstance(event, LocalEcho):
+            logger.info("our own frames come back; the echo is dropped")
+        elif isinstance(event, LinkDown | LinkFailed):
+            self._link_lost(event)
+
+    def _link_lost(self, event: LinkDown | LinkFailed) -> None:
+        association = self._association
+        if self._releasing:
+            self._releasing = False
+            if isinstance(event, LinkFailed):
+                logger.info("the association was released, but the link did not close properly: %s", event.error)
+            association.add(Released())
+        elif isinstance(event, LinkFailed):
+            association.fail(event.error)
+        elif association.state is not State.IDLE:
+            association.fail(LinkLost(f"the meter closed the link: {event.reason}"))
+
+    def _after(self, now: float) -> None:
+        """What follows from a state other than associated."""
+        association, link = self._association, self._link
+        state = association.state
+        if state is State.IDLE:
+            if association.take_released():
+                self._deadline = None
+                self._releasing = True
+                link.disconnect(now)
+                self._link_events(now)
+        elif state is State.CLOSED:
+            self._deadline = None
+            if link.state is LinkState.CONNECTED:
+                link.disconnect(now)
+                link.events()
+        elif link.state is LinkState.CONNECTED and link.next_deadline() is None and self._deadline is None:
+            # A push used up the link's deadline while the answer is still to come.
+            self._deadline = now + link.response_timeout
+
+    def _trace_frame(self, direction: str, octets: bytes) -> None:
+        trace = self._association.trace
+        if trace is None:
+            return
+        settings = self.settings
+        if settings.password and settings.mechanism == AuthenticationMechanism.LLS and direction == "out":
+            octets = redaction.frame(octets, settings.password)
+        trace("link", direction, octets)
