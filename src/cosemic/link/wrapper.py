@@ -58,7 +58,7 @@ class WrapperPdu:
 class WrapperReader:
     """Cuts a TCP stream into wrapper PDUs. The stream has no marks: after a FrameError it cannot be read any more."""
 
-    __slots__ = ("_buffer", "_broken", "_max_length")
+    __slots__ = ("_broken", "_buffer", "_max_length")
 
     def __init__(self, max_length: int = MAX_APDU) -> None:
         self._buffer = b""
