@@ -105,6 +105,12 @@ class Link(Protocol):
     def send_apdu(self, apdu: bytes, now: float, *, expect_response: bool = True) -> None:
         """Send one APDU. LocalProtocolError when not connected, or while the previous exchange is open (client)."""
 
+    def poll(self, now: float) -> None:
+        """Client: go on waiting, because the APDU that came was not the answer (a push), or one more follows it.
+
+        HDLC invites the server to send what it has; LinkTimeout follows if nothing comes.
+        """
+
     def receive_data(self, data: bytes, now: float) -> None:
         """Take octets from the peer; never raises because of what they are."""
 

@@ -227,8 +227,8 @@ class Primary(Station):
             if self.deadline is not None:
                 self._arm(now)
         if arrival is Arrival.COMPLETE:
-            self._expecting = False
             self._deliver(self._receiver.take())
+            # what comes before the server has the whole request cannot be the response to it
             if not (self._sender.has_unacknowledged or self._sender.has_queued):
                 self._finish()
         if not field & control.POLL_FINAL or not self._open:

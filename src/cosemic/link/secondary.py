@@ -192,7 +192,8 @@ class Secondary(Station):
 
     def _keep_alive(self, now: float) -> None:
         timeout = self.timers.inactivity_timeout
-        self.deadline = self.last_deadline = now + timeout if timeout is not None else None  # type: ignore[assignment]
+        if timeout is not None:
+            self.deadline = self.last_deadline = now + timeout
 
     def _close(self) -> None:
         super()._close()

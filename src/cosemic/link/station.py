@@ -33,7 +33,10 @@ FRAME_OVERHEAD = 7
 
 
 class Station:
-    """The state of one connection. ``deadline`` is when ``on_time`` is due, ``last_deadline`` how far it may be put off."""
+    """The state of one connection.
+
+    ``deadline`` is when ``on_time`` is due, ``last_deadline`` how far a frame that is arriving may put it off.
+    """
 
     role: Role
     header: bytes
@@ -102,9 +105,8 @@ class Station:
         size = self.negotiated.max_information_transmit
         information = self.header + apdu
         for start in range(0, len(information), size):
-            self._send(
-                control.UI & ~control.POLL_FINAL, information[start : start + size], start + size < len(information)
-            )
+            goes_on = start + size < len(information)
+            self._send(control.UI & ~control.POLL_FINAL, information[start : start + size], goes_on)
 
     def end_of_stream(self) -> None:
         """The peer closed the stream that carries the frames."""

@@ -44,7 +44,7 @@ class SendWindow:
             self._queue.append((information[start : start + max_information], start + max_information < size))
 
     def acknowledge(self, receive_number: int) -> int:
-        """Take an N(R): how many frames it acknowledges; -1 when it names a frame that was not sent, or is long gone."""
+        """Take an N(R): how many frames it acknowledges; -1 when it names one that was not sent, or is long gone."""
         count = (receive_number - self._oldest) & MODULUS_MASK
         if count > len(self._sent):
             return -1

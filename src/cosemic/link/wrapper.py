@@ -206,27 +206,39 @@ class WrapperLink:
                 self._request = pdu
                 self._tries = 0
 
+    def poll(self, now: float) -> None:
+        """Go on waiting: the APDU that came was not the answer, or one more follows it."""
+        if self._state is not _CONNECTED:
+            raise LocalProtocolError(f"the link is {self._state.value}")
+        self._octets = self._others = 0
+        self._tries = self._retries  # what was asked has been answered: nothing to repeat
+        self._deadline = now + self._timeout
+
     def receive_data(self, data: bytes, now: float) -> None:
         """Take octets from the stream, or one datagram."""
+        if type(data) is not bytes:
+            data = bytes(data)
         if self._state is not _CONNECTED:
             if data:
-                self._events.append(FrameDropped("the link is disconnected", bytes(data)))
+                self._events.append(FrameDropped("the link is disconnected", data))
             return
         self._octets += len(data)
         reader = self._reader
-        if data[:6] == self._expected and not reader._buffer and int.from_bytes(data[6:8], "big") == len(data) - 8:
-            # by far the most usual case: one whole PDU from the expected peer
-            if len(data) - 8 <= self._max_length and len(data) >= HEADER_LENGTH:
-                if self.trace is not None:
-                    self.trace("in", data)
-                self._deadline = None
-                self._events.append(ApduReceived(bytes(data[8:])))
-                return
+        if (
+            data[:6] == self._expected
+            and not reader.is_partial
+            and int.from_bytes(data[6:8], "big") == len(data) - HEADER_LENGTH <= self._max_length
+        ):  # by far the most usual case: one whole PDU from the expected peer
+            if self.trace is not None:
+                self.trace("in", data)
+            self._deadline = None
+            self._events.append(ApduReceived(data[8:]))
+            return
         if self._datagram:
             try:
                 pdu = WrapperPdu.decode(data)
             except FrameError as error:
-                self._events.append(FrameDropped(str(error), bytes(data)))
+                self._events.append(FrameDropped(str(error), data))
                 return
             self.receive_pdu(pdu, now)
             return
