@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from cosemic.errors import AuthenticationError, DecodeError, KeyMissing
-from cosemic.security.suites import AUTHENTICATED, ENCRYPTED, HEADER, TAG_LENGTH, describe
+from cosemic.security.suites import AUTHENTICATED, ENCRYPTED, HEADER, HEADER_LENGTH, TAG_LENGTH, describe
 
 
 class CipherKey:
@@ -20,62 +20,70 @@ class CipherKey:
     ``name`` tells in errors which key it is. The cipher objects are made once.
     """
 
-    __slots__ = ("_aes", "_associated", "_authentication_key", "_gcm", "name")
+    __slots__ = ("_aes", "_authentication_key", "_gcm", "associated_data", "name")
 
     def __init__(self, key: bytes, authentication_key: bytes | None, name: str) -> None:
         self.name = name
         self._authentication_key = authentication_key
         self._gcm = AESGCM(key)
         self._aes = algorithms.AES(key)
-        self._associated: dict[int, bytes] = {}
+        self.associated_data: dict[int, bytes] = {}
 
     def __repr__(self) -> str:
         return f"<CipherKey {self.name}>"
 
     def associated(self, control: int) -> bytes:
         """``SC || AK``, the start of the additional authenticated data; KeyMissing without an authentication key."""
-        data = self._associated.get(control)
+        data = self.associated_data.get(control)
         if data is None:
-            if self._authentication_key is None:
-                raise KeyMissing(f"authentication needs the authentication key beside the {self.name}; none was given")
-            data = self._associated[control] = bytes([control]) + self._authentication_key
+            data = bytes([control])
+            if control & AUTHENTICATED:
+                if self._authentication_key is None:
+                    raise KeyMissing(
+                        f"authentication needs the authentication key beside the {self.name}; none was given"
+                    )
+                data += self._authentication_key
+            self.associated_data[control] = data
         return data
 
-    def seal(self, control: int, title: bytes, counter: int, information: bytes) -> bytes:
+    def seal(self, control: int, title: bytes, counter: int, information: bytes, associated: bytes) -> bytes:
         """Protect as the bits of ``control`` say: ``SC || IC || payload``. The caller never repeats a counter."""
         header = HEADER.pack(control, counter)
         vector = title + header[1:]
         protection = control & 0x30
         if protection == 0x30:
             # The library's tag has 16 octets; the standard's is the first twelve of it.
-            return header + self._gcm.encrypt(vector, information, self.associated(control))[:-4]
+            return header + self._gcm.encrypt(vector, information, associated)[:-4]
         if protection == AUTHENTICATED:
-            tag = self._gcm.encrypt(vector, b"", self.associated(control) + information)
-            return header + information + tag[:TAG_LENGTH]
+            return header + information + self._gcm.encrypt(vector, b"", associated + information)[:TAG_LENGTH]
         if protection == ENCRYPTED:
             return header + self._gcm.encrypt(vector, information, None)[:-16]
         return header + information
 
-    def open(self, control: int, title: bytes, counter: int, payload: bytes) -> bytes:
-        """The information of a payload, its tag verified; AuthenticationError when the tag does not hold.
+    def open(self, control: int, title: bytes, counter: int, content: bytes) -> bytes:
+        """The information in ``SC || IC || payload``; AuthenticationError when its tag does not hold.
 
-        Content without the bit *authenticated* has no tag: it comes back unverified, and the policy has to decide.
+        ``control`` and ``counter`` are those of the content. Content without the bit *authenticated* has no tag: it
+        comes back unverified, and the policy has to decide.
         """
-        vector = title + counter.to_bytes(4, "big")
+        vector = title + content[1:HEADER_LENGTH]
         if not control & AUTHENTICATED:
+            payload = content[HEADER_LENGTH:]
             # GCM encrypts by exclusive-or with a key stream, so encrypting the ciphertext gives the plaintext.
             return self._gcm.encrypt(vector, payload, None)[:-16] if control & ENCRYPTED else payload
-        if len(payload) < TAG_LENGTH:
-            raise DecodeError(f"{len(payload)} octets are too short for the tag of {TAG_LENGTH} that SC announces")
-        data = self.associated(control)
-        body = payload[:-TAG_LENGTH]
-        opener = Cipher(self._aes, GCM(vector, payload[-TAG_LENGTH:], TAG_LENGTH)).decryptor()
+        if len(content) < HEADER_LENGTH + TAG_LENGTH:
+            raise DecodeError(
+                f"{len(content)} octets are too short for SC, IC and the tag of {TAG_LENGTH} octets that SC announces"
+            )
+        associated = self.associated_data.get(control) or self.associated(control)
+        body = content[HEADER_LENGTH:-TAG_LENGTH]
+        opener = Cipher(self._aes, GCM(vector, content[-TAG_LENGTH:], TAG_LENGTH)).decryptor()
         try:
             if control & ENCRYPTED:
-                opener.authenticate_additional_data(data)
+                opener.authenticate_additional_data(associated)
                 information = opener.update(body)
             else:
-                opener.authenticate_additional_data(data + body)
+                opener.authenticate_additional_data(associated + body)
                 information = body
             opener.finalize()
         except InvalidTag:

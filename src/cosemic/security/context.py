@@ -316,10 +316,9 @@ class AssociationSecurity:
             control |= BROADCAST
         key = self._keys[stream] or self._key(stream)
         title = self._title or self._own_title()
-        if control & AUTHENTICATED:
-            key.associated(control)  # before a counter is taken
+        associated = key.associated_data.get(control) or key.associated(control)  # fails before a counter is taken
         outgoing = self._outgoing[stream] or self._start(stream)
-        return key.seal(control, title, outgoing.take(), apdu)
+        return key.seal(control, title, outgoing.take(), apdu, associated)
 
     def open(
         self,
@@ -354,7 +353,7 @@ class AssociationSecurity:
         if title is None:
             title = self._originator(system_title)
         key = self._keys[stream] or self._key(stream)
-        information = key.open(control, title, counter, content[HEADER_LENGTH:])
+        information = key.open(control, title, counter, content)
         demanded = self._minimum if minimum is None else int(minimum)
         if demanded & ~control:
             raise _downgrade(control & 0x30, demanded, describe(control, title, counter, key.name))
@@ -383,9 +382,9 @@ class AssociationSecurity:
         key = self._key(_GLOBAL)
         title = self._title or self._own_title()
         control = self._suite | AUTHENTICATED
-        key.associated(control)
+        associated = key.associated(control)
         outgoing = self._outgoing[_GLOBAL] or self._start(_GLOBAL)
-        sealed = key.seal(control, title, outgoing.take(), challenge)
+        sealed = key.seal(control, title, outgoing.take(), challenge, associated)
         return sealed[:HEADER_LENGTH] + sealed[-TAG_LENGTH:]
 
     def verify_gmac(self, reply: bytes, challenge: bytes) -> None:
@@ -402,7 +401,7 @@ class AssociationSecurity:
             raise AuthenticationError(f"an HLS-GMAC reply has SC {expected:#04x} here, not {control:#04x}")
         key = self._key(_GLOBAL)
         title = self._originator(None)
-        key.open(control, title, counter, challenge + reply[HEADER_LENGTH:])
+        key.open(control, title, counter, reply[:HEADER_LENGTH] + challenge + reply[HEADER_LENGTH:])
         incoming = self._incoming[_GLOBAL]
         if not incoming.allows_inner(counter):
             raise self._replay(control, title, counter, incoming.before_current, key.name)
