@@ -1,1 +1,147 @@
-"""cosemic: DLMS/COSEM (IEC 62056) for Python."""
+"""cosemic: DLMS/COSEM (IEC 62056) for Python.
+
+Read, write and simulate electricity, gas, water and heat meters. Everything here is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cosemic import blocking as blocking
+    from cosemic.apdu.base import decode_apdu as decode_apdu
+    from cosemic.apdu.base import encode_apdu as encode_apdu
+    from cosemic.apdu.services import AttributeDescriptor as AttributeDescriptor
+    from cosemic.apdu.services import MethodDescriptor as MethodDescriptor
+    from cosemic.apdu.services import SelectiveAccess as SelectiveAccess
+    from cosemic.client import DlmsClient as DlmsClient
+    from cosemic.codec import axdr as axdr
+    from cosemic.codec.axdr import BitString as BitString
+    from cosemic.codec.axdr import Data as Data
+    from cosemic.codec.axdr import Typed as Typed
+    from cosemic.cosem.profile import Profile as Profile
+    from cosemic.cosem.values import Reading as Reading
+    from cosemic.enums import AccessRight as AccessRight
+    from cosemic.enums import ActionResult as ActionResult
+    from cosemic.enums import ApduTag as ApduTag
+    from cosemic.enums import AuthenticationMechanism as AuthenticationMechanism
+    from cosemic.enums import Conformance as Conformance
+    from cosemic.enums import DataAccessResult as DataAccessResult
+    from cosemic.enums import DataType as DataType
+    from cosemic.enums import InterfaceClass as InterfaceClass
+    from cosemic.errors import ActionError as ActionError
+    from cosemic.errors import AssociationRefused as AssociationRefused
+    from cosemic.errors import AuthenticationError as AuthenticationError
+    from cosemic.errors import ConfirmedServiceErrorReceived as ConfirmedServiceErrorReceived
+    from cosemic.errors import DataAccessError as DataAccessError
+    from cosemic.errors import DecodeError as DecodeError
+    from cosemic.errors import DlmsError as DlmsError
+    from cosemic.errors import ExceptionResponseError as ExceptionResponseError
+    from cosemic.errors import FrameError as FrameError
+    from cosemic.errors import KeyMissing as KeyMissing
+    from cosemic.errors import LinkError as LinkError
+    from cosemic.errors import LinkLost as LinkLost
+    from cosemic.errors import LinkTimeout as LinkTimeout
+    from cosemic.errors import LocalProtocolError as LocalProtocolError
+    from cosemic.errors import MissingExtra as MissingExtra
+    from cosemic.errors import RemoteProtocolError as RemoteProtocolError
+    from cosemic.errors import ReplayError as ReplayError
+    from cosemic.errors import SecurityError as SecurityError
+    from cosemic.errors import SequenceError as SequenceError
+    from cosemic.errors import ServiceError as ServiceError
+    from cosemic.link.frames import HdlcAddress as HdlcAddress
+    from cosemic.link.frames import HdlcFrame as HdlcFrame
+    from cosemic.link.wrapper import WrapperPdu as WrapperPdu
+    from cosemic.obis import ObisCode as ObisCode
+    from cosemic.security.context import SecurityContext as SecurityContext
+    from cosemic.security.context import SecurityPolicy as SecurityPolicy
+    from cosemic.security.counters import CounterStore as CounterStore
+    from cosemic.security.counters import MemoryCounters as MemoryCounters
+    from cosemic.security.counters import SqliteCounters as SqliteCounters
+    from cosemic.times import CosemDate as CosemDate
+    from cosemic.times import CosemDateTime as CosemDateTime
+    from cosemic.times import CosemTime as CosemTime
+    from cosemic.tolerances import Tolerance as Tolerance
+    from cosemic.transports.streams import BlockingStream as BlockingStream
+    from cosemic.transports.streams import Stream as Stream
+    from cosemic.transports.streams import open_stream as open_stream
+
+    __version__: str
+
+_MODULES = {
+    "axdr": "cosemic.codec.axdr",
+    "blocking": "cosemic.blocking",
+}
+_HOMES = {
+    "cosemic.client": ("DlmsClient",),
+    "cosemic.obis": ("ObisCode",),
+    "cosemic.times": ("CosemDate", "CosemDateTime", "CosemTime"),
+    "cosemic.enums": (
+        "AccessRight",
+        "ActionResult",
+        "ApduTag",
+        "AuthenticationMechanism",
+        "Conformance",
+        "DataAccessResult",
+        "DataType",
+        "InterfaceClass",
+    ),
+    "cosemic.codec.axdr": ("BitString", "Data", "Typed"),
+    "cosemic.apdu.base": ("decode_apdu", "encode_apdu"),
+    "cosemic.apdu.services": ("AttributeDescriptor", "MethodDescriptor", "SelectiveAccess"),
+    "cosemic.link.frames": ("HdlcAddress", "HdlcFrame"),
+    "cosemic.link.wrapper": ("WrapperPdu",),
+    "cosemic.security.context": ("SecurityContext", "SecurityPolicy"),
+    "cosemic.security.counters": ("CounterStore", "MemoryCounters", "SqliteCounters"),
+    "cosemic.cosem.values": ("Reading",),
+    "cosemic.cosem.profile": ("Profile",),
+    "cosemic.tolerances": ("Tolerance",),
+    "cosemic.transports.streams": ("BlockingStream", "Stream", "open_stream"),
+    "cosemic.errors": (
+        "ActionError",
+        "AssociationRefused",
+        "AuthenticationError",
+        "ConfirmedServiceErrorReceived",
+        "DataAccessError",
+        "DecodeError",
+        "DlmsError",
+        "ExceptionResponseError",
+        "FrameError",
+        "KeyMissing",
+        "LinkError",
+        "LinkLost",
+        "LinkTimeout",
+        "LocalProtocolError",
+        "MissingExtra",
+        "RemoteProtocolError",
+        "ReplayError",
+        "SecurityError",
+        "SequenceError",
+        "ServiceError",
+    ),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [*_MODULES, *_HOME, "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    value: object
+    if name in _MODULES:
+        value = import_module(_MODULES[name])
+    elif name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    elif name == "__version__":
+        from importlib.metadata import version
+
+        value = version("cosemic")
+    else:
+        raise AttributeError(f"module 'cosemic' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

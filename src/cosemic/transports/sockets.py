@@ -41,7 +41,9 @@ class SocketStream:
         return data
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket; whoever waits on it in another thread is woken."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def _set(self, deadline: float | None) -> None:

@@ -1,0 +1,326 @@
+"""The blocking client, for scripts and threads; the same methods as ``cosemic.client.DlmsClient`` without await."""
+
+from __future__ import annotations
+
+import threading
+import time as system_time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, tzinfo
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias, TypeVar, cast, overload
+
+from cosemic.apdu.services import SelectiveAccess
+from cosemic.codec.axdr import Data, Typed, Value
+from cosemic.connection import CLOSE_TIMEOUT, Connection, Outcome, logger
+from cosemic.cosem import procedures
+from cosemic.cosem.access import GetItem, ItemResult, Obis, Procedure
+from cosemic.cosem.object_list import ObjectEntry
+from cosemic.cosem.procedures import CLOCK, CURRENT_ASSOCIATION
+from cosemic.cosem.profile import Profile
+from cosemic.cosem.profile_reading import read_profile
+from cosemic.cosem.selection import CaptureObject, Moment
+from cosemic.cosem.values import Reading
+from cosemic.enums import DataAccessResult
+from cosemic.errors import DlmsError, LinkError, LinkTimeout, LocalProtocolError, ServiceError
+from cosemic.protocol.events import Completed
+from cosemic.protocol.requests import Request, Result
+from cosemic.protocol.session import ClientSession
+from cosemic.times import CosemDateTime
+from cosemic.transports.streams import BlockingStream, clock_of, open_blocking_stream
+
+_T = TypeVar("_T")
+_Opener: TypeAlias = Callable[[], BlockingStream]
+
+
+class DlmsClient(Connection[BlockingStream | _Opener]):
+    """A client of one logical device of a meter, for scripts and threads.
+
+    ``way`` is a URL (see ``cosemic.transports.targets``), a connected ``BlockingStream`` of your own, or a function
+    that opens one; for the latter two ``framing`` says "wrapper" or "hdlc".
+
+    ``timeout`` is the time for one answer with all its repetitions, in seconds; a long answer gets it again for each
+    block, up to ``exchange_limit``. ``response_timeout`` is the time until a frame is asked for again (``timeout``
+    shared among the tries by default), ``retries`` how often; ``connect_timeout`` bounds the opening of the stream,
+    ``connect_delay`` is a pause after it (GSM modems). HDLC takes ``physical_address``, ``address_size`` (octets),
+    ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``.
+
+    One exchange at a time: calls from several threads queue. After an error of the line, a time-out or an interrupted
+    exchange the client is closed, and calls say so until ``reconnect()``; after a ``ServiceError`` it goes on.
+    """
+
+    __slots__ = ("_lock", "_stream")
+
+    def _prepare(self) -> None:
+        self._stream: BlockingStream | None = None
+        self._lock = threading.RLock()
+
+    # Opening and closing
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def connect(self) -> None:
+        """Open the stream, the link and the association. After an error nothing is left open."""
+        with self._lock:
+            if self._session is not None:
+                raise LocalProtocolError("connected already; close() or reconnect()")
+            self._connect()
+
+    def reconnect(self) -> None:
+        """Drop what is there and connect anew."""
+        with self._lock:
+            self._let_go("reconnecting")
+            self._connect()
+
+    def close(self) -> None:
+        """Release the association, disconnect the link, close the stream: within seconds, and never with an error."""
+        with self._lock:
+            try:
+                self._release()
+            finally:
+                self._let_go("closed by the caller")
+
+    def abort(self) -> None:
+        """Close the stream at once, without a word to the meter; a call that is waiting ends with an error."""
+        self._let_go("aborted by the caller")
+
+    # Services
+
+    @overload
+    def get(
+        self,
+        class_id: int,
+        obis: Obis,
+        attribute: int,
+        access: SelectiveAccess | None = None,
+        *,
+        typed: Literal[False] = False,
+    ) -> Value: ...
+
+    @overload
+    def get(
+        self,
+        class_id: int,
+        obis: Obis,
+        attribute: int,
+        access: SelectiveAccess | None = None,
+        *,
+        typed: Literal[True],
+    ) -> Typed: ...
+
+    def get(
+        self,
+        class_id: int,
+        obis: Obis,
+        attribute: int,
+        access: SelectiveAccess | None = None,
+        *,
+        typed: bool = False,
+    ) -> Value | Typed:
+        """Read an attribute as plain Python, or with its types; DataAccessError when the meter refuses."""
+        data = self.run(procedures.get_data(class_id, obis, attribute, access, cache=self.cache))
+        return data.typed if typed else data.value
+
+    def get_list(self, items: Iterable[GetItem]) -> Iterator[ItemResult]:
+        """Read several attributes at once; each result has ``value`` or ``error``."""
+        yield from self.run(procedures.get_list(items, with_list=self._with_list, cache=self.cache))
+
+    def set(
+        self,
+        class_id: int,
+        obis: Obis,
+        attribute: int,
+        value: Typed | Data | None,
+        access: SelectiveAccess | None = None,
+        *,
+        check: bool = True,
+    ) -> DataAccessResult | int:
+        """Write an attribute. DataAccessError when the meter refuses; with ``check`` False its code is returned."""
+        return self.run(
+            procedures.set_attribute(class_id, obis, attribute, value, access, check=check, cache=self.cache)
+        )
+
+    def action(self, class_id: int, obis: Obis, method: int, parameters: Typed | Data | None = None) -> Value:
+        """Invoke a method; what it returns as plain Python, None without any. ActionError when the meter refuses."""
+        return self.run(procedures.call_method(class_id, obis, method, parameters, cache=self.cache))
+
+    def read_register(self, obis: Obis, *, class_id: int | None = None) -> Reading:
+        """Read a register (classes 3, 4, 5) as an exact value with its unit."""
+        return self.run(procedures.read_register(obis, class_id=class_id, with_list=self._with_list, cache=self.cache))
+
+    def read_clock(self, obis: Obis = CLOCK, *, zone: tzinfo | None = None) -> datetime | CosemDateTime:
+        """The meter's time; ``zone`` for a clock whose deviation is not specified."""
+        return self.run(procedures.read_clock(obis, zone=zone, cache=self.cache))
+
+    def set_clock(self, time: Moment, obis: Obis = CLOCK) -> None:
+        """Set the meter's time: an aware datetime in the meter's own zone, or a CosemDateTime."""
+        self.run(procedures.set_clock(time, obis, cache=self.cache))
+
+    def objects(self, association: Obis = CURRENT_ASSOCIATION) -> list[ObjectEntry]:
+        """The objects that this association sees; errors name access rights from then on."""
+        return self.run(procedures.read_objects(association, cache=self.cache))
+
+    def read_profile(
+        self,
+        obis: Obis,
+        *,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        last: int | None = None,
+        columns: Iterable[Obis | CaptureObject] | None = None,
+        **options: Any,
+    ) -> Profile:
+        """Read a profile: all of it, the rows of a time range (ends included), or the ``last`` newest ones.
+
+        Further options as for ``cosemic.cosem.profile_reading.read_profile``.
+        """
+        options.setdefault("with_list", self._with_list)
+        options.setdefault("cache", self.cache)
+        return self.run(read_profile(obis, start=start, end=end, last=last, columns=columns, **options))
+
+    def listen(self, seconds: float) -> None:
+        """Wait for pushes; ``on_notification`` gets them. They are also taken whenever an answer is waited for."""
+        with self._lock:
+            session, now = self._begin()
+            self._give_up = self._latest = now + seconds
+            self._exchange(session, idle=True)
+
+    def run(self, procedure: Procedure[_T]) -> _T:
+        """Carry out a procedure (a generator of requests; see ``cosemic.cosem.procedures``)."""
+        try:
+            request = next(procedure)
+            while True:
+                try:
+                    result = self.request(request)
+                except ServiceError as error:
+                    request = procedure.throw(error)
+                else:
+                    request = procedure.send(result)
+        except StopIteration as stop:
+            return cast("_T", stop.value)
+
+    def request(self, request: Request) -> Result:
+        """Send one request as it is and wait for its result; refusals are in the result, not raised."""
+        with self._lock:
+            session, now = self._begin()
+            session.request(request, now)
+            outcome = self._exchange(session)
+        assert isinstance(outcome, Completed)
+        return outcome.result
+
+    # What waits
+
+    def _connect(self) -> None:
+        try:
+            stream = self._stream = self._open()
+            if self.connect_delay:
+                system_time.sleep(self.connect_delay)
+            session = self._begin_session(self._clock or clock_of(stream))
+            _, now = self._begin()
+            session.connect(now)
+            self._exchange(session)
+        finally:
+            if self._associated is None:
+                self._release()
+                self._let_go("connecting failed")
+
+    def _open(self) -> BlockingStream:
+        way = self._way
+        if self._target is None and not callable(way):
+            self._use_once()
+            return cast("BlockingStream", way)
+        try:
+            if self._target is not None:
+                return open_blocking_stream(self._target, timeout=self.connect_timeout)
+            return cast("_Opener", way)()
+        except LinkError:
+            raise
+        except TimeoutError as error:
+            raise LinkTimeout(f"{self._name} did not take the connection within {self.connect_timeout:g} s") from error
+        except OSError as error:
+            raise self._broken(error) from error
+
+    def _release(self) -> None:
+        """Say goodbye where there is somebody; what goes wrong with that is of no interest any more."""
+        if self._session is None:
+            return
+        session, now = self._begin()
+        self._give_up = self._latest = now + min(CLOSE_TIMEOUT, self.timeout)
+        try:
+            if self._associated is None:
+                session.link.disconnect(now)
+                self._farewell(session)
+            else:
+                session.release(now)
+                self._exchange(session)
+        except (DlmsError, OSError) as error:
+            logger.debug("while closing: %s", error)
+
+    def _farewell(self, session: ClientSession) -> None:
+        stream = self._stream
+        if stream is not None and (data := session.data_to_send()):
+            stream.send(data, self._give_up)
+
+    def _exchange(self, session: ClientSession, *, idle: bool = False) -> Outcome | None:
+        """Write and read until the exchange is over; interrupted in any way, the session is out of step and closed."""
+        self._in_step = idle
+        try:
+            return self._pump(session, idle)
+        except OSError as error:
+            self._in_step = False
+            if isinstance(error, LinkError):
+                raise
+            raise self._broken(error) from error
+        finally:
+            if not self._in_step:
+                self._let_go("an exchange was interrupted")
+
+    def _pump(self, session: ClientSession, idle: bool) -> Outcome | None:
+        stream, clock = self._stream, self._clock
+        if stream is None or clock is None:
+            raise LocalProtocolError(self._state)
+        received = over = False
+        while True:
+            outcome = self._outcome(session)
+            data = session.data_to_send()
+            if data and received:
+                self._renew(clock())
+            while data:
+                try:
+                    stream.send(data, self._give_up)
+                except OSError:
+                    if outcome is None:
+                        raise
+                data = session.data_to_send() if self._link_options.datagram else b""
+            if outcome is not None:
+                return self._finish(outcome)
+            if over:
+                if idle:
+                    return None
+                raise self._overdue()
+            try:
+                data = stream.receive(self._deadline(session))
+            except TimeoutError:
+                now = clock()
+                session.on_time(now)
+                over, received = now >= self._give_up, False
+                continue
+            if data:
+                session.receive_data(data, clock())
+                received = True
+            else:
+                session.end_of_stream(clock())
+                return self._finish(self._outcome(session) or self._ended())
+
+    def _let_go(self, reason: str) -> None:
+        if self._session is not None:
+            self._give_up_session(reason)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()

@@ -1,0 +1,333 @@
+"""The asyncio client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import datetime, tzinfo
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias, TypeVar, cast, overload
+
+from cosemic.apdu.services import SelectiveAccess
+from cosemic.codec.axdr import Data, Typed, Value
+from cosemic.connection import CLOSE_TIMEOUT, Connection, Outcome, logger
+from cosemic.cosem import procedures
+from cosemic.cosem.access import GetItem, ItemResult, Obis, Procedure
+from cosemic.cosem.object_list import ObjectEntry
+from cosemic.cosem.procedures import CLOCK, CURRENT_ASSOCIATION
+from cosemic.cosem.profile import Profile
+from cosemic.cosem.profile_reading import read_profile
+from cosemic.cosem.selection import CaptureObject, Moment
+from cosemic.cosem.values import Reading
+from cosemic.enums import DataAccessResult
+from cosemic.errors import DlmsError, LinkError, LinkTimeout, LocalProtocolError, ServiceError
+from cosemic.protocol.events import Completed
+from cosemic.protocol.requests import Request, Result
+from cosemic.protocol.session import ClientSession
+from cosemic.times import CosemDateTime
+from cosemic.transports.streams import Stream, clock_of, open_stream
+
+_T = TypeVar("_T")
+_Opener: TypeAlias = Callable[[], Awaitable[Stream]]
+
+
+class DlmsClient(Connection[Stream | _Opener]):
+    """A client of one logical device of a meter, for asyncio.
+
+    ``way`` is a URL (see ``cosemic.transports.targets``), a connected ``Stream`` of your own, or a coroutine function
+    that opens one; for the latter two ``framing`` says "wrapper" or "hdlc".
+
+    ``timeout`` is the time for one answer with all its repetitions, in seconds; a long answer gets it again for each
+    block, up to ``exchange_limit``. ``response_timeout`` is the time until a frame is asked for again (``timeout``
+    shared among the tries by default), ``retries`` how often; ``connect_timeout`` bounds the opening of the stream,
+    ``connect_delay`` is a pause after it (GSM modems). HDLC takes ``physical_address``, ``address_size`` (octets),
+    ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``.
+
+    One exchange at a time: calls from several tasks queue. After an error of the line, a time-out or a cancelled
+    exchange the client is closed, and calls say so until ``reconnect()``; after a ``ServiceError`` it goes on.
+    """
+
+    __slots__ = ("_lock", "_stream")
+
+    def _prepare(self) -> None:
+        self._stream: Stream | None = None
+        self._lock = asyncio.Lock()
+
+    # Opening and closing
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def connect(self) -> None:
+        """Open the stream, the link and the association. After an error nothing is left open."""
+        async with self._lock:
+            if self._session is not None:
+                raise LocalProtocolError("connected already; close() or reconnect()")
+            await self._connect()
+
+    async def reconnect(self) -> None:
+        """Drop what is there and connect anew."""
+        async with self._lock:
+            self._let_go("reconnecting")
+            await self._connect()
+
+    async def close(self) -> None:
+        """Release the association, disconnect the link, close the stream: within seconds, and never with an error."""
+        async with self._lock:
+            try:
+                await self._release()
+            finally:
+                stream = self._stream
+                self._let_go("closed by the caller")
+            wait_closed = getattr(stream, "wait_closed", None)
+            if wait_closed is not None:
+                await wait_closed()
+
+    aclose = close
+
+    def abort(self) -> None:
+        """Close the stream at once, without a word to the meter; a call that is waiting ends with an error."""
+        self._let_go("aborted by the caller")
+
+    # Services
+
+    @overload
+    async def get(
+        self,
+        class_id: int,
+        obis: Obis,
+        attribute: int,
+        access: SelectiveAccess | None = None,
+        *,
+        typed: Literal[False] = False,
+    ) -> Value: ...
+
+    @overload
+    async def get(
+        self,
+        class_id: int,
+        obis: Obis,
+        attribute: int,
+        access: SelectiveAccess | None = None,
+        *,
+        typed: Literal[True],
+    ) -> Typed: ...
+
+    async def get(
+        self,
+        class_id: int,
+        obis: Obis,
+        attribute: int,
+        access: SelectiveAccess | None = None,
+        *,
+        typed: bool = False,
+    ) -> Value | Typed:
+        """Read an attribute as plain Python, or with its types; DataAccessError when the meter refuses."""
+        data = await self.run(procedures.get_data(class_id, obis, attribute, access, cache=self.cache))
+        return data.typed if typed else data.value
+
+    async def get_list(self, items: Iterable[GetItem]) -> AsyncIterator[ItemResult]:
+        """Read several attributes at once; each result has ``value`` or ``error``."""
+        for item in await self.run(procedures.get_list(items, with_list=self._with_list, cache=self.cache)):
+            yield item
+
+    async def set(
+        self,
+        class_id: int,
+        obis: Obis,
+        attribute: int,
+        value: Typed | Data | None,
+        access: SelectiveAccess | None = None,
+        *,
+        check: bool = True,
+    ) -> DataAccessResult | int:
+        """Write an attribute. DataAccessError when the meter refuses; with ``check`` False its code is returned."""
+        return await self.run(
+            procedures.set_attribute(class_id, obis, attribute, value, access, check=check, cache=self.cache)
+        )
+
+    async def action(self, class_id: int, obis: Obis, method: int, parameters: Typed | Data | None = None) -> Value:
+        """Invoke a method; what it returns as plain Python, None without any. ActionError when the meter refuses."""
+        return await self.run(procedures.call_method(class_id, obis, method, parameters, cache=self.cache))
+
+    async def read_register(self, obis: Obis, *, class_id: int | None = None) -> Reading:
+        """Read a register (classes 3, 4, 5) as an exact value with its unit."""
+        return await self.run(
+            procedures.read_register(obis, class_id=class_id, with_list=self._with_list, cache=self.cache)
+        )
+
+    async def read_clock(self, obis: Obis = CLOCK, *, zone: tzinfo | None = None) -> datetime | CosemDateTime:
+        """The meter's time; ``zone`` for a clock whose deviation is not specified."""
+        return await self.run(procedures.read_clock(obis, zone=zone, cache=self.cache))
+
+    async def set_clock(self, time: Moment, obis: Obis = CLOCK) -> None:
+        """Set the meter's time: an aware datetime in the meter's own zone, or a CosemDateTime."""
+        await self.run(procedures.set_clock(time, obis, cache=self.cache))
+
+    async def objects(self, association: Obis = CURRENT_ASSOCIATION) -> list[ObjectEntry]:
+        """The objects that this association sees; errors name access rights from then on."""
+        return await self.run(procedures.read_objects(association, cache=self.cache))
+
+    async def read_profile(
+        self,
+        obis: Obis,
+        *,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        last: int | None = None,
+        columns: Iterable[Obis | CaptureObject] | None = None,
+        **options: Any,
+    ) -> Profile:
+        """Read a profile: all of it, the rows of a time range (ends included), or the ``last`` newest ones.
+
+        Further options as for ``cosemic.cosem.profile_reading.read_profile``.
+        """
+        options.setdefault("with_list", self._with_list)
+        options.setdefault("cache", self.cache)
+        return await self.run(read_profile(obis, start=start, end=end, last=last, columns=columns, **options))
+
+    async def listen(self, seconds: float) -> None:
+        """Wait for pushes; ``on_notification`` gets them. They are also taken whenever an answer is waited for."""
+        async with self._lock:
+            session, now = self._begin()
+            self._give_up = self._latest = now + seconds
+            await self._exchange(session, idle=True)
+
+    async def run(self, procedure: Procedure[_T]) -> _T:
+        """Carry out a procedure (a generator of requests; see ``cosemic.cosem.procedures``)."""
+        try:
+            request = next(procedure)
+            while True:
+                try:
+                    result = await self.request(request)
+                except ServiceError as error:
+                    request = procedure.throw(error)
+                else:
+                    request = procedure.send(result)
+        except StopIteration as stop:
+            return cast("_T", stop.value)
+
+    async def request(self, request: Request) -> Result:
+        """Send one request as it is and wait for its result; refusals are in the result, not raised."""
+        async with self._lock:
+            session, now = self._begin()
+            session.request(request, now)
+            outcome = await self._exchange(session)
+        assert isinstance(outcome, Completed)
+        return outcome.result
+
+    # What waits
+
+    async def _connect(self) -> None:
+        try:
+            stream = self._stream = await self._open()
+            if self.connect_delay:
+                await asyncio.sleep(self.connect_delay)
+            session = self._begin_session(self._clock or clock_of(stream))
+            _, now = self._begin()
+            session.connect(now)
+            await self._exchange(session)
+        finally:
+            if self._associated is None:
+                await self._release()
+                self._let_go("connecting failed")
+
+    async def _open(self) -> Stream:
+        way = self._way
+        if self._target is None and not callable(way):
+            self._use_once()
+            return cast("Stream", way)
+        try:
+            async with asyncio.timeout(self.connect_timeout):
+                return await (open_stream(self._target) if self._target is not None else cast("_Opener", way)())
+        except LinkError:
+            raise
+        except TimeoutError as error:
+            raise LinkTimeout(f"{self._name} did not take the connection within {self.connect_timeout:g} s") from error
+        except OSError as error:
+            raise self._broken(error) from error
+
+    async def _release(self) -> None:
+        """Say goodbye where there is somebody; what goes wrong with that is of no interest any more."""
+        if self._session is None:
+            return
+        session, now = self._begin()
+        self._give_up = self._latest = now + min(CLOSE_TIMEOUT, self.timeout)
+        try:
+            if self._associated is None:
+                session.link.disconnect(now)
+                await self._farewell(session)
+            else:
+                session.release(now)
+                await self._exchange(session)
+        except (DlmsError, OSError) as error:
+            logger.debug("while closing: %s", error)
+
+    async def _farewell(self, session: ClientSession) -> None:
+        stream = self._stream
+        if stream is not None and (data := session.data_to_send()):
+            await stream.send(data, self._give_up)
+
+    async def _exchange(self, session: ClientSession, *, idle: bool = False) -> Outcome | None:
+        """Write and read until the exchange is over; interrupted in any way, the session is out of step and closed."""
+        self._in_step = idle
+        try:
+            return await self._pump(session, idle)
+        except OSError as error:
+            self._in_step = False
+            if isinstance(error, LinkError):
+                raise
+            raise self._broken(error) from error
+        finally:
+            if not self._in_step:
+                self._let_go("an exchange was interrupted")
+
+    async def _pump(self, session: ClientSession, idle: bool) -> Outcome | None:
+        stream, clock = self._stream, self._clock
+        if stream is None or clock is None:
+            raise LocalProtocolError(self._state)
+        received = over = False
+        while True:
+            outcome = self._outcome(session)
+            data = session.data_to_send()
+            if data and received:
+                self._renew(clock())
+            while data:
+                try:
+                    await stream.send(data, self._give_up)
+                except OSError:
+                    if outcome is None:
+                        raise
+                data = session.data_to_send() if self._link_options.datagram else b""
+            if outcome is not None:
+                return self._finish(outcome)
+            if over:
+                if idle:
+                    return None
+                raise self._overdue()
+            try:
+                data = await stream.receive(self._deadline(session))
+            except TimeoutError:
+                now = clock()
+                session.on_time(now)
+                over, received = now >= self._give_up, False
+                continue
+            if data:
+                session.receive_data(data, clock())
+                received = True
+            else:
+                session.end_of_stream(clock())
+                return self._finish(self._outcome(session) or self._ended())
+
+    def _let_go(self, reason: str) -> None:
+        if self._session is not None:
+            self._give_up_session(reason)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()

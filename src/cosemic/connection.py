@@ -1,0 +1,387 @@
+"""What both clients share: how a connection is described, its session, and what the session's events mean. No I/O.
+
+``Connection`` is the base of ``cosemic.client.DlmsClient`` and ``cosemic.blocking.DlmsClient``; only the pump, which
+waits, differs between them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+from cosemic.cosem.procedures import MeterCache
+from cosemic.enums import AuthenticationMechanism, Conformance, Role
+from cosemic.errors import LinkError, LinkLost, LinkTimeout, LocalProtocolError
+from cosemic.link.addresses import HdlcAddress
+from cosemic.link.events import Link
+from cosemic.link.hdlc import HdlcLink
+from cosemic.link.parameters import HdlcParameters, HdlcTimers
+from cosemic.link.wrapper import WrapperLink
+from cosemic.obis import ObisCode
+from cosemic.protocol.association import Trace
+from cosemic.protocol.events import Associated, AssociationParameters, Completed, Failed, Notified, Released
+from cosemic.protocol.session import ClientSession
+from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
+from cosemic.tolerances import DEFAULT, Tolerance
+from cosemic.transports.targets import Framing, Target, parse_url
+
+if TYPE_CHECKING:
+    from cosemic.security.context import SecurityContext
+
+logger = logging.getLogger("cosemic.client")
+
+_Way = TypeVar("_Way")
+Outcome: TypeAlias = Associated | Completed | Released | Failed
+
+CLOSE_TIMEOUT = 3.0
+"""Seconds that a polite end (RLRQ, DISC) may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkOptions:
+    """How the link of a connection is made."""
+
+    framing: Framing
+    datagram: bool = False
+    bit_rate: int | None = None
+    physical_address: int | None = None
+    address_size: int | None = None
+    information_size: tuple[int, int] = (128, 128)
+    window: tuple[int, int] = (1, 1)
+    response_timeout: float | None = None
+    inter_octet_timeout: float | None = None
+    retries: int = 3
+
+    def check(self, client_sap: int, server_sap: int) -> None:
+        """ValueError for what no frame can carry, before there is a connection."""
+        if self.framing is Framing.HDLC:
+            HdlcAddress(client_sap)
+            self.server_address(server_sap)
+            self.parameters()
+        elif self.physical_address is not None or self.address_size is not None:
+            raise ValueError("the wrapper has no physical addresses and no address size; HDLC has")
+
+    def server_address(self, server_sap: int) -> HdlcAddress:
+        """The HDLC address of the meter."""
+        return HdlcAddress(server_sap, self.physical_address, self.address_size)
+
+    def parameters(self) -> HdlcParameters:
+        """The HDLC parameters to propose."""
+        return HdlcParameters(*self.information_size, *self.window)
+
+    def frame_time(self) -> float:
+        """Seconds that the largest windows of both directions take on a serial line, before any answer can be there."""
+        if self.bit_rate is None:
+            return 0.0
+        octets = sum(size * window for size, window in zip(self.information_size, self.window, strict=True)) + 64
+        return octets * 11 / self.bit_rate
+
+    def response_time(self, timeout: float) -> float:
+        """Seconds after which the link polls or repeats, so that all tries fit into ``timeout``."""
+        if self.response_timeout is not None:
+            return self.response_timeout
+        repeats = self.framing is Framing.HDLC or self.datagram
+        return (timeout / (self.retries + 1) if repeats else timeout) + self.frame_time()
+
+    def allowance(self, timeout: float) -> float:
+        """Seconds for one answer with all tries, the time on a slow line included."""
+        return timeout + (self.retries + 1) * self.frame_time()
+
+    def make_link(self, client_sap: int, server_sap: int, timeout: float, tolerances: frozenset[Tolerance]) -> Link:
+        """A new link, not connected yet."""
+        response_timeout = self.response_time(timeout)
+        if self.framing is Framing.WRAPPER:
+            return WrapperLink(
+                Role.CLIENT,
+                source=client_sap,
+                destination=server_sap,
+                response_timeout=response_timeout,
+                retries=self.retries,
+                datagram=self.datagram,
+            )
+        silence = self.inter_octet_timeout
+        timers = HdlcTimers(response_timeout=response_timeout, retries=self.retries)
+        if silence is not None:
+            timers = replace(timers, inter_octet_timeout=silence)
+        return HdlcLink(
+            Role.CLIENT,
+            destination=self.server_address(server_sap),
+            source=HdlcAddress(client_sap),
+            parameters=self.parameters(),
+            timers=timers,
+            tolerances=tolerances,
+        )
+
+
+class Connection(Generic[_Way]):
+    """The settings of a connection and its session; ``cosemic.client.DlmsClient`` says what the arguments mean."""
+
+    __slots__ = (
+        "__weakref__",
+        "_allowance",
+        "_associated",
+        "_clock",
+        "_exchange_limit",
+        "_give_up",
+        "_in_step",
+        "_latest",
+        "_link_options",
+        "_session",
+        "_settings",
+        "_state",
+        "_target",
+        "_used",
+        "_way",
+        "cache",
+        "connect_delay",
+        "connect_timeout",
+        "on_notification",
+        "timeout",
+        "trace",
+    )
+
+    def __init__(
+        self,
+        way: str | Target | _Way,
+        *,
+        client_sap: int = 16,
+        server_sap: int = 1,
+        physical_address: int | None = None,
+        authentication: AuthenticationMechanism | int = AuthenticationMechanism.NONE,
+        password: str | bytes | None = None,
+        security: SecurityContext | None = None,
+        timeout: float = 30.0,
+        connect_timeout: float = 10.0,
+        response_timeout: float | None = None,
+        inter_octet_timeout: float | None = None,
+        retries: int = 3,
+        exchange_limit: float = 3600.0,
+        connect_delay: float = 0.0,
+        framing: Framing | str | None = None,
+        information_size: int | tuple[int, int] = 128,
+        window: int | tuple[int, int] = 1,
+        address_size: int | None = None,
+        max_pdu_size: int = 0xFFFF,
+        conformance: Conformance | None = None,
+        user_id: int | None = None,
+        pre_established: bool = False,
+        pre_established_pdu_size: int = 0xFFFF,
+        use_rlrq: bool = True,
+        high_priority: bool = True,
+        confirmed: bool = True,
+        hls_function: HlsFunction | None = None,
+        association_object: ObisCode | str = LOGICAL_NAME_ASSOCIATION,
+        tolerances: frozenset[Tolerance] = DEFAULT,
+        cache: MeterCache | None = None,
+        on_notification: Callable[[Notified], object] | None = None,
+        trace: Trace | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        for name, seconds in (
+            ("timeout", timeout),
+            ("connect_timeout", connect_timeout),
+            ("exchange_limit", exchange_limit),
+            ("response_timeout", response_timeout),
+            ("inter_octet_timeout", inter_octet_timeout),
+        ):
+            if seconds is not None and not 0 < seconds < 1e9:
+                raise ValueError(f"{name} is a number of seconds above 0, not {seconds}")
+        if not 0 <= retries <= 100:
+            raise ValueError(f"retries is a number from 0 to 100, not {retries}")
+        if not 0 <= connect_delay < 1e6:
+            raise ValueError(f"connect_delay is a number of seconds, not {connect_delay}")
+        self._way = way
+        self._used = False
+        self._target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else None
+        self._link_options = LinkOptions(
+            framing=_framing(way, self._target, framing),
+            datagram=self._target is not None and self._target.is_datagram,
+            bit_rate=None if self._target is None else self._target.bit_rate,
+            physical_address=physical_address,
+            address_size=address_size,
+            information_size=_pair(information_size),
+            window=_pair(window),
+            response_timeout=response_timeout,
+            inter_octet_timeout=inter_octet_timeout,
+            retries=retries,
+        )
+        self._link_options.check(client_sap, server_sap)
+        self._settings = ClientSettings(
+            client_sap=client_sap,
+            server_sap=server_sap,
+            mechanism=AuthenticationMechanism(authentication),
+            password=password.encode() if isinstance(password, str) else password,
+            security=security,
+            conformance=conformance,
+            max_pdu_size=max_pdu_size,
+            user_id=user_id,
+            association_object=ObisCode.parse(association_object),
+            pre_established=pre_established,
+            pre_established_pdu_size=pre_established_pdu_size,
+            use_rlrq=use_rlrq,
+            high_priority=high_priority,
+            confirmed=confirmed,
+            hls_function=hls_function,
+            tolerances=tolerances,
+        )
+        self.timeout = timeout
+        self.connect_timeout = connect_timeout
+        self.connect_delay = connect_delay
+        self.cache = MeterCache() if cache is None else cache
+        self.on_notification = on_notification
+        self.trace = trace
+        self._exchange_limit = exchange_limit
+        self._allowance = timeout
+        self._clock: Callable[[], float] | None = clock
+        self._session: ClientSession | None = None
+        self._associated: AssociationParameters | None = None
+        self._state = "not connected yet; call connect(), or use the client in a with statement"
+        self._in_step = True
+        self._give_up = 0.0
+        self._latest = 0.0
+        self._prepare()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name}: {self._state}>"
+
+    @property
+    def association(self) -> AssociationParameters:
+        """What both sides agreed on when the association was opened; LocalProtocolError while there is none."""
+        if self._associated is None:
+            raise LocalProtocolError(self._state)
+        return self._associated
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether an association is open, as far as is known."""
+        return self._associated is not None
+
+    @property
+    def _name(self) -> str:
+        way = "stream" if self._target is None else str(self._target)
+        return f"{way} (client {self._settings.client_sap}, server {self._settings.server_sap})"
+
+    def _prepare(self) -> None:
+        """What a client needs besides; called once."""
+
+    # The course of an exchange; the pump calls these between its waits.
+
+    def _use_once(self) -> None:
+        if self._used:
+            raise LocalProtocolError("a stream is used once; to reconnect, give a function that opens one")
+        self._used = True
+
+    def _begin_session(self, clock: Callable[[], float]) -> ClientSession:
+        """A new session; its link is not connected yet."""
+        settings, options = self._settings, self._link_options
+        link = options.make_link(settings.client_sap, settings.server_sap, self.timeout, settings.tolerances)
+        self._allowance = options.allowance(self.timeout)
+        self._clock = clock
+        self._associated = None
+        self._session = ClientSession(link, settings, trace=self.trace)
+        return self._session
+
+    def _begin(self) -> tuple[ClientSession, float]:
+        """The session, ready for something new, and the time. The budgets start here."""
+        session, clock = self._session, self._clock
+        if session is None or clock is None:
+            raise LocalProtocolError(f"not connected: {self._state}")
+        now = clock()
+        self._give_up = now + self._allowance
+        self._latest = now + self._exchange_limit
+        return session, now
+
+    def _renew(self, now: float) -> None:
+        """The peer made us go on (a block, a segment): the time for the next answer starts again, within limits."""
+        self._give_up = min(now + self._allowance, self._latest)
+
+    def _deadline(self, session: ClientSession) -> float:
+        deadline = session.next_deadline()
+        give_up = self._give_up
+        return give_up if deadline is None or give_up < deadline else deadline
+
+    def _overdue(self) -> LinkTimeout:
+        """The error when the whole time for an answer is over; the link's own time-outs come before."""
+        spent = self._exchange_limit if self._give_up >= self._latest else self._allowance
+        return LinkTimeout(f"no complete answer within {spent:g} s from {self._name}")
+
+    def _outcome(self, session: ClientSession) -> Outcome | None:
+        """Go through the session's events; what ends the exchange is returned."""
+        outcome: Outcome | None = None
+        for event in session.events():
+            if isinstance(event, Notified):
+                self._notify(event)
+            elif not isinstance(outcome, Failed):
+                outcome = event
+        return outcome
+
+    def _finish(self, outcome: Outcome) -> Outcome:
+        """The exchange is over and everything is sent: note what it means, or raise its error."""
+        if isinstance(outcome, Failed):
+            self._in_step = not outcome.fatal
+            if outcome.fatal:
+                self._give_up_session(str(outcome.error))
+            raise outcome.error
+        self._in_step = True
+        if isinstance(outcome, Associated):
+            self._associated = outcome.parameters
+            self._state = "connected"
+        return outcome
+
+    def _ended(self) -> Failed:
+        """What it means when the stream has ended and the session does not say."""
+        return Failed(LinkLost(f"connection to {self._name} ended: {self._state}"), True)
+
+    def _broken(self, error: OSError) -> LinkError:
+        """What an error of the stream is in our tree."""
+        if isinstance(error, LinkError):
+            return error
+        if isinstance(error, TimeoutError):
+            return LinkTimeout(f"{self._name} did not take what was sent in time")
+        return LinkLost(f"connection to {self._name} lost: {error.strerror or error or type(error).__name__}")
+
+    def _notify(self, event: Notified) -> None:
+        if self.on_notification is None:
+            logger.info("%s from the meter dropped: there is no on_notification", type(event.apdu).__name__)
+            return
+        try:
+            self.on_notification(event)
+        except Exception:
+            logger.exception("on_notification failed")  # the exchange under way has nothing to do with it
+
+    def _give_up_session(self, reason: str) -> None:
+        """The session cannot be used any more; what was reserved for it (counters) is given back."""
+        session, self._session = self._session, None
+        self._associated = None
+        self._state = f"closed ({reason}); call reconnect()"
+        if session is not None:
+            session.abort()
+
+    @property
+    def _with_list(self) -> bool:
+        associated = self._associated
+        return associated is not None and Conformance.MULTIPLE_REFERENCES in associated.conformance
+
+
+def _framing(way: object, target: Target | None, framing: Framing | str | None) -> Framing:
+    if framing is not None:
+        try:
+            framing = Framing(framing)
+        except ValueError:
+            raise ValueError(f"framing is 'wrapper' or 'hdlc', not {framing!r}") from None
+    if target is not None:
+        if framing not in (None, target.framing):
+            raise ValueError(f"{target} means {target.framing.value}, not {framing.value}")
+        return target.framing
+    if framing is None:
+        framing = getattr(way, "framing", None)
+    if framing is None:
+        raise ValueError("a stream of your own needs framing='wrapper' or framing='hdlc'")
+    return Framing(framing)
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    """One number for both directions, or (transmit, receive)."""
+    return (value, value) if isinstance(value, int) else value
