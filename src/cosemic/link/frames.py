@@ -164,10 +164,18 @@ class FrameReader:
         if position < size and (self._why or data[position] != FLAG):
             position = self._skip(data, position, found)
         while position < size:
-            # data[position] is a flag; the checks go by the order of the octets, so that the cut does not matter
+            # data[position] is a flag
             start = position + 1
-            if start == size:
-                break
+            if size - start < 8:
+                if start == size:
+                    break
+            else:
+                end = start + ((data[start] & 0x07) << 8 | data[start + 1])
+                if end < size and data[end] == FLAG and (frame := _whole_frame(data, start, end)) is not None:
+                    found.append(frame)
+                    position = end
+                    continue
+            # the checks one by one, by the order of the octets, so that the outcome does not depend on the cut
             first = data[start]
             if first == FLAG:
                 position = start
@@ -240,6 +248,46 @@ class FrameReader:
             skipped.clear()
         self._why = ""
         return flag
+
+
+def _whole_frame(data: bytes, start: int, end: int) -> HdlcFrame | None:
+    """The frame between ``start`` and ``end`` if it is correct and its addresses were met before: the short path."""
+    octets = data[start:end]
+    middle = 3 if octets[2] & 1 else 4 if octets[3] & 1 else 6
+    destination = _ADDRESSES.get(octets[2:middle])
+    # an index may lie beyond a damaged frame, but not beyond one that has whole addresses
+    if destination is None or len(octets) < middle + 4:
+        return None
+    control = middle + (1 if octets[middle] & 1 else 2 if octets[middle + 1] & 1 else 4)
+    source = _ADDRESSES.get(octets[middle:control])
+    if source is None or octets[0] & 0xF0 != 0xA0:
+        return None
+    turned = octets.translate(REVERSED)
+    if crc_hqx(turned, INITIAL) != RESIDUE:
+        return None
+    checked = control + 3
+    if checked == len(octets):
+        information = b""
+    elif checked + 2 > len(octets) or crc_hqx(turned[:checked], INITIAL) != RESIDUE:
+        return None
+    else:
+        information = octets[checked:-2]
+    # what the constructor of a frozen class does, at half the price
+    frame = _new(HdlcFrame)
+    _set_destination(frame, destination)
+    _set_source(frame, source)
+    _set_control(frame, octets[control])
+    _set_information(frame, information)
+    _set_segmented(frame, octets[0] & 0x08 != 0)
+    return frame
+
+
+_new = object.__new__
+_set_destination = vars(HdlcFrame)["destination"].__set__
+_set_source = vars(HdlcFrame)["source"].__set__
+_set_control = vars(HdlcFrame)["control"].__set__
+_set_information = vars(HdlcFrame)["information"].__set__
+_set_segmented = vars(HdlcFrame)["segmented"].__set__
 
 
 def _frame(octets: bytes, start: int, header: int, end: int) -> HdlcFrame:
