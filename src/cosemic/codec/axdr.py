@@ -13,6 +13,7 @@ from cosemic.codec.decoding import decode, decode_prefix, decode_typed, decode_t
 from cosemic.codec.encoding import encode
 from cosemic.codec.limits import DEFAULT_LIMITS, Limits
 from cosemic.codec.scalars import decode_length, encode_length
+from cosemic.codec.text import describe, from_text
 from cosemic.codec.typed import (
     BitString,
     Typed,
@@ -79,6 +80,7 @@ __all__ = [
     "delta_long",
     "delta_long_unsigned",
     "delta_unsigned",
+    "describe",
     "dont_care",
     "double_long",
     "double_long_unsigned",
@@ -88,6 +90,7 @@ __all__ = [
     "float32",
     "float64",
     "floating_point",
+    "from_text",
     "integer",
     "long",
     "long64",

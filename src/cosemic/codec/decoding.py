@@ -9,7 +9,6 @@ from cosemic.codec.limits import DEFAULT_LIMITS, Limits
 from cosemic.codec.scalars import SIZE, TYPES, UNPACK, Budget, decode_length, leaf, truncated
 from cosemic.codec.shapes import ROWS_WORTH_A_SHAPE, decode_rows
 from cosemic.codec.typed import Typed, TypedWhole, Value
-from cosemic.enums import DataType
 from cosemic.errors import DecodeError
 
 
@@ -50,9 +49,12 @@ def decode_typed_prefix(data: bytes, offset: int = 0, *, limits: Limits = DEFAUL
     """The typed value that begins at ``offset``, and the offset after it."""
     data = _whole(data, offset, limits)
     try:
-        typed, end = _typed(data, offset, limits.depth, Budget(limits.elements))
+        elements, end = _typed(data, offset, 1, limits.depth, Budget(limits.elements))
+    except (IndexError, struct.error):
+        raise DecodeError("the data end inside a value", offset=len(data)) from None
     except RecursionError:
         raise DecodeError("nested deeper than the stack allows") from None
+    typed = elements[0]
     return TypedWhole(typed.type, typed.value, typed.description, data[offset:end]), end
 
 
@@ -106,26 +108,31 @@ def _items(data: bytes, offset: int, count: int, depth: int, budget: Budget) -> 
     return values, offset
 
 
-def _typed(data: bytes, offset: int, depth: int, budget: Budget) -> tuple[Typed, int]:
-    if offset >= len(data):
-        raise DecodeError("the data end where a value is expected", offset=offset)
-    tag = data[offset]
-    kind = TYPES[tag]
-    offset += 1
-    if kind is None:
-        raise DecodeError(f"tag {tag} is not a type of the standard", offset=offset - 1)
-    if kind is DataType.ARRAY or kind is DataType.STRUCTURE:
-        number, offset = _count(tag, data, offset, depth, budget)
-        elements = []
-        for _ in range(number):
-            element, offset = _typed(data, offset, depth - 1, budget)
-            elements.append(element)
-        return Typed(kind, tuple(elements)), offset
-    if kind is DataType.COMPACT_ARRAY:
-        description, values, offset = decode_compact(data, offset, depth, budget)
-        return TypedWhole(kind, values, description), offset
-    value, offset = leaf(tag, data, offset)
-    return Typed(kind, value), offset
+def _typed(data: bytes, offset: int, count: int, depth: int, budget: Budget) -> tuple[list[Typed], int]:
+    """``count`` typed values one after another; IndexError and struct.error as in ``_items``."""
+    values: list[Typed] = []
+    append = values.append
+    for _ in range(count):
+        tag = data[offset]
+        kind = TYPES[tag]
+        offset += 1
+        unpack = UNPACK[tag]
+        if unpack is not None:
+            append(Typed(kind, unpack(data, offset)[0]))  # type: ignore[arg-type]
+            offset += SIZE[tag]
+        elif kind is None:
+            raise DecodeError(f"tag {tag} is not a type of the standard", offset=offset - 1)
+        elif tag == 1 or tag == 2:
+            number, offset = _count(tag, data, offset, depth, budget)
+            elements, offset = _typed(data, offset, number, depth - 1, budget)
+            append(Typed(kind, tuple(elements)))
+        elif tag == 19:
+            description, items, offset = decode_compact(data, offset, depth, budget)
+            append(TypedWhole(kind, items, description))
+        else:
+            value, offset = leaf(tag, data, offset)
+            append(Typed(kind, value))
+    return values, offset
 
 
 def _count(tag: int, data: bytes, offset: int, depth: int, budget: Budget) -> tuple[int, int]:

@@ -2,8 +2,8 @@
 
 For a kind of element (types, counts and string lengths) a function is generated that compares all of these with the
 element and packs the values in one step. Its source is made of numbers and names from this module only, never of text
-that came from elsewhere. An element that differs, or whose values do not fit their types, is left to the general way and
-its errors.
+that came from elsewhere. An element that differs, or whose values do not fit their types, is left to the general way
+and its errors.
 """
 
 from __future__ import annotations

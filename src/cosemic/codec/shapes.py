@@ -1,9 +1,9 @@
 """Elements of an array that are laid out alike, such as the rows of a profile, decoded many at a time.
 
 A shape is derived from the octets of one element: which of them are fixed (tags, counts, lengths) and which are
-content. It becomes a regular expression, which finds how many elements from here on have exactly these fixed octets, and
-a Struct, which takes the contents of all of them. Every tag and length of every element is so compared; what does not
-fit goes the general way. Columns are then put together to rows by ``zip``: no step is made in Python for each value.
+content. It becomes a regular expression, which finds how many elements from here on have exactly these fixed octets,
+and a Struct, which takes the contents of all of them. Every tag and length of every element is so compared; what does
+not fit goes the general way. Columns are put together to rows by ``zip``: no step is made in Python for each value.
 """
 
 from __future__ import annotations

@@ -17,8 +17,6 @@ Value: TypeAlias = (
 )
 """Plain values: array and compact-array are lists, structures are tuples."""
 
-_set: Final = object.__setattr__
-
 
 class BitString:
     """An immutable string of bits; ``str()`` gives ``"0101"``, bit 0 is the first one on the wire."""
@@ -98,8 +96,8 @@ class Typed:
     value: Value | tuple[Typed, ...]
 
     def __init__(self, type: DataType, value: Value | tuple[Typed, ...]) -> None:  # noqa: A002
-        _set(self, "type", type)
-        _set(self, "value", value)
+        _set_type(self, type)
+        _set_value(self, value)
 
     @property
     def description(self) -> TypeDescription | None:
@@ -159,10 +157,10 @@ class TypedWhole(Typed):
         description: TypeDescription | None,
         received: bytes | None = None,
     ) -> None:
-        _set(self, "type", type)
-        _set(self, "value", value)
-        _set(self, "_description", description)
-        _set(self, "_received", received)
+        _set_type(self, type)
+        _set_value(self, value)
+        _set_description(self, description)
+        _set_received(self, received)
 
     @property
     def description(self) -> TypeDescription | None:
@@ -171,6 +169,13 @@ class TypedWhole(Typed):
     @property
     def received(self) -> bytes | None:
         return self._received
+
+
+# The setters of the slots: the only way past __setattr__, and the quickest.
+_set_type: Final = Typed.__dict__["type"].__set__
+_set_value: Final = Typed.__dict__["value"].__set__
+_set_description: Final = TypedWhole.__dict__["_description"].__set__
+_set_received: Final = TypedWhole.__dict__["_received"].__set__
 
 
 def type_name(kind: int) -> str:
