@@ -240,8 +240,6 @@ def decode_release_response(reader: Reader) -> ReleaseResponse:
     """RLRE; the reader stands after the tag. Damaged content is what is left of a finished association: tolerated."""
     try:
         fields = read_fields(reader, "RLRE", _RELEASE_ORDER)
-        if reader.left:
-            raise reader.error("RLRE shorter than the octets that are there")
         reason = decode_reason(fields)
         information = fields.octets(0xBE, "user-information")
     except DecodeError as error:
@@ -249,6 +247,9 @@ def decode_release_response(reader: Reader) -> ReleaseResponse:
             raise
         note(Tolerance.ACSE_RELEASE_CONTENT, str(error))
         reason, information = _salvage_release(reader.octets)
+        reader.offset = len(reader.octets)
+    if reader.left and Tolerance.ACSE_RELEASE_CONTENT in reader.tolerances:
+        note(Tolerance.ACSE_RELEASE_CONTENT, f"RLRE followed by {reader.left} octets")
         reader.offset = len(reader.octets)
     return ReleaseResponse(None if reason is None else known(ReleaseResponseReason, reason), information)
 

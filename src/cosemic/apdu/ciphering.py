@@ -145,9 +145,13 @@ def wrap_ciphered(tag: int, content: bytes) -> bytes:
 
 def wrap_general(tag: int, system_title: bytes, content: bytes) -> bytes:
     """A general-glo- or general-ded-ciphering APDU around ciphered content."""
-    return b"".join(
-        (bytes((tag, len(system_title))), system_title, axdr.encode_length(len(content)), content),
-    )
+    length = len(content)
+    head = bytes((tag,)) + encode_octet_string(system_title)
+    if length < 0x80:
+        return head + bytes((length,)) + content
+    if length < 0x100:
+        return head + bytes((0x81, length)) + content
+    return head + axdr.encode_length(length) + content
 
 
 def unwrap_ciphered(apdu: bytes) -> tuple[int, bytes | None, bytes]:
