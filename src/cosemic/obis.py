@@ -149,10 +149,10 @@ class ObisCode:
         return all(want is None or want == have for want, have in zip(groups, self.octets, strict=True))
 
     def describe(self) -> str:
-        """What the object measures or holds, in words; the code itself where the standard gives no general meaning."""
-        from cosemic.obis_names import describe
+        """What the object measures or holds, in words; as far as the value groups tell where the whole has no meaning."""
+        from cosemic.obis_names import describe  # only here: the tables are not needed to work with codes
 
-        return describe(self.octets) or f"object {self}"
+        return describe(self.octets)
 
     def __str__(self) -> str:
         a, b, c, d, e, f = self.octets

@@ -373,7 +373,8 @@ def _calendar_date(value: CosemDate | CosemDateTime) -> date:
 
 
 def _last_day(year: int, month: int) -> date:
-    return date(year, 12, 31) if month == 12 else date(year, month + 1, 1) - timedelta(days=1)
+    first = date(year, month, 1)
+    return first.replace(day=31) if month == 12 else first.replace(month=month + 1) - timedelta(days=1)
 
 
 def _microseconds(hundredths: int | None) -> int:
