@@ -133,7 +133,7 @@ def test_repeated_and_lower_counters_are_refused() -> None:
 
 def test_first_counter_may_be_zero() -> None:
     _, meter = pair()
-    sealed = meter.context._unicast_cipher().seal(0x30, CLIENT_TITLE, 0, APDU, b"\x30" + KEYS[0]["authentication_key"])
+    sealed = meter.context.unicast_cipher().seal(0x30, CLIENT_TITLE, 0, APDU, b"\x30" + KEYS[0]["authentication_key"])
     assert meter.open(sealed) == APDU
     with pytest.raises(ReplayError):
         meter.open(sealed)
@@ -295,6 +295,19 @@ def test_a_client_remembers_the_meters_counter_between_associations() -> None:
     assert again.open(meter.protect(APDU)) == APDU
 
 
+def test_a_title_learned_from_an_envelope_brings_the_remembered_counter() -> None:
+    _, meter = pair()
+    shared = context(CLIENT_TITLE)
+    recorded = meter.protect(APDU)
+    for expected in (APDU, None):
+        client = AssociationSecurity(shared, role="client")
+        if expected:
+            assert client.open(recorded, system_title=METER_TITLE) == expected
+        else:
+            with pytest.raises(ReplayError):
+                client.open(recorded, system_title=METER_TITLE)
+
+
 def test_a_counter_restart_can_be_tolerated_for_one_meter(caplog: pytest.LogCaptureFixture) -> None:
     _, meter = pair()
     shared = context(CLIENT_TITLE)
@@ -435,7 +448,7 @@ def test_hexadecimal_configuration_and_no_secret_in_repr() -> None:
     security = AssociationSecurity(client, role="client", peer_system_title=METER_TITLE)
     _, meter = pair()
     assert meter.open(security.protect(APDU)) == APDU
-    for shown in (repr(client), repr(security), repr(client._unicast_cipher())):
+    for shown in (repr(client), repr(security), repr(client.unicast_cipher())):
         assert "00010203" not in shown
         assert "d0d1" not in shown.lower()
     assert CLIENT_TITLE.hex().upper() in repr(client)

@@ -1,4 +1,4 @@
-"""What protects messages: the keys and titles that a user configures, and the state of one association.
+"""Protection of the messages of one association.
 
 Which key protects what (IEC 62056-5-3, 5.3):
 
@@ -18,14 +18,14 @@ message that fails leaves no trace in the state.
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Literal
 
 from cosemic.enums import Role
 from cosemic.errors import AuthenticationError, DecodeError, KeyMissing, ReplayError, SecurityError
 from cosemic.security._streams import Incoming, Outgoing
-from cosemic.security.counters import CounterStore, MemoryCounters, default_counters, key_id
+from cosemic.security.counters import key_id
+from cosemic.security.keys import SecurityContext
 from cosemic.security.suites import (
     AUTHENTICATED,
     BROADCAST,
@@ -33,16 +33,13 @@ from cosemic.security.suites import (
     ENCRYPTED,
     HEADER,
     HEADER_LENGTH,
-    KEY_LENGTH,
     LAST_COUNTER,
     SUITE_MASK,
     TAG_LENGTH,
     SecurityPolicy,
     describe,
     is_example_key,
-    key_octets,
     policy_of,
-    title_octets,
 )
 from cosemic.tolerances import DEFAULT, Tolerance
 
@@ -58,118 +55,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger("cosemic.security")
-
-
-class SecurityContext:
-    """Keys, titles and policy of one peer, as the user gives them; shared by all associations made with it.
-
-    Keys and titles are octets or hexadecimal text. ``policy`` is what we send with, ``minimum_policy`` (by default the
-    same) what we accept at least. ``dedicated_key`` asks for a fresh key per association (True) or for that one.
-    ``general`` sends general-glo-/general-ded-ciphering instead of the service-specific envelopes.
-    ``allow_counter_from_meter`` lets a meter's complaint about our counter set it (see ``adopt_counter``).
-    A wrong length or value is a ValueError that quotes no key.
-    """
-
-    __slots__ = (
-        "_authentication_key",
-        "_broadcast",
-        "_broadcast_key",
-        "_counters",
-        "_encryption_key",
-        "_foreign_counters",
-        "_seen",
-        "_unicast",
-        "allow_counter_from_meter",
-        "dedicated_key",
-        "general",
-        "minimum_policy",
-        "peer_system_title",
-        "policy",
-        "suite",
-        "system_title",
-    )
-
-    def __init__(
-        self,
-        suite: int = 0,
-        system_title: bytes | str | None = None,
-        encryption_key: bytes | str | None = None,
-        authentication_key: bytes | str | None = None,
-        policy: SecurityPolicy | str | int = SecurityPolicy.AUTHENTICATED_ENCRYPTED,
-        counters: CounterStore | None = None,
-        *,
-        dedicated_key: bool | bytes | str = False,
-        general: bool = False,
-        peer_system_title: bytes | str | None = None,
-        broadcast_key: bytes | str | None = None,
-        allow_counter_from_meter: bool = False,
-        minimum_policy: SecurityPolicy | str | int | None = None,
-    ) -> None:
-        if suite not in KEY_LENGTH:
-            raise ValueError(f"unknown security suite {suite}; one of 0, 1, 2")
-        self.suite = suite
-        self.policy = SecurityPolicy.parse(policy)
-        self.minimum_policy = self.policy if minimum_policy is None else SecurityPolicy.parse(minimum_policy)
-        self.system_title = None if system_title is None else title_octets(system_title)
-        self.peer_system_title = (
-            None if peer_system_title is None else title_octets(peer_system_title, "peer_system_title")
-        )
-        self.general = general
-        self.allow_counter_from_meter = allow_counter_from_meter
-        self._authentication_key = _key(suite, authentication_key, "authentication_key")
-        self._encryption_key = _key(suite, encryption_key, "encryption_key")
-        self._broadcast_key = _key(suite, broadcast_key, "broadcast_key")
-        self._unicast: CipherKey | None = None
-        self._broadcast: CipherKey | None = None
-        self.dedicated_key: bool | bytes = (
-            dedicated_key if isinstance(dedicated_key, bool) else key_octets(suite, dedicated_key, "dedicated_key")
-        )
-        self._counters = counters
-        # Servers do not choose the dedicated keys: a client that sends one twice must not make us repeat counters.
-        self._foreign_counters: MemoryCounters | None = None
-        self._seen: dict[str, int] = {}
-
-    def __repr__(self) -> str:
-        title = self.system_title.hex().upper() if self.system_title else None
-        return f"SecurityContext(suite={self.suite}, system_title={title}, policy={self.policy.label!r})"
-
-    @property
-    def counters(self) -> CounterStore:
-        """The store of outgoing invocation counters; the one in the user's state folder unless another was given."""
-        if self._counters is None:
-            self._counters = default_counters()
-        return self._counters
-
-    @property
-    def has_keys(self) -> bool:
-        """Whether a global encryption key was given."""
-        return self._encryption_key is not None
-
-    def new_dedicated_key(self) -> bytes:
-        """The dedicated key for a new association: the configured one, else fresh random octets."""
-        if isinstance(self.dedicated_key, bytes):
-            return self.dedicated_key
-        return secrets.token_bytes(KEY_LENGTH[self.suite])
-
-    def _unicast_cipher(self) -> CipherKey:
-        if self._unicast is None:
-            if self._encryption_key is None:
-                raise KeyMissing("the global unicast encryption key is needed (encryption_key); none was given")
-            self._unicast = self._cipher(self._encryption_key, "global unicast key")
-        return self._unicast
-
-    def _broadcast_cipher(self) -> CipherKey:
-        if self._broadcast is None:
-            if self._broadcast_key is None:
-                raise KeyMissing("the global broadcast encryption key is needed (broadcast_key); none was given")
-            self._broadcast = self._cipher(self._broadcast_key, "global broadcast key")
-        return self._broadcast
-
-    def _cipher(self, key: bytes, name: str) -> CipherKey:
-        # Here and not above: it loads the package cryptography, which only those need who use a key.
-        from cosemic.security.cipher import CipherKey
-
-        return CipherKey(key, self._authentication_key, f"{name} of suite {self.suite}")
 
 
 class AssociationSecurity:
@@ -256,10 +141,10 @@ class AssociationSecurity:
                 f"the peer's system title changed from {self._peer_title.hex().upper()} to {title.hex().upper()}"
             )
         self._peer_title = bytes(title)
-        key = self._context._encryption_key
-        if self._role is Role.CLIENT and key is not None:
+        name = self._context.counter_id(self._peer_title)
+        if self._role is Role.CLIENT and name is not None:
             lenient = Tolerance.SERVER_COUNTER_RESTART in self._tolerances
-            self._incoming[_GLOBAL].remember(self._context._seen, key_id(self._peer_title, key), lenient)
+            self._incoming[_GLOBAL].remember(self._context.last_received, name, lenient)
 
     @property
     def last_received(self) -> int | None:
@@ -273,27 +158,13 @@ class AssociationSecurity:
 
     def set_dedicated_key(self, key: bytes) -> None:
         """Use this dedicated key from now on; SecurityError when its length does not fit the suite."""
-        context = self._context
-        if len(key) != KEY_LENGTH[self._suite]:
-            raise SecurityError(
-                f"a dedicated key of {len(key)} octets; suite {self._suite} has {KEY_LENGTH[self._suite]}"
-            )
+        title = self._own_title()
+        self._keys[_DEDICATED] = self._context.dedicated_cipher(key)
         previous = self._outgoing[_DEDICATED]
         if previous is not None:
             previous.close()
-        self._keys[_DEDICATED] = context._cipher(key, "dedicated key")
         self._incoming[_DEDICATED] = Incoming()
-        title = self._own_title()
-        store: CounterStore
-        if self._role is Role.SERVER:
-            if context._foreign_counters is None:
-                context._foreign_counters = MemoryCounters(limit=4096)
-            store = context._foreign_counters
-        elif key == context.dedicated_key:
-            store = context.counters  # a fixed key outlives the association, and so must its counters
-        else:
-            store = MemoryCounters()
-        self._outgoing[_DEDICATED] = Outgoing(store, key_id(title, key))
+        self._outgoing[_DEDICATED] = Outgoing(self._context.dedicated_counters(key, self._role), key_id(title, key))
 
     def protect(
         self,
@@ -335,7 +206,7 @@ class AssociationSecurity:
 
         DecodeError: too short. AuthenticationError: the tag does not verify. ReplayError: the counter is not above the
         last accepted one. KeyMissing: no key for this. SecurityError: less protection than demanded, another suite, or
-        compression. After any of them the state is as before.
+        compression. After any of them the counters are as before.
         """
         if len(content) < HEADER_LENGTH:
             raise DecodeError(f"{len(content)} octets are too short for a security control and an invocation counter")
@@ -363,12 +234,12 @@ class AssociationSecurity:
                 "proves nothing, so the encryption key or the system title is likely wrong "
                 f"({describe(control, title, counter, key.name)})"
             )
+        if self._peer_title is None:
+            self.peer_system_title = title  # brings what earlier associations accepted from it
         incoming = self._incoming[stream]
         if incoming.last is not None and counter <= incoming.last:
             raise self._replay(control, title, counter, incoming.last, key.name)
         incoming.accept(counter)
-        if self._peer_title is None:
-            self._peer_title = title
         return information
 
     def check_policy(self, received: SecurityPolicy | int, minimum: SecurityPolicy | None = None) -> None:
@@ -441,7 +312,7 @@ class AssociationSecurity:
             if stream == _DEDICATED:
                 raise KeyMissing("a message under the dedicated key, but this association has none")
             context = self._context
-            key = context._unicast_cipher() if stream == _GLOBAL else context._broadcast_cipher()
+            key = context.unicast_cipher() if stream == _GLOBAL else context.broadcast_cipher()
             self._keys[stream] = key
         return key
 
@@ -452,9 +323,9 @@ class AssociationSecurity:
 
     def _start(self, stream: int) -> Outgoing:
         context = self._context
-        key = context._encryption_key if stream == _GLOBAL else context._broadcast_key
-        assert key is not None  # _key() came first
-        outgoing = Outgoing(context.counters, key_id(self._own_title(), key))
+        name = context.counter_id(self._own_title(), broadcast=stream == _BROADCAST)
+        assert name is not None  # _key() came first
+        outgoing = Outgoing(context.counters, name)
         self._outgoing[stream] = outgoing
         return outgoing
 
@@ -504,10 +375,6 @@ _FIRST_OCTETS = frozenset(
 
 def _plausible(information: bytes) -> bool:
     return bool(information) and information[0] in _FIRST_OCTETS
-
-
-def _key(suite: int, key: bytes | str | None, name: str) -> bytes | None:
-    return None if key is None else key_octets(suite, key, name)
 
 
 def _downgrade(received: int, demanded: int, what: str) -> SecurityError:
