@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("cosemic.client")
 
-Cell: TypeAlias = Value | Decimal | datetime
+Cell: TypeAlias = "Value | Decimal | datetime"
 """What a row holds: aware datetimes (CosemDateTime where that is impossible), Decimals in columns with a unit."""
 
 

@@ -1,0 +1,206 @@
+"""The meter of ``cosemic simulate`` and ``cosemic demo``: a three-phase electricity meter and a gas meter behind it.
+
+====== ============================== =====================================================================
+client authentication                 may
+====== ============================== =====================================================================
+16     none                           read measurements, clock, names, profile, log; write only the test area
+32     LLS, password 00000000         the same, read the settings, set and adjust the clock
+1      HLS with GMAC, suite 0         everything: write settings and registers, switch the supply
+====== ============================== =====================================================================
+
+The test area is three manufacturer-specific objects that anybody may write: a number (0-0:128.0.0*255, class 1), a long
+octet-string (0-0:128.0.1*255, class 1) and a register with a reset (0-0:128.0.2*255, class 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+
+from cosemic.codec import axdr
+from cosemic.codec.axdr import Typed
+from cosemic.enums import ApplicationContext, AuthenticationMechanism, InterfaceClass
+from cosemic.meter import consumption
+from cosemic.meter.administration import association_objects, device_objects, ports, sap_assignment, security_objects
+from cosemic.meter.consumption import Energy
+from cosemic.meter.instruments import POWER_UP, Switch, clock, demand, maximum_demand, register, scratch_register
+from cosemic.meter.model import Access, LogicalDevice, MeterAssociation, SimulatedMeter
+from cosemic.meter.objects import FREE, MANAGED, READ_ALL, Attribute, Level, MeterObject, fixed, rights, stored
+from cosemic.meter.profiles import EVENT_COLUMNS, LOAD_COLUMNS, EventRows, LoadRows, profile
+from cosemic.obis import ObisCode
+from cosemic.protocol.settings import ServerSettings
+from cosemic.security.context import SecurityContext
+from cosemic.security.counters import CounterStore, MemoryCounters
+from cosemic.units import Unit
+
+SYSTEM_TITLE = bytes.fromhex("434F530000000001")
+ENCRYPTION_KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
+AUTHENTICATION_KEY = bytes.fromhex("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF")
+"""Keys for tests, known to everybody: never use them in a real meter."""
+LLS_PASSWORD = b"00000000"
+
+PUBLIC_CLIENT, READER_CLIENT, MANAGER_CLIENT = 16, 32, 1
+METER_ZONE = timezone(timedelta(hours=1))
+
+SCRATCH_NUMBER = ObisCode(0, 0, 128, 0, 0, 255)
+SCRATCH_OCTETS = ObisCode(0, 0, 128, 0, 1, 255)
+SCRATCH_REGISTER = ObisCode(0, 0, 128, 0, 2, 255)
+SCRATCH_LIMIT = 64 * 1024
+
+
+def demo_meter(
+    *,
+    profile_rows: int = 2880,
+    clock: Callable[[], datetime] | None = None,
+    zone: tzinfo = METER_ZONE,
+    counters: CounterStore | None = None,
+    association_version: int = 1,
+    max_pdu_size: int = 0xFFFF,
+    security: SecurityContext | None = None,
+) -> SimulatedMeter:
+    """Make the meter. ``clock`` gives the true time (aware; by default the computer's), ``profile_rows`` up to 100,000.
+
+    ``counters`` keeps the meter's own invocation counters, in memory by default. ``security`` replaces the test keys.
+    """
+    if security is None:
+        security = SecurityContext(
+            suite=0,
+            system_title=SYSTEM_TITLE,
+            encryption_key=ENCRYPTION_KEY,
+            authentication_key=AUTHENTICATION_KEY,
+            policy="authenticated-encrypted",
+            counters=MemoryCounters() if counters is None else counters,
+            minimum_policy="none",
+        )
+    time = _computer_time if clock is None else clock
+    management = LogicalDevice(1, b"COS0000000000001")
+    gas = LogicalDevice(2, b"COS0000000000002")
+    devices = [management, gas]
+    management.associations = _associations(1, security, max_pdu_size)
+    gas.associations = _associations(2, None, max_pdu_size)
+    for device in devices:
+        device.add(*device_objects(device), *association_objects(device, association_version))
+    management.add(sap_assignment(devices), *ports(), *security_objects(management.associations[2]))
+    events = EventRows()
+    events.record((time() - timedelta(days=3)).astimezone(zone), POWER_UP)
+    _electricity(management, events, profile_rows)
+    _gas(gas, events)
+    return SimulatedMeter(devices, time=time, zone=zone)
+
+
+def _associations(sap: int, security: SecurityContext | None, max_pdu_size: int) -> list[MeterAssociation]:
+    public = ServerSettings(client_sap=PUBLIC_CLIENT, server_sap=sap, max_pdu_size=max_pdu_size)
+    reader = ServerSettings(
+        client_sap=READER_CLIENT,
+        server_sap=sap,
+        mechanism=AuthenticationMechanism.LLS,
+        secret=LLS_PASSWORD,
+        max_pdu_size=max_pdu_size,
+    )
+    associations = [MeterAssociation(public, Level.PUBLIC, 1), MeterAssociation(reader, Level.READER, 2)]
+    if security is not None:
+        manager = ServerSettings(
+            client_sap=MANAGER_CLIENT,
+            server_sap=sap,
+            mechanism=AuthenticationMechanism.HLS_GMAC,
+            security=security,
+            max_pdu_size=max_pdu_size,
+            application_contexts=frozenset({ApplicationContext.LOGICAL_NAME, ApplicationContext.LOGICAL_NAME_CIPHERED}),
+        )
+        associations.append(MeterAssociation(manager, Level.MANAGER, 3, protected=True))
+    return associations
+
+
+def _electricity(device: LogicalDevice, events: EventRows, profile_rows: int) -> None:
+    switch = Switch(events)
+    device.add(
+        clock(events),
+        switch.meter_object(),
+        maximum_demand(),
+        demand(),
+        _energy("1-0:1.8.0", consumption.ACTIVE_IMPORT, Unit.WATT_HOUR),
+        _energy("1-0:1.8.1", consumption.HIGH_TARIFF, Unit.WATT_HOUR),
+        _energy("1-0:1.8.2", consumption.LOW_TARIFF, Unit.WATT_HOUR),
+        _energy("1-0:2.8.0", consumption.ACTIVE_EXPORT, Unit.WATT_HOUR),
+        _energy("1-0:3.8.0", consumption.REACTIVE_IMPORT, Unit.VAR_HOUR),
+        _energy("1-0:4.8.0", consumption.REACTIVE_EXPORT, Unit.VAR_HOUR),
+        _power("1-0:1.7.0", consumption.ACTIVE_IMPORT, Unit.WATT, switch),
+        _power("1-0:2.7.0", consumption.ACTIVE_EXPORT, Unit.WATT, switch),
+        _power("1-0:3.7.0", consumption.REACTIVE_IMPORT, Unit.VAR, switch),
+        register("1-0:14.7.0", lambda access: axdr.long_unsigned(consumption.frequency(_now(access))), -2, Unit.HERTZ),
+    )
+    for phase, voltage, current in ((1, 32, 31), (2, 52, 51), (3, 72, 71)):
+        device.add(
+            register(f"1-0:{voltage}.7.0", _voltage(phase), -1, Unit.VOLT),
+            register(f"1-0:{current}.7.0", _current(phase, switch), -2, Unit.AMPERE),
+        )
+    data = InterfaceClass.DATA
+    device.add(
+        MeterObject(data, ObisCode(0, 0, 96, 1, 0, 255), 0, {2: fixed(axdr.octet_string(b"00000001"))}),
+        MeterObject(data, ObisCode(1, 0, 0, 2, 0, 255), 0, {2: fixed(axdr.octet_string(b"COSEMIC-1.0"))}),
+        MeterObject(data, ObisCode(0, 0, 96, 14, 0, 255), 0, {2: Attribute(_tariff)}),
+        MeterObject(data, ObisCode(0, 0, 96, 10, 1, 255), 0, {2: fixed(axdr.unsigned(0))}),
+        MeterObject(data, ObisCode(0, 0, 96, 11, 0, 255), 0, {2: _event_code(events)}),
+        MeterObject(data, ObisCode(0, 0, 97, 97, 0, 255), 0, {2: stored(axdr.double_long_unsigned(0), MANAGED)}),
+        MeterObject(
+            data,
+            ObisCode(0, 0, 96, 13, 0, 255),
+            0,
+            {2: stored(axdr.octet_string(b""), rights("r", "rw", "rw"), max_octets=1024)},
+        ),
+        MeterObject(data, SCRATCH_NUMBER, 0, {2: stored(axdr.double_long_unsigned(0), FREE)}),
+        MeterObject(
+            data, SCRATCH_OCTETS, 0, {2: stored(axdr.octet_string(bytes(5000)), FREE, max_octets=SCRATCH_LIMIT)}
+        ),
+        scratch_register(SCRATCH_REGISTER, axdr.double_long_unsigned(0), -3, Unit.CUBIC_METRE, FREE),
+        profile(ObisCode(1, 0, 99, 1, 0, 255), LOAD_COLUMNS, LoadRows(profile_rows), period=consumption.PERIOD),
+        profile(ObisCode(0, 0, 99, 98, 0, 255), EVENT_COLUMNS, events, period=0),
+    )
+
+
+def _gas(device: LogicalDevice, events: EventRows) -> None:
+    volume = Energy((0,) * 24 + (12,) * 8 + (3,) * 36 + (9,) * 20 + (0,) * 8)
+
+    def litres(access: Access) -> Typed:
+        return axdr.double_long_unsigned(volume.at(_now(access)))
+
+    device.add(
+        clock(events),
+        register("7-0:3.0.0", litres, -3, Unit.CUBIC_METRE, READ_ALL),
+        register("7-0:41.0.0", lambda access: axdr.long(2931), -1, Unit.KELVIN, READ_ALL),
+    )
+
+
+def _energy(obis: str, energy: Energy, unit: Unit) -> MeterObject:
+    return register(obis, lambda access: axdr.double_long_unsigned(energy.at(_now(access))), 0, unit)
+
+
+def _power(obis: str, energy: Energy, unit: Unit, switch: Switch) -> MeterObject:
+    def read(access: Access) -> Typed:
+        return axdr.double_long_unsigned(energy.power(_now(access)) if switch.closed else 0)
+
+    return register(obis, read, 0, unit)
+
+
+def _voltage(phase: int) -> Callable[[Access], Typed]:
+    return lambda access: axdr.long_unsigned(consumption.voltage(phase, _now(access)))
+
+
+def _current(phase: int, switch: Switch) -> Callable[[Access], Typed]:
+    return lambda access: axdr.long_unsigned(consumption.current(phase, _now(access)) if switch.closed else 0)
+
+
+def _tariff(access: Access) -> Typed:
+    return axdr.unsigned(consumption.tariff(_now(access)))
+
+
+def _event_code(events: EventRows) -> Attribute:
+    return Attribute(lambda access: axdr.unsigned(events.last_code))
+
+
+def _now(access: Access) -> float:
+    return access.now.timestamp()
+
+
+def _computer_time() -> datetime:
+    return datetime.now(UTC)

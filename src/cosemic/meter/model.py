@@ -1,0 +1,278 @@
+"""A simulated meter without I/O: logical devices, associations, objects, access rights, a running clock.
+
+It refuses as a strict meter does: an unknown OBIS code (or one that the association does not see) is object-undefined,
+the wrong class object-class-inconsistent, an attribute without the right, and one that the object does not have,
+read-write-denied (attribute 0 too, whose conformance bits are not offered), a value of another type type-unmatched, a
+selector that makes no sense scope-of-access-violated.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import TYPE_CHECKING
+
+from cosemic.apdu.services import ActionOutcome, AttributeDescriptor, MethodDescriptor, SelectiveAccess
+from cosemic.codec.axdr import Data
+from cosemic.cosem.object_list import CALL, ObjectEntry
+from cosemic.enums import AccessRight, ActionResult, DataAccessResult, known
+from cosemic.errors import DecodeError
+from cosemic.meter.objects import Level, MeterObject, Refusal
+from cosemic.obis import ObisCode
+from cosemic.protocol.requests import ActionResults, Get, GetResults, Request, Result, Set, SetResults
+
+if TYPE_CHECKING:
+    from cosemic.protocol.settings import ServerSettings
+    from cosemic.security.context import SecurityPolicy
+
+logger = logging.getLogger("cosemic.meter")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeterAssociation:
+    """One association that a logical device offers. ``number`` is the E of its named object 0-0:40.0.E*255."""
+
+    settings: ServerSettings
+    level: Level
+    number: int
+    protected: bool = False
+    """Keys are agreed: a request that comes without any protection is trusted no more than the public client."""
+
+    @property
+    def client_sap(self) -> int:
+        """The client that this association is for."""
+        return self.settings.client_sap
+
+    @property
+    def server_sap(self) -> int:
+        """The logical device that offers it."""
+        return self.settings.server_sap
+
+
+@dataclass(slots=True, eq=False)
+class LogicalDevice:
+    """A logical device: its name and its objects by OBIS code."""
+
+    sap: int
+    name: bytes
+    objects: dict[ObisCode, MeterObject] = field(default_factory=dict)
+    associations: list[MeterAssociation] = field(default_factory=list)
+
+    def add(self, *objects: MeterObject) -> None:
+        """Put objects in; a second one with the same OBIS code replaces the first."""
+        for item in objects:
+            self.objects[item.obis] = item
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who asks: given to every attribute and method of an object."""
+
+    meter: SimulatedMeter
+    device: LogicalDevice
+    association: MeterAssociation
+    level: Level
+    now: datetime
+    """The meter's time when the request came: one moment for everything that answers it."""
+
+
+class Faults:
+    """Results that a test forces, by target: ``meter.faults.force(3, "1-0:1.8.0*255", 2, DataAccessResult.…)``."""
+
+    def __init__(self) -> None:
+        self._forced: dict[tuple[str, int, ObisCode, int], tuple[int, int | None]] = {}
+
+    def force(
+        self, class_id: int, obis: ObisCode | str, attribute: int, result: int, *, times: int | None = None
+    ) -> None:
+        """Answer every GET and SET of an attribute with ``result``, the next ``times`` ones or until ``clear``."""
+        self._forced["attribute", class_id, ObisCode.parse(obis), attribute] = (result, times)
+
+    def force_method(
+        self, class_id: int, obis: ObisCode | str, method: int, result: int, *, times: int | None = None
+    ) -> None:
+        """Answer every ACTION of a method with ``result``."""
+        self._forced["method", class_id, ObisCode.parse(obis), method] = (result, times)
+
+    def clear(self) -> None:
+        """Work as a meter should again."""
+        self._forced.clear()
+
+    def take(self, kind: str, class_id: int, obis: ObisCode, number: int) -> int | None:
+        """The forced result of a target, None for none; counts it down."""
+        if not self._forced:
+            return None
+        place = (kind, class_id, obis, number)
+        result, times = self._forced.get(place, (None, None))
+        if times is not None and result is not None:
+            if times <= 1:
+                del self._forced[place]
+            else:
+                self._forced[place] = (result, times - 1)
+        return result
+
+
+class SimulatedMeter:
+    """A meter to test against. Give it requests with ``execute``; a server feeds it what its sessions receive.
+
+    ``time`` gives the true time as an aware datetime; the meter's clock runs with it and can be set apart from it.
+    """
+
+    def __init__(
+        self,
+        devices: Iterable[LogicalDevice],
+        *,
+        time: Callable[[], datetime],
+        zone: tzinfo = timezone(timedelta(hours=1)),
+    ) -> None:
+        self.devices: dict[int, LogicalDevice] = {device.sap: device for device in devices}
+        self.zone = zone
+        self.faults = Faults()
+        self.offset = timedelta()
+        self._time = time
+        self._associations = {
+            (association.client_sap, association.server_sap): association
+            for device in self.devices.values()
+            for association in device.associations
+        }
+        self._entries: dict[tuple[MeterAssociation, Level], list[ObjectEntry]] = {}
+
+    def now(self) -> datetime:
+        """The time that the meter's clock shows, in its own zone."""
+        return (self._time() + self.offset).astimezone(self.zone)
+
+    def set_time(self, moment: datetime) -> None:
+        """Set the clock; it runs on from there."""
+        self.offset += moment - self.now()
+
+    @property
+    def associations(self) -> Mapping[tuple[int, int], MeterAssociation]:
+        """Every association by (client SAP, server SAP)."""
+        return self._associations
+
+    def association(self, client_sap: int, server_sap: int = 1) -> MeterAssociation | None:
+        """The association that a client SAP has with a logical device, None for an unknown one."""
+        return self._associations.get((client_sap, server_sap))
+
+    def settings(self, client_sap: int, server_sap: int = 1) -> ServerSettings | None:
+        """What a server session needs to know about that association, None for an unknown one."""
+        association = self._associations.get((client_sap, server_sap))
+        return None if association is None else association.settings
+
+    def execute(
+        self,
+        association: MeterAssociation | tuple[int, int],
+        request: Request,
+        protection: SecurityPolicy | None = None,
+    ) -> Result:
+        """Do what a client of ``association`` (or of the pair client SAP, server SAP) asks for, item by item.
+
+        ``protection`` is what protected the request; None means that the caller vouches for it.
+        """
+        if isinstance(association, tuple):
+            association = self._associations[association]
+        level = association.level
+        if association.protected and protection is not None and not protection:
+            level = Level.PUBLIC
+        access = Access(self, self.devices[association.server_sap], association, level, self.now())
+        if isinstance(request, Get):
+            return GetResults(tuple(self._get(access, at, selection) for at, selection in request.items))
+        if isinstance(request, Set):
+            return SetResults(
+                tuple(
+                    self._set(access, at, selection, value)
+                    for (at, selection), value in zip(request.items, request.values, strict=True)
+                )
+            )
+        return ActionResults(
+            tuple(
+                self._call(access, at, parameters)
+                for at, parameters in zip(request.items, request.parameters, strict=True)
+            )
+        )
+
+    def object_entries(self, association: MeterAssociation, level: Level | None = None) -> list[ObjectEntry]:
+        """The object list of an association: what it sees and what it may do."""
+        level = association.level if level is None else level
+        entries = self._entries.get((association, level))
+        if entries is None:
+            device = self.devices[association.server_sap]
+            entries = [_entry(item, level) for _, item in sorted(device.objects.items()) if item.visible(level)]
+            self._entries[association, level] = entries
+        return entries
+
+    def _get(
+        self, access: Access, at: AttributeDescriptor, selection: SelectiveAccess | None
+    ) -> Data | DataAccessResult | int:
+        forced = self.faults.take("attribute", at.class_id, at.instance, at.attribute)
+        if forced is not None:
+            return known(DataAccessResult, forced)
+        try:
+            attribute = _find(access, at.class_id, at.instance).attributes.get(at.attribute)
+            if attribute is None or AccessRight.READ not in attribute.rights[access.level]:
+                return DataAccessResult.READ_WRITE_DENIED
+            if selection is None:
+                return Data.of(attribute.read(access))
+            if attribute.select is None or selection.selector not in attribute.selectors:
+                return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
+            return attribute.select(access, selection)
+        except Refusal as refusal:
+            return refusal.result
+
+    def _set(
+        self, access: Access, at: AttributeDescriptor, selection: SelectiveAccess | None, value: Data
+    ) -> DataAccessResult | int:
+        forced = self.faults.take("attribute", at.class_id, at.instance, at.attribute)
+        if forced is not None:
+            return known(DataAccessResult, forced)
+        try:
+            attribute = _find(access, at.class_id, at.instance).attributes.get(at.attribute)
+            if attribute is None or attribute.write is None or AccessRight.WRITE not in attribute.rights[access.level]:
+                return DataAccessResult.READ_WRITE_DENIED
+            if selection is not None:
+                return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
+            attribute.write(access, value)
+        except Refusal as refusal:
+            return refusal.result
+        except DecodeError:
+            return DataAccessResult.TYPE_UNMATCHED
+        logger.debug("client %d wrote %s", access.association.client_sap, at)
+        return DataAccessResult.SUCCESS
+
+    def _call(self, access: Access, at: MethodDescriptor, parameters: Data | None) -> ActionOutcome:
+        forced = self.faults.take("method", at.class_id, at.instance, at.method)
+        if forced is not None:
+            return ActionOutcome(known(ActionResult, forced), None)
+        try:
+            method = _find(access, at.class_id, at.instance).methods.get(at.method)
+            if method is None or CALL not in method.rights[access.level]:
+                raise Refusal(DataAccessResult.READ_WRITE_DENIED)
+            returned = method.call(access, parameters)
+        except Refusal as refusal:
+            return ActionOutcome(known(ActionResult, int(refusal.result)), None)
+        except DecodeError:
+            return ActionOutcome(ActionResult.TYPE_UNMATCHED, None)
+        logger.debug("client %d called %s", access.association.client_sap, at)
+        return ActionOutcome(ActionResult.SUCCESS, None if returned is None else Data.of(returned))
+
+
+def _find(access: Access, class_id: int, obis: ObisCode) -> MeterObject:
+    item = access.device.objects.get(obis)
+    if item is None or not item.visible(access.level):
+        raise Refusal(DataAccessResult.OBJECT_UNDEFINED)
+    if item.class_id != class_id:
+        raise Refusal(DataAccessResult.OBJECT_CLASS_INCONSISTENT)
+    return item
+
+
+def _entry(item: MeterObject, level: Level) -> ObjectEntry:
+    return ObjectEntry(
+        item.class_id,
+        item.version,
+        item.obis,
+        {number: attribute.rights[level] for number, attribute in sorted(item.attributes.items())},
+        {number: method.rights[level] for number, method in sorted(item.methods.items())},
+        {number: item.selectors for number, item in sorted(item.attributes.items()) if item.selectors},
+    )
