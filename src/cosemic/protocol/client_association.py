@@ -207,7 +207,7 @@ class ClientAssociation(Association[ClientEvent]):
         plain = apdu
         try:
             if CIPHERED[apdu[0]]:
-                plain, envelope = self._open(apdu, SecurityPolicy.NONE)
+                plain, envelope = self._open(apdu)
         except DlmsError:
             logger.warning("a push that could not be opened was dropped", exc_info=True)
             return
@@ -287,12 +287,10 @@ class ClientAssociation(Association[ClientEvent]):
             decode_apdu(plain, tolerances=self.settings.tolerances)
             raise SequenceError(f"the meter sent an APDU that no client expects (tag {tag:#04x})")
 
-    def _open(self, apdu: bytes, minimum: SecurityPolicy | None = None) -> tuple[bytes, Envelope]:
+    def _open(self, apdu: bytes) -> tuple[bytes, Envelope]:
         if self._security is None:
             raise KeyMissing("the meter sent a ciphered APDU, but no SecurityContext was given")
-        if apdu[0] in _PUSH_ENVELOPES:
-            minimum = SecurityPolicy.NONE
-        return unseal(self._security, apdu, minimum)
+        return unseal(self._security, apdu)
 
     def _response(self, plain: bytes, envelope: Envelope) -> None:
         state = self.state

@@ -23,7 +23,7 @@ def association_request(aarq: AssociationRequest, initiate: InitiateRequest | No
 def service(apdu: bytes) -> bytes:
     """A plain service APDU; new secrets for an association object (class 15) are replaced by zeros.
 
-    Attribute 7 of class 15 is the LLS secret, method 2 changes the HLS secret. Keys for a security setup travel wrapped.
+    Attribute 7 of class 15 is the LLS secret, method 2 changes the HLS secret; keys travel wrapped.
     """
     if len(apdu) > 12 and apdu[3:5] == b"\x00\x0f" and (apdu[0], apdu[1], apdu[11]) in _SECRETS:
         return apdu[:12] + bytes(len(apdu) - 12)

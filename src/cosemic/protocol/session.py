@@ -8,8 +8,8 @@ The owner does the I/O and nothing else::
         read until session.next_deadline(); then receive_data(octets, now), end_of_stream(now) or on_time(now)
         for event in session.events(): ...
 
-``request`` and ``release`` follow once ``Associated`` came. Wrong calls raise ``LocalProtocolError`` before a byte exists;
-whatever the peer, the line or the time does becomes ``Failed``.
+``request`` and ``release`` follow once ``Associated`` came. Wrong calls raise ``LocalProtocolError`` before a byte
+exists; whatever the peer, the line or the time does becomes ``Failed``.
 """
 
 from __future__ import annotations
@@ -36,16 +36,25 @@ from cosemic.protocol.requests import Request
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import State
 
+_PATIENCE = 4
+"""Response times that an answer may take while pushes come instead: links repeat and poll within that time."""
+
 
 class ClientSession:
     """One client's talk with one logical device over one link; ``connect`` again after ``Released`` is allowed."""
 
-    __slots__ = ("_association", "_deadline", "_link", "_releasing", "settings")
+    __slots__ = ("_association", "_datagram", "_deadline", "_last", "_link", "_release_due", "_releasing", "settings")
 
-    def __init__(self, link: Link, settings: ClientSettings, *, trace: Trace | None = None) -> None:
+    def __init__(
+        self, link: Link, settings: ClientSettings, *, datagram: bool = False, trace: Trace | None = None
+    ) -> None:
+        """``datagram``: answers may come twice, and one that repeats the last octet by octet is dropped."""
         self.settings = settings
+        self._datagram = datagram
+        self._last = b""
         self._link = link
         self._association = ClientAssociation(settings, trace=trace)
+        self._release_due = False
         self._releasing = False
         self._deadline: float | None = None
         if trace is not None:
@@ -99,6 +108,7 @@ class ClientSession:
     def release(self, now: float) -> None:
         """Close the association, then the link; ``Released`` follows."""
         self._association.release()
+        self._release_due = True
         self._flush(now)
         self._after(now)
 
@@ -113,12 +123,12 @@ class ClientSession:
         link.receive_data(data, now)
         for event in link.events():
             if type(event) is ApduReceived:
-                association.receive_apdu(event.apdu)
-                self._flush(now)
+                if not self._datagram or self._is_new(event.apdu):
+                    association.receive_apdu(event.apdu)
+                    self._flush(now)
             else:
                 self._link_event(event, now)
-        state = association.state
-        if state is not State.ASSOCIATED:
+        if association.state is not State.ASSOCIATED:
             self._after(now)
         else:
             self._deadline = None
@@ -150,7 +160,7 @@ class ClientSession:
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
             self._association.fail(
-                LinkTimeout(f"no answer within {self._link.response_timeout:g} s; only a push came in that time")
+                LinkTimeout(f"no answer within {_PATIENCE * self._link.response_timeout:g} s, although pushes came")
             )
             self._after(now)
 
@@ -164,9 +174,11 @@ class ClientSession:
                 association.fail(error)
 
     def _link_events(self, now: float) -> None:
-        for event in self._link.events():
+        events = self._link.events()
+        for event in events:
             self._link_event(event, now)
-        self._after(now)
+        if events:
+            self._after(now)
 
     def _link_event(self, event: LinkEvent, now: float) -> None:
         association = self._association
@@ -205,19 +217,36 @@ class ClientSession:
         association, link = self._association, self._link
         state = association.state
         if state is State.IDLE:
-            if association.take_released():
+            if self._release_due and association.take_released():
+                self._release_due = False
                 self._deadline = None
                 self._releasing = True
                 link.disconnect(now)
-                self._link_events(now)
+                for event in link.events():
+                    self._link_event(event, now)
         elif state is State.CLOSED:
             self._deadline = None
             if link.state is LinkState.CONNECTED:
                 link.disconnect(now)
                 link.events()
-        elif link.state is LinkState.CONNECTED and link.next_deadline() is None and self._deadline is None:
-            # A push used up the link's deadline while the answer is still to come.
-            self._deadline = now + link.response_timeout
+        elif link.state is LinkState.CONNECTED and link.next_deadline() is None:
+            self._wait_on(now)
+
+    def _wait_on(self, now: float) -> None:
+        """A push, or a repeated datagram, came in place of the answer: wait on, but not longer than for any answer."""
+        if self._deadline is None:
+            self._deadline = now + _PATIENCE * self._link.response_timeout
+        try:
+            self._link.poll(now)
+        except LocalProtocolError:
+            logger.debug("the link is busy; nothing to poll")
+
+    def _is_new(self, apdu: bytes) -> bool:
+        if apdu == self._last:
+            logger.info("dropped a datagram that came twice")
+            return False
+        self._last = apdu
+        return True
 
     def _trace_frame(self, direction: str, octets: bytes) -> None:
         trace = self._association.trace

@@ -1,0 +1,437 @@
+"""The server's side of an application association: one client SAP, one logical device. No link, no clock.
+
+How a request is refused (IEC 62056-5-3, 7.3.14):
+
+==========================================  =====================================================
+what came                                   answer
+==========================================  =====================================================
+a service without association               exception-response service-not-allowed, operation-not-possible
+anything but pass 3 while it is due         the same
+less protection than the policy demands     the same
+an envelope that does not open              exception-response service-not-allowed, deciphering-error
+an invocation counter that is not new       exception-response service-not-allowed, invocation-counter-error
+a service that was not negotiated           exception-response service-not-allowed, service-not-supported
+an APDU that no server takes                exception-response service-unknown, service-not-supported
+octets that are no APDU                     exception-response service-not-allowed, other-reason
+==========================================  =====================================================
+"""
+
+from __future__ import annotations
+
+from cosemic.apdu.acse import (
+    AssociationRequest,
+    AssociationResponse,
+    InitiateResponse,
+    ReleaseRequest,
+    ReleaseResponse,
+)
+from cosemic.apdu.base import Apdu, decode_apdu
+from cosemic.apdu.services import ActionRequestNormal, ActionResponseNormal, ExceptionResponse
+from cosemic.codec import axdr
+from cosemic.codec.axdr import Data
+from cosemic.enums import (
+    AcseServiceProviderDiagnostic,
+    ActionResult,
+    ApduTag,
+    ApplicationContext,
+    AssociationResult,
+    AuthenticationMechanism,
+    ExceptionServiceError,
+    ExceptionStateError,
+    InterfaceClass,
+    ReleaseResponseReason,
+)
+from cosemic.errors import (
+    AuthenticationError,
+    DecodeError,
+    DlmsError,
+    KeyMissing,
+    LocalProtocolError,
+    RemoteProtocolError,
+    ReplayError,
+    SecurityError,
+)
+from cosemic.protocol import redaction
+from cosemic.protocol.admission import RefusedError, admit, counters_key
+from cosemic.protocol.association import Association, Trace, logger
+from cosemic.protocol.ciphering import CIPHERED, INITIATE, PLAIN, Envelope, room, seal, unseal
+from cosemic.protocol.events import (
+    AssociationClosed,
+    AssociationOpened,
+    AssociationParameters,
+    Requested,
+    ServerEvent,
+)
+from cosemic.protocol.requests import Result
+from cosemic.protocol.serving import Serving
+from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ServerSettings
+from cosemic.protocol.states import Event, State
+from cosemic.security.context import AssociationSecurity, SecurityPolicy
+from cosemic.security.hls import HlsExchange
+from cosemic.tolerances import Tolerance, note
+
+_UNLIMITED = 1 << 30
+
+
+class ServerAssociation(Association[ServerEvent]):
+    """What a meter has with one client. ``settings`` None: nothing is offered to it, and every AARQ is refused."""
+
+    __slots__ = (
+        "_counters_of",
+        "_envelope",
+        "_hls",
+        "_is_ciphered",
+        "_is_opened",
+        "_security",
+        "_serving",
+        "settings",
+    )
+
+    def __init__(self, settings: ServerSettings | None, *, trace: Trace | None = None) -> None:
+        super().__init__(trace)
+        self.settings = settings
+        self._security: AssociationSecurity | None = None
+        self._hls: HlsExchange | None = None
+        self._serving: Serving | None = None
+        self._envelope = PLAIN
+        self._counters_of = ""
+        self._is_ciphered = False
+        self._is_opened = False
+        if settings is not None and settings.pre_established:
+            self._pre_establish(settings)
+
+    def receive_apdu(self, apdu: bytes) -> None:
+        """Take one APDU from the client; never raises because of what it is."""
+        if not apdu:
+            return
+        envelope = PLAIN
+        plain = apdu
+        if CIPHERED[apdu[0]]:
+            refusal = self._refuse_early(apdu)
+            if refusal is not None:
+                self._send(refusal, PLAIN)
+                return
+            assert self._security is not None
+            try:
+                plain, envelope = unseal(self._security, apdu)
+            except DlmsError as error:
+                self._send(self._refused(error), PLAIN)
+                return
+            self._remember_counter()
+        try:
+            self._receive(plain, envelope)
+        except DecodeError as error:
+            logger.info("an APDU that cannot be decoded: %s", error)
+            self._trace_in(plain)
+            self._send(_exception(ExceptionServiceError.OTHER_REASON), PLAIN)
+
+    def respond(self, result: Result) -> None:
+        """Answer the request that ``Requested`` told of; LocalProtocolError when there is none, or it does not fit."""
+        serving = self._serving
+        if serving is None or self.state is not State.EXCHANGING:
+            raise LocalProtocolError("respond: no request is open")
+        response = serving.respond(result)
+        if not serving.in_blocks:
+            self.state = State.ASSOCIATED
+        self._send(response, self._envelope)
+
+    def notify(self, apdu: Apdu) -> None:
+        """Push an APDU (EventNotification, DataNotification), protected by the policy of the association."""
+        self._step(Event.NOTIFY, "notify")
+        self._send(apdu, self._protection(PLAIN))
+
+    def abort(self, reason: str) -> None:
+        """The link is down, or the meter ends it: forget the association."""
+        if self.state is not State.IDLE:
+            self._close(Event.ABORT, reason)
+        if self.settings is not None and self.settings.pre_established:
+            self._pre_establish(self.settings)
+
+    # Receiving
+
+    def _receive(self, plain: bytes, envelope: Envelope) -> None:
+        tag = plain[0]
+        if tag == ApduTag.AARQ:
+            self._associate(plain)
+        elif tag == ApduTag.RLRQ:
+            self._trace_in(plain)
+            self._release(plain)
+        elif tag in _SERVICES:
+            self._trace_in(plain)
+            self._service(plain, envelope)
+        else:
+            self._trace_in(plain)
+            self._send(_UNKNOWN, PLAIN)
+
+    def _service(self, plain: bytes, envelope: Envelope) -> None:
+        state = self.state
+        if state is State.IDLE or (state is State.EXCHANGING and self._is_waiting()):
+            self._send(_NOT_ALLOWED, PLAIN)
+            return
+        if self._security is not None and self._is_ciphered:
+            lacking = self._security.context.minimum_policy & ~envelope.policy
+            if lacking:
+                logger.warning("refused a request with less protection than the policy demands")
+                self._send(_NOT_ALLOWED, PLAIN)
+                return
+        assert self.settings is not None
+        apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
+        if state is State.AUTHENTICATION_PENDING:
+            self._authenticate(apdu, envelope)
+            return
+        serving = self._serving
+        assert serving is not None
+        assert self.parameters is not None
+        self._envelope = reply = self._protection(envelope)
+        serving.room = room(self.parameters.max_pdu_size, reply, _UNLIMITED)
+        octet: int = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
+        outcome = serving.receive(apdu)
+        confirmed = bool(octet & 0x40)
+        if isinstance(outcome, Apdu):
+            self.state = State.EXCHANGING if serving.in_blocks else State.ASSOCIATED
+            if confirmed:
+                self._send(outcome, reply)
+            return
+        if confirmed:
+            self.state = State.EXCHANGING
+        else:
+            serving.drop()
+            self.state = State.ASSOCIATED
+        self._events.append(Requested(outcome, envelope.policy, confirmed, bool(octet & 0x80), self.settings))
+
+    def _is_waiting(self) -> bool:
+        return self._serving is not None and self._serving.is_open
+
+    def _refuse_early(self, apdu: bytes) -> ExceptionResponse | None:
+        """The answer to an envelope that is refused without being opened."""
+        if self._security is None or self.state is State.IDLE:
+            return _NOT_ALLOWED
+        if apdu[0] in _UNSUPPORTED:
+            return _UNKNOWN
+        return None
+
+    def _refused(self, error: DlmsError) -> ExceptionResponse:
+        logger.warning("refused a ciphered APDU: %s", error)
+        if isinstance(error, ReplayError):
+            security = self._security
+            last = security.last_received if security is not None else None
+            return ExceptionResponse(
+                ExceptionStateError.SERVICE_NOT_ALLOWED,
+                ExceptionServiceError.INVOCATION_COUNTER_ERROR,
+                error.expected_above if last is None else last,
+            )
+        if isinstance(error, AuthenticationError | KeyMissing | RemoteProtocolError):
+            return _exception(ExceptionServiceError.DECIPHERING_ERROR)
+        return _NOT_ALLOWED
+
+    # Opening and closing
+
+    def _pre_establish(self, settings: ServerSettings) -> None:
+        self._advance(Event.PRE_ESTABLISH)
+        security = settings.security
+        title = security.peer_system_title if security is not None else None
+        if security is not None and security.has_keys:
+            self._counters_of = counters_key(settings, title) if title is not None else ""
+            self._is_ciphered = True
+            self._security = AssociationSecurity(
+                security,
+                role="server",
+                last_received=settings.received.get(self._counters_of),
+                tolerances=settings.tolerances,
+            )
+        context = ApplicationContext.LOGICAL_NAME_CIPHERED if self._is_ciphered else ApplicationContext.LOGICAL_NAME
+        self.parameters = AssociationParameters(
+            context, AuthenticationMechanism.NONE, settings.conformance, 0xFFFF, title
+        )
+        self._opened()
+
+    def _associate(self, plain: bytes) -> None:
+        if self.state is not State.IDLE:
+            self._close(Event.ABORT, "the client opened a new association")
+        tolerances = self.settings.tolerances if self.settings is not None else frozenset[Tolerance]()
+        try:
+            aarq = decode_apdu(plain, tolerances=tolerances)
+        except DecodeError as error:
+            logger.info("an AARQ that cannot be decoded: %s", error)
+            self._send(_MALFORMED, PLAIN)
+            return
+        assert isinstance(aarq, AssociationRequest)
+        self._advance(Event.ASSOCIATE)
+        try:
+            admission = admit(aarq, self.settings)
+        except RefusedError as refused:
+            logger.info("refused an association: %s", refused)
+            self._trace_aarq(aarq, None)
+            self._advance(Event.REFUSE)
+            self._send(refused.response, PLAIN)
+            return
+        except (SecurityError, RemoteProtocolError) as error:
+            self._trace_aarq(aarq, None)
+            self._advance(Event.REFUSE)
+            self._send(self._refused_opening(error), PLAIN)
+            return
+        self._trace_aarq(aarq, admission)
+        self.parameters = admission.parameters
+        self._security = admission.security
+        self._counters_of = admission.counters_of
+        self._is_ciphered = admission.is_ciphered
+        self._hls = admission.hls
+        self._send(admission.response, PLAIN)
+        if self._hls is not None:
+            self._advance(Event.CHALLENGE)
+        else:
+            self._advance(Event.ACCEPT)
+            self._opened()
+
+    def _refused_opening(self, error: DlmsError) -> ExceptionResponse:
+        if isinstance(error, ReplayError):
+            return ExceptionResponse(
+                ExceptionStateError.SERVICE_NOT_ALLOWED,
+                ExceptionServiceError.INVOCATION_COUNTER_ERROR,
+                max(error.expected_above or 0, 0),
+            )
+        logger.warning("refused an association: %s", error)
+        return _exception(ExceptionServiceError.DECIPHERING_ERROR)
+
+    def _authenticate(self, apdu: Apdu, envelope: Envelope) -> None:
+        """Pass 3: f(StoC) proves the client; pass 4 proves us."""
+        settings, hls = self.settings, self._hls
+        assert settings is not None
+        assert hls is not None
+        if (
+            not isinstance(apdu, ActionRequestNormal)
+            or apdu.method.class_id != InterfaceClass.ASSOCIATION_LN
+            or apdu.method.instance not in (settings.association_object, LOGICAL_NAME_ASSOCIATION)
+            or apdu.method.method != 1
+        ):
+            self._send(_NOT_ALLOWED, PLAIN)
+            return
+        reply = self._protection(envelope)
+        proof = apdu.parameters.value if apdu.parameters is not None else None
+        try:
+            hls.verify(proof if isinstance(proof, bytes) else b"")
+        except DlmsError as error:
+            logger.warning("refused a client: %s", error)
+            response = ActionResponseNormal(apdu.invoke_id_and_priority, ActionResult.OTHER_REASON, None)
+            self._send(response, reply)
+            self._close(Event.NOT_AUTHENTICATED, "the client failed to prove its secret")
+            return
+        self._remember_counter()
+        answer = Data.of(axdr.octet_string(hls.reply()))
+        self._send(ActionResponseNormal(apdu.invoke_id_and_priority, ActionResult.SUCCESS, answer), reply)
+        self._advance(Event.AUTHENTICATED)
+        self._opened()
+
+    def _opened(self) -> None:
+        assert self.settings is not None
+        assert self.parameters is not None
+        self._hls = None
+        self._is_opened = True
+        self._serving = Serving(self.parameters.conformance, self.settings.max_octets, self.settings.tolerances)
+        self._events.append(AssociationOpened(self.settings, self.parameters))
+
+    def _release(self, plain: bytes) -> None:
+        if self.state is State.IDLE:
+            self._send(ReleaseResponse(ReleaseResponseReason.NORMAL), PLAIN)
+            return
+        assert self.settings is not None
+        apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
+        assert isinstance(apdu, ReleaseRequest)
+        content, security = apdu.user_information, self._security
+        answer: bytes | None = None
+        if content and CIPHERED[content[0]]:
+            if security is None:
+                self._send(_exception(ExceptionServiceError.DECIPHERING_ERROR), PLAIN)
+                return
+            try:
+                unseal(security, content)
+            except DlmsError as error:
+                self._send(self._refused(error), PLAIN)
+                return
+            self._remember_counter()
+            answer = seal(security, self._initiate_response(), INITIATE)
+        elif security is not None and self._is_ciphered and security.context.minimum_policy:
+            if Tolerance.UNPROTECTED_RELEASE not in self.settings.tolerances:
+                self._send(_NOT_ALLOWED, PLAIN)
+                return
+            note(Tolerance.UNPROTECTED_RELEASE, "a plain RLRQ in a ciphered association")
+        elif content:
+            answer = self._initiate_response()
+        self._send(ReleaseResponse(ReleaseResponseReason.NORMAL, answer), PLAIN)
+        self._close(Event.ABORT, "released")
+
+    def _initiate_response(self) -> bytes:
+        assert self.settings is not None
+        assert self.parameters is not None
+        return InitiateResponse(
+            None, self.parameters.dlms_version, self.parameters.conformance, self.settings.max_pdu_size, 0x0007
+        ).encode()
+
+    def _close(self, event: Event, reason: str) -> None:
+        self._advance(event)
+        if self._security is not None:
+            self._security.close()
+        self._security = self._hls = self._serving = None
+        self.parameters = None
+        self._envelope = PLAIN
+        self._is_ciphered = False
+        if self._is_opened:
+            self._is_opened = False
+            assert self.settings is not None
+            self._events.append(AssociationClosed(self.settings, reason))
+
+    # Sending
+
+    def _protection(self, envelope: Envelope) -> Envelope:
+        """How a reply is protected: like the request, and at least as the policy says."""
+        security = self._security
+        if security is None or not self._is_ciphered:
+            return PLAIN
+        policy = envelope.policy | security.context.policy
+        if policy == envelope.policy:
+            return envelope
+        return Envelope(SecurityPolicy(policy), envelope.dedicated, envelope.general)
+
+    def _send(self, apdu: Apdu, envelope: Envelope) -> None:
+        plain = apdu.encode()
+        if self.trace is not None:
+            self.trace("apdu", "out", plain)
+        if envelope.policy:
+            assert self._security is not None
+            plain = seal(self._security, plain, envelope)
+        self._outgoing.append(plain)
+
+    def _remember_counter(self) -> None:
+        security = self._security
+        if security is None or self.settings is None:
+            return
+        if not self._counters_of and security.peer_system_title is not None:
+            self._counters_of = counters_key(self.settings, security.peer_system_title)
+        last = security.last_received
+        if last is not None and self._counters_of:
+            self.settings.received[self._counters_of] = last
+
+    def _trace_in(self, plain: bytes) -> None:
+        if self.trace is not None:
+            self.trace("apdu", "in", redaction.service(plain))
+
+    def _trace_aarq(self, aarq: AssociationRequest, admission: object) -> None:
+        if self.trace is not None:
+            initiate = getattr(admission, "initiate", None)
+            self.trace("apdu", "in", redaction.association_request(aarq, initiate))
+
+
+def _exception(error: ExceptionServiceError) -> ExceptionResponse:
+    return ExceptionResponse(ExceptionStateError.SERVICE_NOT_ALLOWED, error)
+
+
+_NOT_ALLOWED = _exception(ExceptionServiceError.OPERATION_NOT_POSSIBLE)
+_UNKNOWN = ExceptionResponse(ExceptionStateError.SERVICE_UNKNOWN, ExceptionServiceError.SERVICE_NOT_SUPPORTED)
+_MALFORMED = AssociationResponse(
+    ApplicationContext.LOGICAL_NAME,
+    AssociationResult.REJECTED_PERMANENT,
+    AcseServiceProviderDiagnostic.NO_REASON_GIVEN,
+    "provider",
+)
+_SERVICES = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST))
+_UNSUPPORTED = frozenset((ApduTag.GENERAL_CIPHERING, ApduTag.GENERAL_SIGNING))
