@@ -12,7 +12,7 @@ from cosemic.explain.capture import Segments, walk_capture
 from cosemic.explain.conversation import Conversation, Keys
 from cosemic.explain.text import join_fragments, read_text
 
-__all__ = ["Explanation", "Keys", "Line", "Sensitivity", "explain", "explain_text"]
+__all__ = ["Explainer", "Explanation", "Keys", "Line", "Sensitivity", "explain", "explain_text"]
 
 
 def explain(data: bytes, *, keys: Keys | None = None) -> Explanation:
@@ -33,11 +33,28 @@ def explain_text(text: str, *, keys: Keys | None = None) -> Explanation:
     return _explain(join_fragments(read_text(text)), keys)
 
 
+class Explainer:
+    """Explains one message after the other and remembers: system titles, dedicated keys, segments, blocks."""
+
+    def __init__(self, keys: Keys | None = None) -> None:
+        self._conversation = Conversation(keys or Keys())
+        self._segments = Segments()
+
+    def explain(self, data: bytes) -> Explanation:
+        """Explain the next octets. Never raises, whatever they are."""
+        page = Page(len(data))
+        cursor = Cursor(bytes(data), page)
+        try:
+            walk_capture(cursor, self._conversation, self._segments)
+        except Fault as fault:
+            cursor.fail(fault)
+        return Explanation(tuple(page.lines))
+
+
 def _explain(chunks: list[tuple[str, bytes]], keys: Keys | None) -> Explanation:
     page = Page(sum(len(octets) for _, octets in chunks))
     conversation = Conversation(keys or Keys())
     segments = Segments()
-    offset = 0
     for number, (direction, octets) in enumerate(chunks, 1):
         buffer = "input" if len(chunks) == 1 else f"line {number}"
         cursor = Cursor(octets, page, buffer=buffer)
@@ -47,7 +64,6 @@ def _explain(chunks: list[tuple[str, bytes]], keys: Keys | None) -> Explanation:
             walk_capture(cursor, conversation, segments)
         except Fault as fault:
             cursor.fail(fault)
-        offset += len(octets)
     if not chunks:
         Cursor(b"", page).fail(Fault(0, "there are no octets"))
     return Explanation(tuple(page.lines))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cosemic.cosem.model import class_name, interface_class
 from cosemic.enums import (
     SERVICE_ERRORS,
     AccessSelector,
@@ -18,7 +19,7 @@ from cosemic.enums import (
 from cosemic.explain.acse import words
 from cosemic.explain.annotations import Cursor, Fault, Sensitivity
 from cosemic.explain.conversation import Conversation
-from cosemic.explain.values import class_name, moment_meaning, obis_meaning, take_length, walk_value
+from cosemic.explain.values import moment_meaning, obis_meaning, take_length, walk_value
 
 Walk = Callable[["Service"], None]
 
@@ -87,7 +88,9 @@ class Service:
         text = obis_meaning(instance)
         cursor.write("instance id", ".".join(map(str, instance)), text)
         member = int.from_bytes(cursor.take(1, what), "big", signed=True)
-        cursor.write(what, member, "logical name" if what == "attribute" and member == 1 else "")
+        declared = interface_class(class_id)
+        name = declared.attribute_name(member) if what == "attribute" else declared.method_name(member)
+        cursor.write(what, member, "" if name == f"{what} {member}" else name)
         self.said.append(f"{class_name(class_id)} {text.partition(' ')[0]} {what} {member}")
         if (class_id, what, member) in _SECRET_MEMBERS:
             self.secret = Sensitivity.SECRET

@@ -6,7 +6,8 @@ import struct
 from dataclasses import dataclass
 
 from cosemic.codec.axdr import BitString
-from cosemic.enums import DataType, InterfaceClass, known
+from cosemic.cosem.model import class_name
+from cosemic.enums import DataType
 from cosemic.errors import DlmsError
 from cosemic.explain.annotations import Cursor, Fault, Plain, Sensitivity
 from cosemic.obis import ObisCode
@@ -42,12 +43,6 @@ _STRINGS = (DataType.VISIBLE_STRING, DataType.UTF8_STRING)
 def type_name(tag: int) -> str:
     """The standard's name of a data type."""
     return _TYPE_NAMES.get(tag, f"unknown type {tag}")
-
-
-def class_name(class_id: int) -> str:
-    """The interface class in words."""
-    member = known(InterfaceClass, class_id)
-    return member.name.lower().replace("_", " ") if isinstance(member, InterfaceClass) else f"class {class_id}"
 
 
 def obis_meaning(octets: bytes) -> str:

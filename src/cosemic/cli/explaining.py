@@ -1,0 +1,80 @@
+"""explain: octets from the command line, a file or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cosemic.cli.failing import CommandError
+from cosemic.cli.options import OutputOptions, warn
+from cosemic.cli.output import say
+from cosemic.cli.parsing import key_octets
+from cosemic.explain import Explanation, Keys, Sensitivity, explain, explain_text
+
+_TEXT = frozenset(range(32, 127)) | {9, 10, 13}
+
+
+def explain_input(
+    inputs: Sequence[str], *, ek: str | None, ak: str | None, system_titles: Sequence[str], dedicated_key: str | None,
+    broadcast_key: str | None, redact: bool, output: OutputOptions,
+) -> int:  # fmt: skip
+    """Print the explanation; 1 when the octets are faulty."""
+    try:
+        keys = Keys(
+            _key(ek, "--ek"),
+            _key(ak, "--ak"),
+            tuple(key_octets(title, "--system-title") for title in system_titles),
+            _key(dedicated_key, "--dedicated-key"),
+            _key(broadcast_key, "--broadcast-key"),
+        )
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    explanation = _explain(inputs, keys)
+    if redact:
+        explanation = explanation.redacted(Sensitivity.IDENTITY)
+    say(explanation.to_json() if output.json else explanation.to_text())
+    if explanation.fault is not None:
+        warn(f"something is wrong at {explanation.fault}")
+        return 1
+    return 0
+
+
+def _explain(inputs: Sequence[str], keys: Keys) -> Explanation:
+    first = inputs[0]
+    if first == "-":
+        return _explain_octets(sys.stdin.buffer.read(), keys)
+    if len(inputs) == 1 and _is_file(first):
+        return _explain_octets(Path(first).read_bytes(), keys)
+    try:
+        return explain_text(" ".join(inputs), keys=keys)
+    except ValueError as error:
+        kind = "hexadecimal" if "odd number" not in str(error) else "whole octets"
+        shown = first if len(first) <= 40 else first[:37] + "..."
+        raise CommandError(f"{shown!r} is no file and not {kind}: {error}; give hex, a file, or - for stdin") from None
+
+
+def _explain_octets(octets: bytes, keys: Keys) -> Explanation:
+    """A file holds hex text or the octets themselves; octets of frames are never all printable."""
+    if octets and all(octet in _TEXT for octet in octets):
+        try:
+            return explain_text(octets.decode("ascii"), keys=keys)
+        except ValueError as error:
+            raise CommandError(f"{error}; the input must be hexadecimal text or plain octets") from None
+    if octets:
+        try:
+            return explain_text(octets.decode("utf-8"), keys=keys)
+        except ValueError:
+            pass
+    return explain(octets, keys=keys)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _key(text: str | None, option: str) -> bytes | None:
+    return None if text is None else key_octets(text, option)

@@ -1,0 +1,178 @@
+"""Options that all commands share, and the client that they describe."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from cosemic.cli.failing import CommandError
+from cosemic.cli.meters import find_meter
+from cosemic.cli.parsing import key_octets, password_octets
+from cosemic.enums import AuthenticationMechanism
+
+if TYPE_CHECKING:
+    from cosemic.blocking import DlmsClient
+    from cosemic.security.context import SecurityContext
+
+CONNECTION = Group("Connection", sort_key=5)
+OUTPUT = Group("Output", sort_key=9)
+
+Auth = Literal["none", "lls", "hls", "md5", "sha1", "gmac", "sha256", "ecdsa"]
+Policy = Literal["none", "authenticated", "encrypted", "authenticated-encrypted"]
+
+_MECHANISMS: dict[str, AuthenticationMechanism] = {
+    "none": AuthenticationMechanism.NONE,
+    "lls": AuthenticationMechanism.LLS,
+    "hls": AuthenticationMechanism.HLS,
+    "md5": AuthenticationMechanism.HLS_MD5,
+    "sha1": AuthenticationMechanism.HLS_SHA1,
+    "gmac": AuthenticationMechanism.HLS_GMAC,
+    "sha256": AuthenticationMechanism.HLS_SHA256,
+    "ecdsa": AuthenticationMechanism.HLS_ECDSA,
+}
+_OPTION_OF = {"system_title": "--system-title", "encryption_key": "--ek", "authentication_key": "--ak"}
+_POLICIES = ("none", "authenticated", "encrypted", "authenticated-encrypted")
+
+
+@Parameter(name="*", group=CONNECTION)
+@dataclass(kw_only=True)
+class ConnectionOptions:
+    """How to reach and log in to a meter. Command line before environment before the file of named meters."""
+
+    client: Annotated[int | None, Parameter(env_var="COSEMIC_CLIENT")] = None
+    "Client SAP: who you are. 16 is the public client, 1 management on many meters. [default: 16]"
+    server: Annotated[int | None, Parameter(env_var="COSEMIC_SERVER")] = None
+    "Logical device of the meter. [default: 1]"
+    physical: Annotated[int | None, Parameter(env_var="COSEMIC_PHYSICAL")] = None
+    "Physical HDLC address, often made from the serial number."
+    auth: Annotated[Auth | None, Parameter(env_var="COSEMIC_AUTH")] = None
+    "How to log in. [default: none]"
+    password: Annotated[str | None, Parameter(env_var="COSEMIC_PASSWORD")] = None
+    "LLS password or HLS secret: TEXT, hex:…, env:NAME or file:PATH."
+    suite: Annotated[int | None, Parameter(env_var="COSEMIC_SUITE")] = None
+    "Security suite: 0, 1 or 2. [default: 0]"
+    policy: Annotated[Policy | None, Parameter(env_var="COSEMIC_POLICY")] = None
+    "How messages are protected. [default: authenticated-encrypted when keys are given, else none]"
+    system_title: Annotated[str | None, Parameter(env_var="COSEMIC_SYSTEM_TITLE")] = None
+    "Your own system title, 16 hex digits; no two clients with the same key may share one."
+    ek: Annotated[str | None, Parameter(env_var="COSEMIC_EK")] = None
+    "Global unicast encryption key: HEX, env:NAME or file:PATH."
+    ak: Annotated[str | None, Parameter(env_var="COSEMIC_AK")] = None
+    "Authentication key: HEX, env:NAME or file:PATH."
+    timeout: Annotated[float | None, Parameter(env_var="COSEMIC_TIMEOUT")] = None
+    "Seconds to wait for an answer. [default: 30]"
+    allow_counter_from_meter: Annotated[
+        bool | None, Parameter(negative="", env_var="COSEMIC_ALLOW_COUNTER_FROM_METER")
+    ] = None
+    "Take over the invocation counter that the meter names when it refuses ours."
+
+
+@Parameter(name="*", group=OUTPUT)
+@dataclass(kw_only=True)
+class OutputOptions:
+    """How results and failures are shown."""
+
+    json: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    "One JSON object a line, with stable keys."
+    verbose: Annotated[int, Parameter(alias="-v", count=True, show_default=False)] = 0
+    "Show frames and APDUs on stderr, without secrets; -vv shows every field."
+    debug: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    "Show the traceback of a failure."
+
+
+def make_client(url: str, options: ConnectionOptions | None, output: OutputOptions) -> DlmsClient:
+    """The client for a URL or a named meter; CommandError says which option is wrong or missing."""
+    from cosemic.blocking import DlmsClient
+
+    url, settings = resolve(url, options)
+    security = make_security(settings)
+    mechanism = _MECHANISMS[settings.auth or "none"]
+    password = None if settings.password is None else password_octets(settings.password)
+    if mechanism is AuthenticationMechanism.HLS_GMAC:
+        _need_keys(settings, "--auth gmac")
+    elif mechanism is AuthenticationMechanism.HLS:
+        raise CommandError("--auth hls is the maker's own algorithm: use the Python API and give it as hls_function")
+    elif mechanism is AuthenticationMechanism.HLS_ECDSA:
+        raise CommandError("--auth ecdsa is not supported yet: use gmac or another mechanism")
+    elif mechanism is not AuthenticationMechanism.NONE and password is None:
+        raise CommandError(f"--auth {settings.auth} needs --password")
+    elif mechanism is AuthenticationMechanism.NONE and password is not None:
+        raise CommandError("--password is of no use without --auth: give --auth lls, md5, sha1 or sha256")
+    client = DlmsClient(
+        url,
+        client_sap=16 if settings.client is None else settings.client,
+        server_sap=1 if settings.server is None else settings.server,
+        physical_address=settings.physical,
+        authentication=mechanism,
+        password=password,
+        security=security,
+        timeout=30.0 if settings.timeout is None else settings.timeout,
+    )
+    if output.verbose:
+        from cosemic.cli.tracing import make_trace
+
+        client.trace = make_trace(output.verbose)
+    return client
+
+
+def resolve(url: str, options: ConnectionOptions | None) -> tuple[str, ConnectionOptions]:
+    """The URL and the settings, a named meter looked up and completed by what the user gave."""
+    given = options or ConnectionOptions()
+    if "://" in url:
+        return url, given
+    named = find_meter(url)
+    merged = ConnectionOptions(**{field.name: getattr(given, field.name) for field in fields(given)})
+    for field in fields(merged):
+        if getattr(merged, field.name) is None and field.name in named:
+            setattr(merged, field.name, named[field.name])
+    if merged.auth is not None and merged.auth not in _MECHANISMS:
+        raise CommandError(f"auth {merged.auth!r} of meter {url!r} is unknown; there are {', '.join(_MECHANISMS)}")
+    if merged.policy is not None and merged.policy not in _POLICIES:
+        raise CommandError(f"policy {merged.policy!r} of meter {url!r} is unknown; there are {', '.join(_POLICIES)}")
+    return str(named["url"]), merged
+
+
+def make_security(settings: ConnectionOptions) -> SecurityContext | None:
+    """The security context, or None when neither keys nor a policy were given."""
+    keys = (settings.ek, settings.ak, settings.system_title)
+    if all(key is None for key in keys) and settings.policy in (None, "none") and settings.auth != "gmac":
+        return None
+    if settings.auth == "gmac" or settings.policy not in (None, "none"):
+        _need_keys(settings, "--auth gmac" if settings.auth == "gmac" else f"--policy {settings.policy}")
+    from cosemic.security.context import SecurityContext
+
+    try:
+        return SecurityContext(
+            suite=settings.suite or 0,
+            system_title=None if settings.system_title is None else key_octets(settings.system_title, "--system-title"),
+            encryption_key=None if settings.ek is None else key_octets(settings.ek, "--ek"),
+            authentication_key=None if settings.ak is None else key_octets(settings.ak, "--ak"),
+            policy=settings.policy or "authenticated-encrypted",
+            allow_counter_from_meter=bool(settings.allow_counter_from_meter),
+        )
+    except ValueError as error:
+        text = str(error)
+        for name, option in (
+            ("system_title", "--system-title"),
+            ("encryption_key", "--ek"),
+            ("authentication_key", "--ak"),
+        ):
+            text = text.replace(name, option)
+        raise CommandError(text) from None
+
+
+def _need_keys(settings: ConnectionOptions, what: str) -> None:
+    needed = {"--system-title": settings.system_title, "--ek": settings.ek}
+    if what == "--auth gmac" or "authenticated" in what:
+        needed["--ak"] = settings.ak
+    missing = [option for option, value in needed.items() if value is None]
+    if missing:
+        raise CommandError(f"{what} needs {', '.join(missing)} too")
+
+
+def warn(text: str) -> None:
+    """A remark on stderr."""
+    print(f"cosemic: {text}", file=sys.stderr)

@@ -1,0 +1,123 @@
+"""profile: rows for people, spreadsheets and data frames."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from contextlib import nullcontext
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from cosemic.cli.failing import CommandError
+from cosemic.cli.options import ConnectionOptions, OutputOptions, make_client, warn
+from cosemic.cli.output import dumps, human, table
+from cosemic.cli.parsing import parse_obis, parse_time
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from cosemic.cosem.profile import Profile
+
+_ENDINGS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet", ".txt": "table"}
+
+
+def show_profile(
+    url: str, obis: str, *, from_: str | None, to: str | None, last: int | None, columns: list[str] | None,
+    form: str | None, out: Path | None, connection: ConnectionOptions | None, output: OutputOptions,
+) -> int:  # fmt: skip
+    """Read a profile and write it in the wanted form."""
+    code = parse_obis(obis)
+    now = datetime.now().astimezone()
+    start = None if from_ is None else parse_time(from_, now=now)
+    end = None if to is None else parse_time(to, now=now)
+    if start is not None and end is not None and start > end:
+        raise CommandError(f"--from ({start.isoformat()}) is later than --to ({end.isoformat()})")
+    if last is not None and last < 1:
+        raise CommandError("--last counts rows from 1")
+    if last is not None and (start is not None or end is not None):
+        raise CommandError("give either --last or --from and --to, not both")
+    wanted = None if columns is None else [parse_obis(column) for column in columns]
+    kind = form or ("json" if output.json else _ENDINGS.get(out.suffix.lower(), "table") if out else "table")
+    if kind == "parquet":
+        if out is None:
+            raise CommandError("parquet needs --out FILE")
+        _parquet()
+    if out is not None and not out.absolute().parent.is_dir():
+        raise CommandError(f"--out: there is no folder {out.parent}")
+    with make_client(url, connection, output) as client:
+        profile = client.read_profile(code, start=start, end=end, last=last, columns=wanted)
+    if kind == "parquet":
+        assert out is not None
+        _parquet().write_table(profile.to_arrow(), str(out))
+    else:
+        with _target(out) as file:
+            {"table": _write_table, "csv": _write_csv, "json": _write_json}[kind](profile, file)
+            file.flush()
+    if out is not None:
+        warn(f"{len(profile)} rows written to {out}")
+    return 0
+
+
+def _target(out: Path | None) -> AbstractContextManager[TextIO]:
+    if out is None:
+        return nullcontext(sys.stdout)
+    return out.open("w", encoding="utf-8", newline="")
+
+
+def _write_json(profile: Profile, file: TextIO) -> None:
+    keys = [column.key for column in profile.columns]
+    for row in profile.rows:
+        file.write(dumps(dict(zip(keys, row, strict=True))) + "\n")
+
+
+def _write_csv(profile: Profile, file: TextIO) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(column.key for column in profile.columns)
+    for row in profile.rows:
+        writer.writerow("" if cell is None else _plain(cell) for cell in row)
+
+
+def _write_table(profile: Profile, file: TextIO) -> None:
+    file.write(f"{table_text(profile)}\n\n{len(profile)} rows\n")
+
+
+def table_text(profile: Profile) -> str:
+    """The rows under their names and units."""
+    headings = [f"{column.label} [{column.unit}]" if column.unit else column.label for column in profile.columns]
+    rows = [["" if cell is None else _plain(cell) for cell in row] for row in profile.rows]
+    right = frozenset(
+        index
+        for index in range(len(headings))
+        if any(isinstance(row[index], (int, float, Decimal)) for row in profile.rows[:3])
+    )
+    return table(headings, rows, right=right)
+
+
+def _plain(cell: object) -> str:
+    if isinstance(cell, bytes):
+        return cell.hex()
+    if isinstance(cell, Decimal):
+        return f"{cell:f}"
+    return human(cell)
+
+
+def _parquet() -> _ParquetModule:
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        from cosemic.errors import MissingExtra
+
+        raise MissingExtra("arrow", "--format parquet") from None
+    module: _ParquetModule = pyarrow.parquet
+    return module
+
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class _ParquetModule(Protocol):
+        """The part of pyarrow.parquet that is used here."""
+
+        def write_table(self, table: object, where: str) -> None: ...

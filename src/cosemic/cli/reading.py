@@ -1,0 +1,255 @@
+"""read, set, call and objects."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from cosemic.cli.failing import CommandError
+from cosemic.cli.options import ConnectionOptions, OutputOptions, make_client, warn
+from cosemic.cli.output import dumps, human, say, table, typed_tree
+from cosemic.cli.parsing import Target, parse_target, parse_value
+from cosemic.codec import axdr
+from cosemic.codec.axdr import Value, type_name
+from cosemic.cosem.model import interface_class
+from cosemic.cosem.procedures import moment
+from cosemic.enums import DataAccessResult, DataType, InterfaceClass
+from cosemic.errors import DataAccessError, DecodeError, DlmsError, ServiceError
+
+if TYPE_CHECKING:
+    from cosemic.blocking import DlmsClient
+
+_NOT_A_REGISTER = (
+    DataAccessResult.OBJECT_UNDEFINED,
+    DataAccessResult.OBJECT_CLASS_INCONSISTENT,
+    DataAccessResult.OBJECT_UNAVAILABLE,
+)
+_OTHERS = (int(InterfaceClass.DATA), int(InterfaceClass.CLOCK))
+"""What an OBIS code alone may be when it is no register: the value of a data object, the time of a clock."""
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One target's result on its way to the screen."""
+
+    target: Target
+    class_id: int
+    attribute: int
+    value: object = None
+    unit: str | None = None
+    error: str | None = None
+    data_type: str | None = None
+    tree: object = None
+
+    def to_dict(self, *, typed: bool) -> dict[str, object]:
+        line: dict[str, object] = {
+            "class_id": self.class_id,
+            "obis": self.target.obis.dotted,
+            "attribute": self.attribute,
+            "value": self.tree if typed and self.tree is not None else self.value,
+            "unit": self.unit,
+            "error": self.error,
+        }
+        if typed:
+            line["type"] = self.data_type
+        return line
+
+    def cells(self, *, typed: bool) -> list[str]:
+        declared = interface_class(self.class_id).attribute_name(self.attribute)
+        value = f"error: {self.error}" if self.error else f"{human(self.value)} {self.unit or ''}".rstrip()
+        row = [
+            str(self.target.obis),
+            f"{self.class_id}/{self.attribute}",
+            value,
+            f"{self.target.obis.describe()}: {declared}",
+        ]
+        return [*row, self.data_type or ""] if typed else row
+
+
+def read_targets(
+    url: str, texts: Sequence[str], *, raw: bool, typed: bool, connection: ConnectionOptions | None,
+    output: OutputOptions,
+) -> int:  # fmt: skip
+    """Print each target; 1 when one of them failed."""
+    if not texts:
+        raise CommandError("nothing to read: give an OBIS code or CLASS/OBIS/ATTRIBUTE after the URL")
+    targets = [parse_target(text) for text in texts]
+    answers: list[_Answer] = []
+    with make_client(url, connection, output) as client:
+        for answer in _answers(client, targets, raw=raw):
+            answers.append(answer)
+            if output.json:
+                say(dumps(answer.to_dict(typed=typed)))
+    failed = [answer for answer in answers if answer.error]
+    if not output.json:
+        headings = ["OBIS", "class/attribute", "value", "meaning", *(["type"] if typed else [])]
+        say(table(headings, [answer.cells(typed=typed) for answer in answers]))
+    if failed:
+        more = f" ({len(failed)} of {len(answers)} targets failed)" if len(answers) > 1 else ""
+        warn(f"{failed[0].target.text}: {failed[0].error}{more}; 'cosemic objects' lists what this client may read")
+    return 1 if failed else 0
+
+
+def _answers(client: DlmsClient, targets: Sequence[Target], *, raw: bool) -> Iterator[_Answer]:
+    for target in targets:
+        try:
+            if target.class_id is None or target.member is None:
+                yield _by_obis(client, target, raw=raw)
+            else:
+                yield _attribute(client, target, target.class_id, target.member, raw=raw)
+        except (ServiceError, DecodeError) as error:
+            class_id = int(InterfaceClass.REGISTER) if target.class_id is None else target.class_id
+            attribute = 2 if target.member is None else target.member
+            yield _Answer(target, class_id, attribute, error=" ".join(str(error).split()))
+
+
+def _by_obis(client: DlmsClient, target: Target, *, raw: bool) -> _Answer:
+    try:
+        reading = client.read_register(target.obis)
+    except DataAccessError as error:
+        if error.result not in _NOT_A_REGISTER:
+            raise
+        for class_id in _OTHERS:
+            try:
+                return _attribute(client, target, class_id, 2, raw=raw)
+            except DataAccessError:
+                continue
+        raise
+    known_register = client.cache.registers.get(target.obis)
+    class_id = int(InterfaceClass.REGISTER) if known_register is None else known_register[0]
+    if raw:
+        return _Answer(target, class_id, 2, reading.raw)
+    return _Answer(target, class_id, 2, reading.value, reading.unit)
+
+
+def _attribute(client: DlmsClient, target: Target, class_id: int, attribute: int, *, raw: bool) -> _Answer:
+    typed = client.get(class_id, target.obis, attribute, typed=True)
+    octets = axdr.encode(typed)
+    value: Value | datetime = axdr.decode(octets)
+    if not raw and _is_moment(class_id, attribute):
+        with contextlib.suppress(DecodeError):
+            value = moment(axdr.decode(octets))
+    tree = typed_tree(typed)["value"]
+    return _Answer(target, class_id, attribute, value, data_type=type_name(typed.type), tree=tree)
+
+
+def _is_moment(class_id: int, attribute: int) -> bool:
+    declared = interface_class(class_id).attributes
+    return 1 <= attribute <= len(declared) and DataType.DATE_TIME in declared[attribute - 1].types
+
+
+def set_target(
+    url: str, text: str, kind: str, value: str, *, connection: ConnectionOptions | None, output: OutputOptions
+) -> int:
+    """Write one attribute and say so."""
+    target = parse_target(text)
+    if target.class_id is None or target.member is None:
+        raise CommandError(f"{text!r} is no target to write: write CLASS/OBIS/ATTRIBUTE, for example 3/1.0.1.8.0.255/2")
+    data = parse_value(kind, value)
+    error: ServiceError | None = None
+    with make_client(url, connection, output) as client:
+        try:
+            client.set(target.class_id, target.obis, target.member, data)
+        except ServiceError as caught:
+            error = caught
+    result = "success" if error is None else _result_name(error)
+    _report(output, target, "attribute", {"result": result}, error, f"{target.text}: written")
+    return 0 if error is None else 1
+
+
+def call_target(
+    url: str, text: str, kind: str | None, value: str | None, *, connection: ConnectionOptions | None,
+    output: OutputOptions,
+) -> int:  # fmt: skip
+    """Invoke one method and print what it returns."""
+    target = parse_target(text, method=True)
+    assert target.class_id is not None
+    assert target.member is not None
+    if kind is not None and value is None and kind != "null-data":
+        raise CommandError(f"a value is missing after the type {kind!r}")
+    data = None if kind is None else parse_value(kind, value or "")
+    error: ServiceError | None = None
+    answer: object = None
+    with make_client(url, connection, output) as client:
+        try:
+            answer = client.action(target.class_id, target.obis, target.member, data)
+        except ServiceError as caught:
+            error = caught
+    done = f"{target.text}: done" if answer is None else f"{target.text}: {human(answer)}"
+    result = "success" if error is None else _result_name(error)
+    _report(output, target, "method", {"result": result, "value": answer}, error, done)
+    return 0 if error is None else 1
+
+
+def _report(
+    output: OutputOptions, target: Target, member: str, result: dict[str, object], error: DlmsError | None, done: str
+) -> None:
+    message = None if error is None else " ".join(str(error).split())
+    if output.json:
+        head = {"class_id": target.class_id, "obis": target.obis.dotted, member: target.member}
+        say(dumps({**head, **result, "error": message}))
+    elif error is None:
+        say(done)
+    if message is not None:
+        warn(f"{message}; 'cosemic objects' lists what this client may do")
+
+
+def _result_name(error: ServiceError) -> str | None:
+    code = getattr(error, "result", None)
+    name = getattr(code, "name", None)
+    return name.lower().replace("_", "-") if isinstance(name, str) else None if code is None else str(code)
+
+
+def list_objects(url: str, *, connection: ConnectionOptions | None, output: OutputOptions) -> int:
+    """Print the object list with the access rights of this association."""
+    with make_client(url, connection, output) as client:
+        entries = client.objects()
+    if output.json:
+        for entry in entries:
+            declared = entry.declaration
+            line = {
+                "class_id": entry.class_id,
+                "version": entry.version,
+                "class_name": entry.class_name,
+                "obis": entry.obis.dotted,
+                "name": entry.name,
+                "attributes": [
+                    {
+                        "attribute": number,
+                        "name": declared.attribute_name(number),
+                        "read": entry.may_read(number),
+                        "write": entry.may_write(number),
+                        "rights": entry.attribute_rights(number),
+                    }
+                    for number in entry.attributes
+                ],
+                "methods": [
+                    {"method": number, "name": declared.method_name(number), "call": entry.may_call(number)}
+                    for number in entry.methods
+                ],
+            }
+            say(dumps(line))
+        return 0
+    rows = [
+        [
+            f"{entry.class_id} v{entry.version}",
+            entry.class_name,
+            str(entry.obis),
+            entry.name,
+            " ".join(
+                f"{number}{_letters(entry.may_read(number), entry.may_write(number))}" for number in entry.attributes
+            ),
+            " ".join(str(number) for number in entry.methods if entry.may_call(number)),
+        ]
+        for entry in entries
+    ]
+    say(table(["class", "class name", "OBIS", "name", "attributes", "methods"], rows))
+    say(f"\n{len(entries)} objects; attributes: r read, w write, - no access; methods that may be called")
+    return 0
+
+
+def _letters(read: bool, write: bool) -> str:
+    return ("r" if read else "") + ("w" if write else "") or "-"
