@@ -85,6 +85,7 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
                 self._release()
             finally:
                 self._let_go("closed by the caller")
+                self._state = "closed by the caller; call reconnect()"
 
     def abort(self) -> None:
         """Close the stream at once, without a word to the meter; a call that is waiting ends with an error."""

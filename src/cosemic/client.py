@@ -85,6 +85,7 @@ class DlmsClient(Connection[Stream | _Opener]):
             finally:
                 stream = self._stream
                 self._let_go("closed by the caller")
+                self._state = "closed by the caller; call reconnect()"
             wait_closed = getattr(stream, "wait_closed", None)
             if wait_closed is not None:
                 await wait_closed()

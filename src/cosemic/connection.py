@@ -122,6 +122,7 @@ class Connection(Generic[_Way]):
         "__weakref__",
         "_allowance",
         "_associated",
+        "_began",
         "_clock",
         "_exchange_limit",
         "_give_up",
@@ -239,6 +240,7 @@ class Connection(Generic[_Way]):
         self._associated: AssociationParameters | None = None
         self._state = "not connected yet; call connect(), or use the client in a with statement"
         self._in_step = True
+        self._began = 0.0
         self._give_up = 0.0
         self._latest = 0.0
         self._prepare()
@@ -289,6 +291,7 @@ class Connection(Generic[_Way]):
         if session is None or clock is None:
             raise LocalProtocolError(f"not connected: {self._state}")
         now = clock()
+        self._began = now
         self._give_up = now + self._allowance
         self._latest = now + self._exchange_limit
         return session, now
@@ -304,8 +307,7 @@ class Connection(Generic[_Way]):
 
     def _overdue(self) -> LinkTimeout:
         """The error when the whole time for an answer is over; the link's own time-outs come before."""
-        spent = self._exchange_limit if self._give_up >= self._latest else self._allowance
-        return LinkTimeout(f"no complete answer within {spent:g} s from {self._name}")
+        return LinkTimeout(f"no complete answer within {self._give_up - self._began:.3g} s from {self._name}")
 
     def _outcome(self, session: ClientSession) -> Outcome | None:
         """Go through the session's events; what ends the exchange is returned."""

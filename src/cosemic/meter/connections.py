@@ -1,0 +1,318 @@
+"""The meter's side of one connection, without I/O: which octets belong to which client, and what is answered.
+
+A wrapper connection carries any number of (client, server) pairs of wPorts, an HDLC line any number of address pairs.
+Each pair has an association, and with it a security state, of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from cosemic.apdu.services import ActionOutcome
+from cosemic.enums import ActionResult, DataAccessResult, Role
+from cosemic.errors import DlmsError, FrameError
+from cosemic.link.control import FrameKind
+from cosemic.link.events import ApduReceived, FrameDropped, LinkDown, LinkFailed, LinkUp, UnconfirmedApduReceived
+from cosemic.link.frames import FrameReader, HdlcAddress, HdlcFrame
+from cosemic.link.hdlc import HdlcLink
+from cosemic.link.parameters import HdlcParameters, HdlcTimers
+from cosemic.link.wrapper import WrapperPdu, WrapperReader
+from cosemic.meter.model import SimulatedMeter
+from cosemic.protocol.events import Requested
+from cosemic.protocol.requests import ActionResults, Get, GetResults, Request, Result, Set, SetResults
+from cosemic.protocol.server_association import ServerAssociation
+
+logger = logging.getLogger("cosemic.meter")
+
+Trace: TypeAlias = Callable[[str, str, bytes], None]
+
+MOST_PAIRS = 32
+"""Associations on one connection; the peer chooses how many it asks for."""
+
+
+class Talk:
+    """What one client SAP says to one logical device, and what that answers."""
+
+    __slots__ = ("_association", "_meter", "_pair")
+
+    def __init__(self, meter: SimulatedMeter, client_sap: int, server_sap: int, trace: Trace | None = None) -> None:
+        self._meter = meter
+        self._pair = (client_sap, server_sap)
+        self._association = ServerAssociation(meter.settings(client_sap, server_sap), trace=trace)
+
+    def receive(self, apdu: bytes) -> list[bytes]:
+        """Take an APDU, give those to send back."""
+        association = self._association
+        association.receive_apdu(apdu)
+        while events := association.events():
+            for event in events:
+                if isinstance(event, Requested):
+                    result = self._execute(event)
+                    if event.confirmed:
+                        association.respond(result)
+        return association.apdus_to_send()
+
+    def close(self, reason: str) -> None:
+        """The link below is gone."""
+        self._association.abort(reason)
+
+    def _execute(self, event: Requested) -> Result:
+        try:
+            return self._meter.execute(self._pair, event.request, event.protection)
+        except Exception:
+            # A bug in an object of the meter must not end the talk with its client.
+            logger.exception("the meter failed to carry out a request")
+            return _refusal(event.request)
+
+
+def _refusal(request: Request) -> Result:
+    count = len(request.items)
+    if isinstance(request, Get):
+        return GetResults((DataAccessResult.OTHER_REASON,) * count)
+    if isinstance(request, Set):
+        return SetResults((DataAccessResult.OTHER_REASON,) * count)
+    return ActionResults((ActionOutcome(ActionResult.OTHER_REASON, None),) * count)
+
+
+class MeterConnection(Protocol):
+    """The meter's side of a stream."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether what came makes no sense any more, so that the stream has to be closed."""
+
+    def receive_data(self, data: bytes, now: float) -> bytes:
+        """Take octets, give those to send back; never raises because of what they are."""
+
+    def next_deadline(self) -> float | None:
+        """When ``on_time`` wants to be called."""
+
+    def on_time(self, now: float) -> bytes:
+        """Tell the time; gives octets to send."""
+
+    def close(self) -> None:
+        """The stream has ended."""
+
+
+class WrapperConnection:
+    """Wrapper PDUs of one TCP connection, or of one UDP peer."""
+
+    __slots__ = ("_meter", "_reader", "_talks", "_trace", "is_broken")
+
+    def __init__(self, meter: SimulatedMeter, *, trace: Trace | None = None) -> None:
+        self._meter = meter
+        self._trace = trace
+        self._reader = WrapperReader()
+        self._talks: dict[tuple[int, int], Talk] = {}
+        self.is_broken = False
+
+    def receive_data(self, data: bytes, now: float) -> bytes:
+        """Take octets of the stream."""
+        out = b""
+        for item in self._reader.feed(data):
+            if isinstance(item, FrameError):
+                logger.info("connection closed: %s", item)
+                self.is_broken = True
+                return out
+            out += self._answer(item)
+        return out
+
+    def receive_datagram(self, data: bytes) -> list[bytes]:
+        """Take one datagram, give those to send back."""
+        try:
+            pdu = WrapperPdu.decode(data)
+        except FrameError as error:
+            logger.info("datagram dropped: %s", error)
+            return []
+        answer = self._answer(pdu)
+        return [answer] if answer else []
+
+    def next_deadline(self) -> float | None:
+        """None: TCP and UDP need no timers here."""
+        return None
+
+    def on_time(self, now: float) -> bytes:
+        """Nothing to do."""
+        return b""
+
+    def close(self) -> None:
+        """The stream has ended: so have the associations."""
+        for talk in self._talks.values():
+            talk.close("the connection ended")
+        self._talks.clear()
+
+    def _answer(self, pdu: WrapperPdu) -> bytes:
+        pair = (pdu.source, pdu.destination)
+        talk = self._talks.get(pair)
+        if talk is None:
+            if len(self._talks) >= MOST_PAIRS or pdu.destination not in self._meter.devices:
+                logger.info("PDU from client %d to logical device %d dropped", *pair)
+                return b""
+            talk = self._talks[pair] = Talk(self._meter, *pair, trace=self._trace)
+        if self._trace is not None:
+            self._trace("link", "in", pdu.encode())
+        out = [WrapperPdu(pdu.destination, pdu.source, apdu).encode() for apdu in talk.receive(pdu.apdu)]
+        if self._trace is not None:
+            for octets in out:
+                self._trace("link", "out", octets)
+        return b"".join(out)
+
+
+class HdlcConnection:
+    """The frames of one line. ``physical_address`` None answers to every physical address."""
+
+    def __init__(
+        self,
+        meter: SimulatedMeter,
+        *,
+        parameters: HdlcParameters,
+        timers: HdlcTimers,
+        physical_address: int | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self._meter = meter
+        self._parameters = parameters
+        self._timers = timers
+        self._physical_address = physical_address
+        self._trace = trace
+        self._reader = FrameReader()
+        self._silence: float | None = None
+        self._stations: dict[tuple[HdlcAddress, HdlcAddress], _Station] = {}
+        self.is_broken = False
+
+    def receive_data(self, data: bytes, now: float) -> bytes:
+        """Take octets of the line; what is no frame is skipped."""
+        reader = self._reader
+        out = self._frames(reader.feed(data), now)
+        self._silence = now + self._timers.inter_octet_timeout if reader.is_partial else None
+        return out
+
+    def next_deadline(self) -> float | None:
+        """The end of a silence within a frame, or of a client's inactivity."""
+        deadline = self._silence
+        for station in self._stations.values():
+            due = station.link.next_deadline()
+            if due is not None and (deadline is None or due < deadline):
+                deadline = due
+        return deadline
+
+    def on_time(self, now: float) -> bytes:
+        """Give up frames that stay incomplete and clients that stay silent."""
+        out = b""
+        if self._silence is not None and now >= self._silence:
+            self._silence = None
+            out = self._frames(self._reader.expire(), now)
+        for station in list(self._stations.values()):
+            station.link.on_time(now)
+            out += station.work(now)
+        self._forget()
+        return out
+
+    def close(self) -> None:
+        """The line is gone, and all associations with it."""
+        for station in self._stations.values():
+            station.end()
+        self._stations.clear()
+
+    def _frames(self, items: list[HdlcFrame | FrameDropped], now: float) -> bytes:
+        out = b""
+        for item in items:
+            if not isinstance(item, HdlcFrame):
+                logger.info("%d octets dropped: %s", len(item.octets), item.reason)
+                continue
+            station = self._station(item)
+            if station is not None:
+                station.link.receive_frame(item, now)
+                out += station.work(now)
+                if station.is_down:
+                    self._forget()
+        return out
+
+    def _station(self, frame: HdlcFrame) -> _Station | None:
+        pair = (frame.source, frame.destination)
+        station = self._stations.get(pair)
+        if station is not None:
+            return station
+        own = self._own_address(frame.destination)
+        if own is None:
+            return None
+        station = _Station(
+            self._meter,
+            HdlcLink(
+                Role.SERVER, destination=frame.source, source=own, parameters=self._parameters, timers=self._timers
+            ),
+            self._trace,
+        )
+        if frame.kind is FrameKind.SET_NORMAL_RESPONSE_MODE:  # anything else is answered (DM) and forgotten
+            if len(self._stations) >= MOST_PAIRS:
+                logger.info("SNRM of client %s dropped: too many clients on one line", frame.source)
+                return None
+            self._stations[pair] = station
+        return station
+
+    def _own_address(self, called: HdlcAddress) -> HdlcAddress | None:
+        """Our address where a frame is for us."""
+        if called.logical not in self._meter.devices:
+            return None
+        if self._physical_address is None or called.physical is None:
+            return called
+        if called.physical != self._physical_address:
+            return None
+        return called
+
+    def _forget(self) -> None:
+        for pair in [pair for pair, station in self._stations.items() if station.is_down]:
+            del self._stations[pair]
+
+
+class _Station:
+    """One address pair of a line: its link, and the talk while the link is up."""
+
+    __slots__ = ("_meter", "_talk", "_trace", "is_down", "link")
+
+    def __init__(self, meter: SimulatedMeter, link: HdlcLink, trace: Trace | None) -> None:
+        self.link = link
+        self.is_down = False
+        self._meter = meter
+        self._talk: Talk | None = None
+        self._trace = trace
+        if trace is not None:
+            link.trace = lambda direction, octets: trace("link", direction, octets)
+
+    def work(self, now: float) -> bytes:
+        """Deal with what the link received, give the octets to send."""
+        link = self.link
+        for event in link.events():
+            if isinstance(event, ApduReceived):
+                self._answer(event.apdu, now)
+            elif isinstance(event, UnconfirmedApduReceived):
+                if self._talk is not None:
+                    self._talk.receive(event.apdu)
+            elif isinstance(event, LinkUp):
+                self.end()
+                self.is_down = False
+                self._talk = Talk(self._meter, link.destination.logical, link.source.logical, self._trace)
+            elif isinstance(event, LinkDown | LinkFailed):
+                self.end()
+                self.is_down = True
+        return link.data_to_send()
+
+    def end(self) -> None:
+        """The association ends with the link."""
+        if self._talk is not None:
+            self._talk.close("the link is down")
+            self._talk = None
+
+    def _answer(self, apdu: bytes, now: float) -> None:
+        if self._talk is None:
+            return
+        answers = self._talk.receive(apdu)
+        try:
+            for answer in answers:
+                self.link.send_apdu(answer, now)
+            if not answers:
+                self.link.acknowledge(now)
+        except DlmsError as error:
+            logger.info("an answer could not be sent: %s", error)

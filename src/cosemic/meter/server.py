@@ -1,0 +1,364 @@
+"""Serves simulated meters: on TCP with wrapper or HDLC, on UDP, on a serial line or any stream of your own.
+
+::
+
+    async with MeterServer(meter) as server:
+        port = await server.serve_wrapper("127.0.0.1", 0)
+
+or, where the rest of the program does not use asyncio::
+
+    with running(meter) as ports:
+        blocking.DlmsClient(f"tcp://127.0.0.1:{ports.wrapper}")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, cast
+
+from cosemic.errors import LinkError
+from cosemic.link.parameters import HdlcParameters, HdlcTimers
+from cosemic.link.wrapper import HEADER_LENGTH
+from cosemic.meter.connections import (
+    HdlcConnection,
+    MeterConnection,
+    Trace,
+    WrapperConnection,
+    logger,
+)
+from cosemic.meter.model import SimulatedMeter
+from cosemic.protocol.ciphering import CIPHERED
+from cosemic.transports.streams import Stream, clock_of, open_stream
+from cosemic.transports.targets import Framing, parse_url
+
+_LARGE = HdlcParameters(2030, 2030, 7, 7)
+
+
+class MeterServer:
+    """Serves one meter, to many clients at once; every connection has associations of its own.
+
+    A client beyond ``max_connections`` is turned away, one that stays silent for ``idle_timeout`` seconds is
+    disconnected. ``physical_address`` None answers to every HDLC address of the meter's logical devices.
+    """
+
+    def __init__(
+        self,
+        meter: SimulatedMeter,
+        *,
+        max_connections: int = 1000,
+        idle_timeout: float = 600.0,
+        hdlc_parameters: HdlcParameters = _LARGE,
+        inter_octet_timeout: float = 1.0,
+        physical_address: int | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self.meter = meter
+        self.max_connections = max_connections
+        self.idle_timeout = idle_timeout
+        self._hdlc_parameters = hdlc_parameters
+        self._hdlc_timers = HdlcTimers(inter_octet_timeout=inter_octet_timeout, inactivity_timeout=idle_timeout)
+        self._physical_address = physical_address
+        self._trace = trace
+        self._servers: list[asyncio.Server] = []
+        self._datagrams: list[asyncio.DatagramTransport] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.connections: set[asyncio.Transport] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def serve_wrapper(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Serve the TCP wrapper; gives the port, which the system chooses for 0."""
+        return await self._listen(Framing.WRAPPER, host, port)
+
+    async def serve_hdlc(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Serve HDLC over TCP; gives the port."""
+        return await self._listen(Framing.HDLC, host, port)
+
+    async def serve_udp(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Serve the UDP wrapper; gives the port."""
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=(host, port))
+        self._datagrams.append(transport)
+        return int(transport.get_extra_info("sockname")[1])
+
+    async def serve_url(self, url: str) -> None:
+        """Open a stream (a serial line, say) and serve on it in the background, until the server is closed."""
+        target = parse_url(url)
+        stream = await open_stream(target)
+        task = asyncio.create_task(self.serve_stream(stream, framing=target.framing))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def serve_stream(self, stream: Stream, *, framing: Framing | str = Framing.HDLC) -> None:
+        """Serve on a stream until it ends."""
+        connection = self.new_connection(Framing(framing))
+        clock = clock_of(stream)
+        heard = clock()
+        try:
+            while not connection.is_broken:
+                idle = heard + self.idle_timeout
+                due = connection.next_deadline()
+                try:
+                    data = await stream.receive(idle if due is None else min(due, idle))
+                except TimeoutError:
+                    now = clock()
+                    out = connection.on_time(now)
+                    if now >= idle and framing is Framing.WRAPPER:
+                        break
+                else:
+                    if not data:
+                        break
+                    heard = now = clock()
+                    out = connection.receive_data(data, now)
+                if out:
+                    await stream.send(out, now + self.idle_timeout)
+        except (LinkError, OSError) as error:
+            logger.info("stream lost: %s", error)
+        finally:
+            connection.close()
+            stream.close()
+
+    async def close(self) -> None:
+        """Stop listening, drop all connections."""
+        for server in self._servers:
+            server.close()
+        for transport in self._datagrams:
+            transport.abort()
+        for connection in list(self.connections):
+            connection.abort()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(server.wait_closed() for server in self._servers))
+        await asyncio.sleep(0)  # the transports close their sockets in the next turn of the loop
+        self._servers.clear()
+        self._datagrams.clear()
+
+    def new_connection(self, framing: Framing) -> MeterConnection:
+        """The meter's side of one more stream."""
+        if framing is Framing.WRAPPER:
+            return WrapperConnection(self.meter, trace=self._trace)
+        return HdlcConnection(
+            self.meter,
+            parameters=self._hdlc_parameters,
+            timers=self._hdlc_timers,
+            physical_address=self._physical_address,
+            trace=self._trace,
+        )
+
+    def new_datagram_connection(self) -> WrapperConnection:
+        """The meter's side of one more UDP peer."""
+        return WrapperConnection(self.meter, trace=self._trace)
+
+    async def _listen(self, framing: Framing, host: str, port: int) -> int:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Connection(self, framing), host, port, backlog=1024)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+
+class _Connection(asyncio.Protocol):
+    """One TCP connection: octets straight into the meter's side, answers straight out; no task, one lazy timer."""
+
+    __slots__ = ("_connection", "_heard", "_loop", "_server", "_timer", "_transport")
+
+    def __init__(self, server: MeterServer, framing: Framing) -> None:
+        self._server = server
+        self._connection = server.new_connection(framing)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        server = self._server
+        if len(server.connections) >= server.max_connections:
+            logger.warning("connection turned away: there are %d already", server.max_connections)
+            self._transport.abort()
+            return
+        server.connections.add(self._transport)
+        self._heard = self._loop.time()
+        self._arm(self._heard + server.idle_timeout)
+
+    def data_received(self, data: bytes) -> None:
+        transport, connection = self._transport, self._connection
+        if transport is None or transport.is_closing():
+            return
+        now = self._heard = self._loop.time()
+        out = connection.receive_data(data, now)
+        if out:
+            transport.write(out)
+        if connection.is_broken:
+            transport.close()
+            return
+        due = connection.next_deadline()
+        if due is not None:
+            self._arm(due)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._connection.close()
+        if self._transport is not None:
+            self._server.connections.discard(self._transport)
+        self._transport = None
+
+    def pause_writing(self) -> None:
+        # A client that asks and does not listen is not asked for more.
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _arm(self, due: float) -> None:
+        timer = self._timer
+        if timer is not None:
+            if timer.when() <= due:
+                return
+            timer.cancel()
+        self._timer = self._loop.call_at(due, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._transport is None:
+            return
+        now = self._loop.time()
+        idle = self._heard + self._server.idle_timeout
+        if now >= idle:
+            logger.info("connection closed: nothing heard for %g s", self._server.idle_timeout)
+            self._transport.abort()
+            return
+        due = self._connection.next_deadline()
+        if due is not None and now >= due:
+            out = self._connection.on_time(now)
+            if out:
+                self._transport.write(out)
+            due = self._connection.next_deadline()
+        self._arm(idle if due is None else min(due, idle))
+
+
+@dataclass(slots=True)
+class _Peer:
+    connection: WrapperConnection
+    heard: float
+    request: bytes = b""
+    answers: tuple[bytes, ...] = ()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """One UDP port. Peers are told apart by their address; the longest silent one goes when there are too many."""
+
+    __slots__ = ("_loop", "_peers", "_server", "_transport")
+
+    def __init__(self, server: MeterServer) -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._peers: dict[object, _Peer] = {}
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:
+        now = self._loop.time()
+        peer = self._peers.pop(addr, None)
+        if peer is not None and now - peer.heard > self._server.idle_timeout:
+            peer.connection.close()
+            peer = None
+        if peer is None:
+            while len(self._peers) >= self._server.max_connections:
+                self._peers.pop(next(iter(self._peers))).connection.close()
+            peer = _Peer(self._server.new_datagram_connection(), now)
+        self._peers[addr] = peer  # last in the order of the dict
+        peer.heard = now
+        # A protected request comes a second time only because our answer got lost: its counter is used up.
+        if data != peer.request or not peer.answers:
+            peer.answers = tuple(peer.connection.receive_datagram(data))
+            peer.request = data if len(data) > HEADER_LENGTH and CIPHERED[data[HEADER_LENGTH]] else b""
+        if self._transport is not None:
+            for answer in peer.answers:
+                self._transport.sendto(answer, addr)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for peer in self._peers.values():
+            peer.connection.close()
+        self._peers.clear()
+        self._transport = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where a meter is served."""
+
+    host: str
+    wrapper: int
+    hdlc: int
+    udp: int
+
+
+@contextlib.contextmanager
+def running(
+    meter: SimulatedMeter,
+    *,
+    host: str = "127.0.0.1",
+    wrapper_port: int = 0,
+    hdlc_port: int = 0,
+    udp_port: int = 0,
+    **options: Any,
+) -> Iterator[Ports]:
+    """Serve a meter in a thread of its own while the ``with`` block runs; options as for ``MeterServer``."""
+    started: threading.Event = threading.Event()
+    outcome: list[Ports | BaseException] = []
+    stop: list[Callable[[], object]] = []
+
+    async def serve() -> None:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        stop.append(lambda: loop.call_soon_threadsafe(stopping.set))
+        async with MeterServer(meter, **options) as server:
+            ports = Ports(
+                host,
+                await server.serve_wrapper(host, wrapper_port),
+                await server.serve_hdlc(host, hdlc_port),
+                await server.serve_udp(host, udp_port),
+            )
+            outcome.append(ports)
+            started.set()
+            await stopping.wait()
+
+    def main() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:
+            outcome.append(error)
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=main, name="meter", daemon=True)
+    thread.start()
+    started.wait()
+    first = outcome[0]
+    if isinstance(first, BaseException):
+        thread.join()
+        raise first
+    try:
+        yield first
+    finally:
+        stop[0]()
+        thread.join()
+        if len(outcome) > 1 and isinstance(outcome[1], BaseException):
+            raise outcome[1]
