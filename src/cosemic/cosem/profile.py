@@ -268,6 +268,8 @@ def _scaled(values: Sequence[Any], scaler: int) -> list[Any]:
     if set(map(type, values)) == {int}:
         if scaler < 0:
             return [Decimal(value).scaleb(scaler, EXACT) for value in values]
+        if scaler == 0:
+            return list(map(Decimal, values))
         factor = 10**scaler
         return [Decimal(value * factor) for value in values]
     return [scale(value, scaler) if type(value) in (int, float) else value for value in values]

@@ -149,6 +149,7 @@ class LoadRows:
             raise ValueError(f"a load profile has 0 to {MAX_ROWS} rows, not {capacity}")
         self._capacity = capacity
         self._cleared_at: int | None = None
+        self._made: tuple[object, bytes] | None = None
 
     def count(self, access: Access) -> int:
         first, newest = self._span(access)
@@ -159,12 +160,18 @@ class LoadRows:
 
     def encoded(self, access: Access, first: int, until: int, columns: Sequence[int]) -> bytes:
         oldest, _ = self._span(access)
-        zone = access.meter.zone
+        place = (oldest + first, oldest + until, tuple(columns), access.meter.zone)
+        # Clients in a row often ask for the same rows; the newest answer is kept.
+        if self._made is None or self._made[0] != place:
+            self._made = (place, self._encoded(oldest + first, oldest + until, columns, access.meter.zone))
+        return self._made[1]
+
+    def _encoded(self, first: int, until: int, columns: Sequence[int], zone: tzinfo) -> bytes:
         # One Struct packs a whole row; the columns that nobody asked for are cut out of the packed row.
         pack = _LOAD_ROW.pack
         imported, exported = ACTIVE_IMPORT.at_interval, ACTIVE_EXPORT.at_interval
         rows = []
-        for interval in range(oldest + first, oldest + until):
+        for interval in range(first, until):
             time = datetime.fromtimestamp(interval * PERIOD, zone)
             offset = time.utcoffset()
             assert offset is not None
@@ -183,8 +190,8 @@ class LoadRows:
 
     def between(self, access: Access, start: datetime, end: datetime) -> tuple[int, int]:
         oldest, newest = self._span(access)
-        first = max(oldest, -(-_seconds(start) // PERIOD))
-        until = min(newest, _seconds(end) // PERIOD) + 1
+        first = max(oldest, -((_EPOCH - start) // timedelta(seconds=PERIOD)))
+        until = min(newest, (end - _EPOCH) // timedelta(seconds=PERIOD)) + 1
         return first - oldest, max(first, until) - oldest
 
     def clear(self, access: Access) -> None:
@@ -263,10 +270,6 @@ def _moment(value: object, zone: tzinfo) -> datetime:
     except ValueError:
         pass
     raise _scope()
-
-
-def _seconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(seconds=1)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
