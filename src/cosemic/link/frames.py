@@ -162,7 +162,7 @@ class FrameReader:
     def _scan(self, data: bytes, position: int, found: list[HdlcFrame | FrameDropped]) -> None:
         size = len(data)
         if position < size and (self._why or data[position] != FLAG):
-            position = self._skip(data, position, found)
+            position = self._skip(data, position, position, found)
         while position < size:
             # data[position] is a flag
             start = position + 1
@@ -171,7 +171,11 @@ class FrameReader:
                     break
             else:
                 end = start + ((data[start] & 0x07) << 8 | data[start + 1])
-                if end < size and data[end] == FLAG and (frame := _whole_frame(data, start, end)) is not None:
+                if (
+                    start + 7 <= end < size
+                    and data[end] == FLAG
+                    and (frame := _whole_frame(data, start, end)) is not None
+                ):
                     found.append(frame)
                     position = end
                     continue
@@ -182,7 +186,7 @@ class FrameReader:
                 continue
             if first & 0xF0 != 0xA0:
                 self._why = f"frame format type {first >> 4:X} is not A (type 3)"
-                position = self._skip(data, position, found)
+                position = self._skip(data, position, start, found)
                 continue
             if size - start < 7:
                 self._need = 8
@@ -197,13 +201,13 @@ class FrameReader:
                     self._need = size - position + 1
                     break
                 self._why = str(error)
-                position = self._skip(data, position, found)
+                position = self._skip(data, position, start, found)
                 continue
             header -= start
             checked = header + 2
             if length < checked or length == checked + 1:
                 self._why = f"a length of {length} octets is too short for the header"
-                position = self._skip(data, position, found)
+                position = self._skip(data, position, start, found)
                 continue
             if size - start < checked:
                 self._need = checked + 1
@@ -223,20 +227,18 @@ class FrameReader:
                 found.append(_frame(data, start, header, end))
                 position = end
                 continue
-            position = self._skip(data, position, found)
+            position = self._skip(data, position, start, found)
         if position < size:
             self._buffer += data[position:]
             if position == size - 1:
                 self._need = 2
 
-    def _skip(self, data: bytes, position: int, found: list[HdlcFrame | FrameDropped]) -> int:
-        """Drop from ``position`` to the next flag, which may be beyond what is there."""
+    def _skip(self, data: bytes, position: int, search: int, found: list[HdlcFrame | FrameDropped]) -> int:
+        """Drop from ``position`` to the first flag from ``search`` on, which may be beyond what is there."""
         skipped = self._skipped
         if not self._why:
             self._why = _OUTSIDE
-            skipped.clear()
-        # the flag of a rejected frame is not the next flag
-        flag = data.find(_FLAG, position if skipped or data[position] != FLAG else position + 1)
+        flag = data.find(_FLAG, search)
         skipped += data[position : flag if flag >= 0 else len(data)]
         while len(skipped) >= self._limit:
             found.append(FrameDropped(self._why, bytes(skipped[: self._limit])))

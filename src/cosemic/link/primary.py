@@ -49,6 +49,7 @@ class Primary(Station):
         self._progress = 0.0  # when something last moved on
         self._peer_busy = False
         self._pausing = False  # the deadline ends a pause between polls, not a wait
+        self._polled = False  # the last command was RR: its answer tells what the server has, and lacks
 
     # commands
 
@@ -85,8 +86,7 @@ class Primary(Station):
         if not self._open:  # otherwise it follows as soon as the server has passed the turn
             self._begin(now)
             self._open = True
-            self._send_information(self._sender.take())
-            self._arm(now)
+            self._send_segments(self._sender.take(), now)
 
     def poll(self, now: float) -> None:
         """Invite the server to send an APDU that it has queued; waits for it as for a response."""
@@ -214,14 +214,14 @@ class Primary(Station):
     def _receive_information(self, frame: HdlcFrame, now: float) -> None:
         field = frame.control
         self._peer_busy = False
+        if self._acknowledge(frame, now) < 0:
+            return
         before = self._receiver.receive_state
         arrival = self._receiver.accept(field >> 1 & 7, frame.information, frame.segmented)
         if arrival is Arrival.TOO_LONG:
             self._fail(FrameError(f"server {self.destination} sends an APDU of more than {self.max_apdu} octets"))
             return
         in_turn = self._receiver.receive_state != before
-        if not self._acknowledge(frame, in_turn, now):
-            return
         if in_turn:
             self._advance(now)
             if self.deadline is not None:
@@ -238,38 +238,37 @@ class Primary(Station):
         if arrival is Arrival.OUT_OF_TURN:
             self._repeat_poll(now)
         else:
-            self._take_turn(now)
+            self._take_turn(now, True)
 
     def _receive_supervisory(self, frame: HdlcFrame, kind: FrameKind, now: float) -> None:
-        if not self._acknowledge(frame, False, now):
+        count = self._acknowledge(frame, now)
+        if count < 0:
             return
         self._peer_busy = kind is FrameKind.RECEIVE_NOT_READY
         if self._open and (frame.poll_final or kind is FrameKind.REJECT):
-            self._take_turn(now)
+            self._take_turn(now, count > 0 or self._polled or kind is FrameKind.REJECT)
 
-    def _acknowledge(self, frame: HdlcFrame, in_turn: bool, now: float) -> bool:
-        """Use the N(R) of a frame; False when the rest of the frame is of no use."""
+    def _acknowledge(self, frame: HdlcFrame, now: float) -> int:
+        """Use the N(R) of a frame: how many of our frames it acknowledges; -1 when the frame must not be used."""
         count = self._sender.acknowledge(frame.control >> 5)
         if count > 0:
             self._advance(now)
-        if count >= 0:
-            return True
-        detail = f"{control.describe_control(frame.control)} acknowledges what was not sent, or long before"
-        if not self._tolerate(Tolerance.HDLC_RECEIVE_NUMBER, detail):
-            self._fail(FrameError(f"server {self.destination}: {detail}"))
-            return False
-        if in_turn:
-            self._sender.acknowledge_all()  # a new response: the server has the request
-            return True
-        if frame.kind is not FrameKind.INFORMATION:
-            self._drop(frame, detail)  # a late one; the answer to the last command is still to come
-            return False
-        return True
+        elif count < 0:
+            detail = f"{control.describe_control(frame.control)} acknowledges what was not sent, or long before"
+            if self._tolerate(Tolerance.HDLC_RECEIVE_NUMBER, detail):
+                self._drop(frame, detail)  # a late one; the answer to the last command is still to come
+            else:
+                self._fail(FrameError(f"server {self.destination}: {detail}"))
+        return count
 
-    def _take_turn(self, now: float) -> None:
-        """The server has said all it has to say: what next?"""
+    def _take_turn(self, now: float, certain: bool) -> None:
+        """The server has said all it has to say: what next?
+
+        Not ``certain``: the frame that said so moved nothing and may be a repetition of an earlier one. Acting on it at
+        once would have each repetition breed another, so the true answer gets a moment to arrive before we poll.
+        """
         sender = self._sender
-        if self._peer_busy:
+        if self._peer_busy or not certain:
             self._pause(now)
         elif sender.has_unacknowledged:
             self._repeats += 1
@@ -277,17 +276,20 @@ class Primary(Station):
                 tries = self._repeats
                 self._fail(LinkTimeout(f"server {self.destination} never acknowledged the request, sent {tries} times"))
                 return
-            self._send_information(sender.unacknowledged() + sender.take())
-            self._arm(now)
+            self._send_segments(sender.unacknowledged() + sender.take(), now)
         elif sender.has_queued:
-            self._send_information(sender.take())
-            self._arm(now)
+            self._send_segments(sender.take(), now)
         elif self._receiver.is_partial:
             self._send_poll(now)
         elif self._expecting:
             self._pause(now)
         else:
             self._finish()
+
+    def _send_segments(self, frames: list[tuple[int, bytes, bool]], now: float) -> None:
+        self._send_information(frames)
+        self._polled = False
+        self._arm(now)
 
     def _repeat_poll(self, now: float) -> None:
         """Frames are missing before the one that came: ask for them, but not for ever."""
@@ -313,6 +315,7 @@ class Primary(Station):
 
     def _send_poll(self, now: float) -> None:
         self._send(control.receive_ready(self._receiver.receive_state))
+        self._polled = True
         self._arm(now)
 
     # bookkeeping

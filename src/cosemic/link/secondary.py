@@ -39,6 +39,7 @@ class Secondary(Station):
         self._working = False  # a request was delivered and its response has not come down yet
         self._fresh = False  # nothing has come since the SNRM
         self._client_busy = False
+        self._numbers = False  # the client has named an N(R) other than 0
         self._rejected = b""  # the FRMR to repeat until SNRM or DISC
 
     def disconnect(self, now: float) -> None:
@@ -116,7 +117,7 @@ class Secondary(Station):
                 self.events.append(LinkDown("the client connects again"))
             self._up(negotiated)
         self._rejected = b""
-        self._has_turn = self._working = self._client_busy = False
+        self._has_turn = self._working = self._client_busy = self._numbers = False
         self._fresh = True
         self._keep_alive(now)
         answers = frame.information or negotiated != DEFAULT_PARAMETERS
@@ -127,13 +128,11 @@ class Secondary(Station):
         if len(frame.information) > self.negotiated.max_information_receive:
             self._reject(frame, RejectReason.INFORMATION_TOO_LONG)
             return
-        begins = not self._receiver.is_partial
+        if not self._acknowledge(frame):
+            return
         arrival = self._receiver.accept(field >> 1 & 7, frame.information, frame.segmented)
         if arrival is Arrival.TOO_LONG:
             self._reject(frame, RejectReason.INFORMATION_TOO_LONG)
-            return
-        in_turn = arrival is Arrival.SEGMENT or arrival is Arrival.COMPLETE
-        if not self._acknowledge(frame, in_turn and begins):
             return
         self._client_busy = False
         if arrival is Arrival.COMPLETE:
@@ -149,28 +148,33 @@ class Secondary(Station):
                 self._respond()
 
     def _receive_supervisory(self, frame: HdlcFrame, kind: FrameKind) -> None:
-        if not self._acknowledge(frame, False):
+        if not self._acknowledge(frame):
             return
         self._client_busy = kind is FrameKind.RECEIVE_NOT_READY
         if frame.poll_final:
             self._respond()
 
-    def _acknowledge(self, frame: HdlcFrame, begins: bool) -> bool:
-        """Use the N(R) of a frame; False when the rest of the frame must not be used. ``begins``: a new request."""
+    def _acknowledge(self, frame: HdlcFrame) -> bool:
+        """Use the N(R) of a frame; False when the frame must not be used."""
         number = frame.control >> 5
-        count = self._sender.acknowledge(number)
-        if count < 0 or (not count and not number and begins and self._sender.has_unacknowledged):
-            detail = f"{control.describe_control(frame.control)} does not acknowledge our last frames"
-            if self._tolerate(Tolerance.HDLC_RECEIVE_NUMBER, detail):
-                if begins:
-                    self._sender.acknowledge_all()  # a new request: the client has our response
-                elif frame.kind is not FrameKind.INFORMATION:
-                    self._drop(frame, detail)  # a late one
+        sender = self._sender
+        self._numbers = self._numbers or bool(number)
+        if not self._numbers and frame.kind is FrameKind.INFORMATION and sender.send_state:
+            # this client never acknowledges; a request that is new shows that it has our response
+            if self._receiver.receive_state == (frame.control >> 1 & 7) and not self._receiver.is_partial:
+                if not self._tolerate(Tolerance.HDLC_RECEIVE_NUMBER, "a client whose N(R) is always 0"):
+                    self._reject(frame, RejectReason.INVALID_RECEIVE_NUMBER)
                     return False
-            elif count < 0:
-                self._reject(frame, RejectReason.INVALID_RECEIVE_NUMBER)
-                return False
-        return True
+                sender.acknowledge_all()
+            return True
+        if sender.acknowledge(number) >= 0:
+            return True
+        detail = f"{control.describe_control(frame.control)} acknowledges what was not sent, or long before"
+        if self._tolerate(Tolerance.HDLC_RECEIVE_NUMBER, detail):
+            self._drop(frame, detail)  # a late one
+        else:
+            self._reject(frame, RejectReason.INVALID_RECEIVE_NUMBER)
+        return False
 
     def _respond(self) -> None:
         """Use the turn: what was not acknowledged, then what waits, else RR; and give it back."""
