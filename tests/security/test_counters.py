@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import signal
 import sqlite3
 import stat
@@ -229,6 +228,8 @@ class TestFailures:
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no file size limit to set")
     def test_a_full_disk(self, tmp_path: Path) -> None:
+        import resource
+
         store = SqliteCounters(tmp_path / "c.sqlite3")
         store.reserve(NAME, 3)
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -332,3 +333,25 @@ def test_a_fork_takes_no_range_along(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(tmp_path / "c.sqlite3")], check=True, capture_output=True, text=True
     )
     assert done.stdout.split() == ["1", "1", "65", "True", "2", "2"]
+
+
+@needs_fork
+def test_a_fork_does_not_wait_for_a_thread_that_it_does_not_have(tmp_path: Path) -> None:
+    program = (
+        "import os, sys\n"
+        "from cosemic.security.counters import SqliteCounters\n"
+        "store = SqliteCounters(sys.argv[1], wait=0.05)\n"
+        "store.reserve('k', 1)\n"
+        "inherited = store._place.get()  # as a thread has it in the middle of a reservation\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    print(store.reserve('k', 1), flush=True)\n"
+        "    os._exit(0)\n"
+        "os.waitpid(child, 0)\n"
+        "store._place.put(inherited)\n"
+        "print(store.reserve('k', 1), flush=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "c.sqlite3")], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == ["range(2, 3)", "range(3, 4)"]

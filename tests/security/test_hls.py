@@ -11,6 +11,7 @@ from cosemic.enums import AuthenticationMechanism
 from cosemic.errors import AuthenticationError, KeyMissing, LocalProtocolError, ReplayError
 from cosemic.security.context import AssociationSecurity
 from cosemic.security.hls import HlsExchange, aes_ecb_mechanism2, challenge, verify_password
+from cosemic.tolerances import Tolerance
 from tests.security.pair import APDU, CLIENT_TITLE, METER_TITLE, context, pair
 
 MECHANISMS = [
@@ -207,3 +208,31 @@ def test_nothing_secret_in_the_repr() -> None:
     client, _ = exchange(AuthenticationMechanism.HLS_MD5, pair(), (b"hunter2", b"hunter2"))
     assert "hunter2" not in repr(client)
     assert client.own_challenge.hex() not in repr(client)
+
+
+def test_a_gmac_reply_with_the_counter_of_the_message_around_it() -> None:
+    """Meters do so: one counter for both, so one initialisation vector twice. Only the tolerance lets it pass."""
+    _, meter = pair()
+    twin = pair()[1]  # the same key and title, counting on its own
+    content, reply = meter.protect(APDU), twin.gmac(bytes(16))
+    strict = pair()[0]
+    strict.open(content)
+    with pytest.raises(ReplayError):
+        strict.verify_gmac(reply, bytes(16))
+    lenient = AssociationSecurity(
+        context(CLIENT_TITLE),
+        role="client",
+        peer_system_title=METER_TITLE,
+        tolerances={Tolerance.SERVER_COUNTER_RESTART},
+    )
+    lenient.open(content)
+    lenient.verify_gmac(reply, bytes(16))
+
+
+def test_a_gmac_reply_within_a_message_counts_once() -> None:
+    client, meter = pair()
+    reply = client.gmac(bytes(16))
+    meter.open(client.protect(APDU))
+    meter.verify_gmac(reply, bytes(16))
+    with pytest.raises(ReplayError):
+        meter.verify_gmac(reply, bytes(16))
