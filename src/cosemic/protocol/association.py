@@ -37,6 +37,11 @@ class Association(Generic[_E]):
             self._events = []
         return events
 
+    @property
+    def has_apdus(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self._outgoing)
+
     def apdus_to_send(self) -> list[bytes]:
         """The APDUs to hand to the link now, protected where they have to be."""
         outgoing = self._outgoing

@@ -81,7 +81,9 @@ class ClientAssociation(Association[ClientEvent]):
         "_exchange",
         "_hls",
         "_initiate",
+        "_invoke_flags",
         "_invoke_id",
+        "_is_protected",
         "_plain",
         "_request",
         "_security",
@@ -101,6 +103,8 @@ class ClientAssociation(Association[ClientEvent]):
         self._envelope = PLAIN
         self._plain = b""
         self._invoke_id = 0
+        self._invoke_flags = 0
+        self._is_protected = False
         self._counter_adopted = False
 
     # What the owner calls
@@ -134,13 +138,13 @@ class ClientAssociation(Association[ClientEvent]):
 
     def request(self, request: Request) -> None:
         """Send a request. ``Completed`` or ``Failed`` follows; LocalProtocolError when it cannot be sent."""
-        if self.state is not State.ASSOCIATED:
+        if self.state is not _ASSOCIATED:
             self._step(Event.REQUEST, "request")
-        assert self._terms is not None
-        steps = exchange.start(request, self._terms)
-        apdu = next(steps)
-        plain = apdu.encode()
-        self.state = State.EXCHANGING
+        terms = self._terms
+        assert terms is not None
+        steps = exchange.start(request, terms)
+        plain = next(steps).encode()
+        self.state = _EXCHANGING
         self._request = request
         self._exchange = steps
         self._counter_adopted = False
@@ -149,7 +153,7 @@ class ClientAssociation(Association[ClientEvent]):
         except DlmsError:
             self._end_exchange()
             raise
-        if not self._terms.confirmed:
+        if not terms.confirmed:
             self._end_exchange()
             self._events.append(Completed(SetResults(()) if type(request) is Set else ActionResults(())))
 
@@ -220,7 +224,7 @@ class ClientAssociation(Association[ClientEvent]):
 
     def receive_apdu(self, apdu: bytes) -> None:
         """Take one APDU from the meter; never raises because of what it is."""
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return
         try:
             self._receive(apdu)
@@ -242,10 +246,7 @@ class ClientAssociation(Association[ClientEvent]):
         self._outgoing.append(plain)
 
     def _next_invoke(self) -> int:
-        settings = self.settings
-        assert self.parameters is not None
-        priority = settings.high_priority and bool(self.parameters.conformance & Conformance.PRIORITY_MGMT_SUPPORTED)
-        return invoke_octet((self._invoke_id + 1) & 0x0F, settings.confirmed, priority)
+        return self._invoke_flags | (self._invoke_id + 1) & 0x0F
 
     def _send_association_request(self) -> None:
         aarq, self._initiate = opening.association_request(self.settings, self._security, self._hls)
@@ -294,24 +295,16 @@ class ClientAssociation(Association[ClientEvent]):
 
     def _response(self, plain: bytes, envelope: Envelope) -> None:
         state = self.state
-        invoke_id = plain[2] & 0x0F if len(plain) > 2 else -1
-        if state is not State.EXCHANGING and state is not State.AUTHENTICATION_PENDING:
-            if invoke_id == self._invoke_id and state is not State.IDLE and state is not State.ASSOCIATION_PENDING:
-                logger.info("dropped a late duplicate of the answer to invoke id %d", invoke_id)
-                return
-            raise SequenceError(f"an answer with invoke id {invoke_id} came while nothing was asked")
-        if envelope is PLAIN and self._security is not None:
-            required = self._envelope.policy
-            if required:
-                self._security.check_policy(SecurityPolicy.NONE)
-        if invoke_id != self._invoke_id and invoke_id >= 0:
-            if Tolerance.INVOKE_ID not in self.settings.tolerances:
-                raise SequenceError(
-                    f"the answer has invoke id {invoke_id}, the request had {self._invoke_id}; it may belong to "
-                    "another request"
-                )
-            note(Tolerance.INVOKE_ID, f"invoke id {invoke_id} instead of {self._invoke_id}")
-        if state is State.AUTHENTICATION_PENDING:
+        invoke_id = plain[2] & 0x0F if len(plain) > 2 else self._invoke_id
+        if state is not _EXCHANGING and state is not State.AUTHENTICATION_PENDING:
+            self._late_response(invoke_id)
+            return
+        if envelope is PLAIN and self._is_protected:
+            assert self._security is not None
+            self._security.check_policy(SecurityPolicy.NONE)
+        if invoke_id != self._invoke_id:
+            self._other_invoke_id(invoke_id)
+        if state is not _EXCHANGING:
             self._authentication_response(decode_apdu(plain, tolerances=self.settings.tolerances))
             return
         steps = self._exchange
@@ -319,7 +312,7 @@ class ClientAssociation(Association[ClientEvent]):
         try:
             following = steps.send(decode_apdu(plain, tolerances=self.settings.tolerances))
         except StopIteration as done:
-            self.state = State.ASSOCIATED
+            self.state = _ASSOCIATED
             self._exchange = self._request = None
             self._events.append(Completed(done.value))
         except SequenceError:
@@ -329,6 +322,17 @@ class ClientAssociation(Association[ClientEvent]):
         else:
             self._advance(Event.CONTINUE)
             self._send(following.encode())
+
+    def _late_response(self, invoke_id: int) -> None:
+        if invoke_id != self._invoke_id or self.state in (State.IDLE, State.ASSOCIATION_PENDING):
+            raise SequenceError(f"an answer with invoke id {invoke_id} came while nothing was asked")
+        logger.info("dropped a late duplicate of the answer to invoke id %d", invoke_id)
+
+    def _other_invoke_id(self, invoke_id: int) -> None:
+        detail = f"the answer has invoke id {invoke_id}, the request had {self._invoke_id}"
+        if Tolerance.INVOKE_ID not in self.settings.tolerances:
+            raise SequenceError(f"{detail}; it may belong to another request")
+        note(Tolerance.INVOKE_ID, detail)
 
     def _push(self, plain: bytes, envelope: Envelope) -> None:
         try:
@@ -454,6 +458,7 @@ class ClientAssociation(Association[ClientEvent]):
         if self._is_ciphered():
             assert self._security is not None
             self._envelope = Envelope(self._security.context.policy)
+            self._is_protected = bool(self._security.context.minimum_policy)
         self._send(ActionRequestNormal(octet, descriptor, proof).encode())
 
     def _authentication_response(self, response: Apdu) -> None:
@@ -480,13 +485,16 @@ class ClientAssociation(Association[ClientEvent]):
         self._hls = None
         security, settings = self._security, self.settings
         self._envelope = PLAIN
+        agreed = bool(parameters.conformance & Conformance.PRIORITY_MGMT_SUPPORTED)
+        self._invoke_flags = invoke_octet(0, settings.confirmed, settings.high_priority and agreed)
         if security is not None and self._is_ciphered():
+            self._is_protected = bool(security.context.minimum_policy)
             general = security.context.general and bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
             self._envelope = Envelope(security.context.policy, security.has_dedicated_key, general)
         self._terms = Terms(
             self._next_invoke,
             room(parameters.max_pdu_size, self._envelope, _UNLIMITED),
-            parameters.conformance,
+            int(parameters.conformance),
             settings.max_octets,
             settings.tolerances,
             settings.confirmed,
@@ -531,6 +539,7 @@ class ClientAssociation(Association[ClientEvent]):
         self._exchange = self._request = self._terms = self._hls = self._initiate = None
         self.parameters = None
         self._envelope = PLAIN
+        self._is_protected = False
         if self._security is not None:
             self._security.close()
             self._security = None
@@ -561,6 +570,7 @@ class ClientAssociation(Association[ClientEvent]):
         return self.settings.mechanism == AuthenticationMechanism.HLS_GMAC
 
 
+_ASSOCIATED, _EXCHANGING, _CLOSED = State.ASSOCIATED, State.EXCHANGING, State.CLOSED
 _RESPONSES = frozenset((ApduTag.GET_RESPONSE, ApduTag.SET_RESPONSE, ApduTag.ACTION_RESPONSE))
 _PUSHES = frozenset((ApduTag.DATA_NOTIFICATION, ApduTag.EVENT_NOTIFICATION_REQUEST, ApduTag.INFORMATION_REPORT_REQUEST))
 _PUSH_ENVELOPES = frozenset(

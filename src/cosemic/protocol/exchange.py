@@ -73,7 +73,8 @@ class Terms:
     """The next invoke-id-and-priority octet."""
     room: int
     """The longest APDU before protection."""
-    conformance: Conformance
+    conformance: int
+    """The negotiated conformance; a plain number, for speed."""
     max_octets: int
     tolerances: frozenset[Tolerance]
     confirmed: bool = True
@@ -101,7 +102,7 @@ def start(request: Request, terms: Terms) -> Exchange:
 
 def _get(request: Get, terms: Terms) -> Generator[Apdu, Apdu, GetResults]:
     items = request.items
-    if not terms.conformance & Conformance.GET:
+    if not terms.conformance & _GET:
         terms.require(Conformance.GET, "GET")
     if not terms.confirmed:
         raise LocalProtocolError("an unconfirmed GET would bring no answer")
@@ -350,6 +351,7 @@ def _action_response_blocks(
 
 # Sizes
 
+_GET = int(Conformance.GET)
 _METHOD = 9
 _BLOCK_HEADER = 5
 """last-block and block-number; the length of the raw data is counted with the raw data."""

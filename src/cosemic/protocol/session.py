@@ -125,7 +125,8 @@ class ClientSession:
             if type(event) is ApduReceived:
                 if not self._datagram or self._is_new(event.apdu):
                     association.receive_apdu(event.apdu)
-                    self._flush(now)
+                    if association.has_apdus:
+                        self._flush(now)
             else:
                 self._link_event(event, now)
         if association.state is not State.ASSOCIATED:
