@@ -1,7 +1,8 @@
 """Processes that use counters; run by the tests, some of them until they are killed.
 
 ``kill``: many workers, a few at a time, each killed with SIGKILL at a moment that the random number of counters read
-from it decides. ``race``: workers that run to their end at once. Every counter that was used is printed, one a line.
+from it decides. They work only as far as they are asked to, or those that are not read from would keep the file busy.
+``race``: workers that run to their end at once. Every counter that was used is printed, one a line.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from cosemic.security._streams import Outgoing
 from cosemic.security.counters import SqliteCounters
 
 KEY = "the key of this test"
-AT_ONCE = 2
+AT_ONCE = 3
 
 
-def work_for_ever(store: SqliteCounters, pipe: int, seed: int) -> None:
+def work_when_asked(store: SqliteCounters, pipe: int, seed: int, orders: int) -> None:
     """Use counters as associations do: from a range, some closed properly, some one by one."""
     chance = random.Random(seed)
-    while True:
+    while os.read(orders, 1):
         if chance.random() < 0.5:
             outgoing = Outgoing(store, KEY)
             for _ in range(chance.randrange(1, 100)):
@@ -33,7 +34,7 @@ def work_for_ever(store: SqliteCounters, pipe: int, seed: int) -> None:
                 os.write(pipe, counter.to_bytes(4, "big"))
 
 
-def work_and_end(store: SqliteCounters, pipe: int, seed: int) -> None:
+def work_and_end(store: SqliteCounters, pipe: int, seed: int, _: int) -> None:
     chance = random.Random(seed)
     for _ in range(12):
         outgoing = Outgoing(store, KEY)
@@ -42,20 +43,30 @@ def work_and_end(store: SqliteCounters, pipe: int, seed: int) -> None:
         outgoing.close()
 
 
-def start(work: Callable[[SqliteCounters, int, int], None], store: SqliteCounters, seed: int) -> tuple[int, int]:
-    """(process id, reading end of its pipe) of a forked worker; it inherits the store, open, from us."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child:
-        os.close(writing)
-        return child, reading
-    status = 1
-    try:
-        os.close(reading)
-        work(store, writing, seed)
-        status = 0
-    finally:
-        os._exit(status)
+class Worker:
+    """A forked process; it inherits the store, open, from us."""
+
+    def __init__(self, work: Callable[[SqliteCounters, int, int, int], None], store: SqliteCounters, seed: int) -> None:
+        self.pipe, writing = os.pipe()
+        orders, self.orders = os.pipe()
+        self.process = os.fork()
+        if self.process:
+            os.close(writing)
+            os.close(orders)
+            return
+        status = 1
+        try:
+            os.close(self.pipe)
+            work(store, writing, seed, orders)
+            status = 0
+        finally:
+            os._exit(status)
+
+    def kill(self) -> bytes:
+        os.kill(self.process, signal.SIGKILL)
+        os.waitpid(self.process, 0)
+        os.close(self.orders)
+        return rest(self.pipe)
 
 
 def rest(pipe: int) -> bytes:
@@ -68,33 +79,33 @@ def rest(pipe: int) -> bytes:
 
 def kill(store: SqliteCounters, kills: int, seed: int) -> list[bytes]:
     chance = random.Random(seed)
-    workers: list[tuple[int, int]] = []
+    workers: list[Worker] = []
     used = []
     for number in range(kills):
         while len(workers) < AT_ONCE:
-            workers.append(start(work_for_ever, store, seed + 1000 + 10 * number + len(workers)))
-        child, pipe = workers.pop(chance.randrange(len(workers)))
+            workers.append(Worker(work_when_asked, store, seed + 1000 + 10 * number + len(workers)))
+        for worker in workers:
+            os.write(worker.orders, bytes(3))
+        victim = workers.pop(chance.randrange(AT_ONCE))
+        count = chance.choice([1, 2, 5, 10, 40])
+        os.write(victim.orders, bytes(count))
         octets = b""
-        until = 4 * chance.choice([1, 2, 5, 10, 40])
-        while len(octets) < until:
-            octets += os.read(pipe, until - len(octets))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        used.append(octets + rest(pipe))
-        if number % 5 == 0:  # the parent goes on using its own connection in between
-            used += [counter.to_bytes(4, "big") for counter in store.reserve(KEY, 1)]
-    for child, pipe in workers:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        used.append(rest(pipe))
-    return used
+        while len(octets) < 4 * count:
+            part = os.read(victim.pipe, 4 * count - len(octets))
+            if not part:
+                raise SystemExit("a worker ended by itself")
+            octets += part
+        used.append(octets + victim.kill())
+        # We go on using our own connection in between.
+        used += [counter.to_bytes(4, "big") for counter in store.reserve(KEY, 1)]
+    return used + [worker.kill() for worker in workers]
 
 
 def race(store: SqliteCounters, processes: int, seed: int) -> list[bytes]:
-    workers = [start(work_and_end, store, seed + number) for number in range(processes)]
-    used = [rest(pipe) for _, pipe in workers]
-    for child, _ in workers:
-        _, status = os.waitpid(child, 0)
+    workers = [Worker(work_and_end, store, seed + number) for number in range(processes)]
+    used = [rest(worker.pipe) for worker in workers]
+    for worker in workers:
+        _, status = os.waitpid(worker.process, 0)
         if status:
             raise SystemExit(f"a worker ended with {status}")
     return used
