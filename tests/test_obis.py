@@ -21,6 +21,7 @@ CODE = ObisCode(1, 0, 1, 8, 0, 255)
         "0100010800FF",
         "0100010800ff",
         bytes.fromhex("0100010800ff"),
+        bytearray.fromhex("0100010800ff"),
         CODE,
     ],
 )

@@ -9,31 +9,29 @@ from hypothesis import strategies as st
 
 from cosemic.times import CosemDate, CosemDateTime, CosemTime, datetime_from_bytes
 
-# Captured frames (Kaifa MA309M, Austria, summer; Salzburg, winter; Energomera, Moscow): octets, UTC time that it was.
-CAPTURED = [
-    ("07e8060f0614172d00ff8880", datetime(2024, 6, 15, 18, 23, 45, tzinfo=UTC), timedelta(hours=2), True),
-    ("07e60b0c0610360000ffc400", datetime(2022, 11, 12, 15, 54, 0, tzinfo=UTC), timedelta(hours=1), False),
-    ("07e60b03ff0f2619ffff4cff", datetime(2022, 11, 3, 12, 38, 25, tzinfo=UTC), timedelta(hours=3), None),
+# Clocks of captured frames are in tests/vectors; these are made by the same rule, UTC = local time + deviation.
+CLOCKS = [
+    ("07e9070f020c1e0000ff8880", datetime(2025, 7, 15, 10, 30, tzinfo=UTC), timedelta(hours=2), True),
+    ("07e9010f030c1e0000ffc400", datetime(2025, 1, 15, 11, 30, tzinfo=UTC), timedelta(hours=1), False),
+    ("07e9010fff0c1e0000012cff", datetime(2025, 1, 15, 17, 30, tzinfo=UTC), timedelta(hours=-5), None),
 ]
 
 
-@pytest.mark.parametrize(("octets", "utc", "offset", "daylight"), CAPTURED)
-def test_utc_is_local_time_plus_deviation_in_captured_frames(octets, utc, offset, daylight):
+@pytest.mark.parametrize(("octets", "utc", "offset", "daylight"), CLOCKS)
+def test_utc_is_local_time_plus_deviation(octets, utc, offset, daylight):
     moment = CosemDateTime.from_bytes(bytes.fromhex(octets))
     assert moment.deviation == -offset // timedelta(minutes=1)
-    assert moment.to_datetime() == utc
+    assert moment.to_datetime() == datetime_from_bytes(bytes.fromhex(octets)) == utc
     assert moment.to_datetime().utcoffset() == offset
     assert moment.daylight_saving is daylight
     assert moment.is_aware
     assert bytes(moment).hex() == octets
-    assert datetime_from_bytes(bytes.fromhex(octets)) == utc
 
 
-def test_from_datetime_gives_the_captured_octets_again():
-    summer = datetime(2024, 6, 15, 20, 23, 45, tzinfo=ZoneInfo("Europe/Vienna"))
-    assert bytes(CosemDateTime.from_datetime(summer)).hex() == "07e8060f0614172d00ff8880"
-    winter = datetime(2022, 11, 12, 16, 54, tzinfo=ZoneInfo("Europe/Vienna"))
-    assert bytes(CosemDateTime.from_datetime(winter)).hex() == "07e60b0c0610360000ffc400"
+def test_from_datetime_gives_those_octets():
+    vienna = ZoneInfo("Europe/Vienna")
+    assert bytes(CosemDateTime.from_datetime(datetime(2025, 7, 15, 12, 30, tzinfo=vienna))).hex() == CLOCKS[0][0]
+    assert bytes(CosemDateTime.from_datetime(datetime(2025, 1, 15, 12, 30, tzinfo=vienna))).hex() == CLOCKS[1][0]
 
 
 def test_from_datetime_keeps_other_status_bits_and_none():

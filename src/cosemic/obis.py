@@ -75,12 +75,13 @@ class ObisCode:
     @classmethod
     def from_bytes(cls, octets: bytes) -> ObisCode:
         """The code of a six-octet logical name."""
+        if type(octets) is not bytes:
+            octets = bytes(octets)
         code = _known.get(octets)
         if code is not None:
             return code
         if len(octets) != 6:
-            raise ValueError(f"a logical name has six octets, not {len(octets)}: {bytes(octets).hex()!r}")
-        octets = bytes(octets)
+            raise ValueError(f"a logical name has six octets, not {len(octets)}: {octets.hex()!r}")
         code = object.__new__(cls)
         object.__setattr__(code, "octets", octets)
         if len(_known) < _CACHE_SIZE and cls is ObisCode:
@@ -149,7 +150,7 @@ class ObisCode:
         return all(want is None or want == have for want, have in zip(groups, self.octets, strict=True))
 
     def describe(self) -> str:
-        """What the object measures or holds, in words; as far as the value groups tell where the whole has no meaning."""
+        """What the object measures or holds, in words, as far as its value groups tell."""
         from cosemic.obis_names import describe  # only here: the tables are not needed to work with codes
 
         return describe(self.octets)

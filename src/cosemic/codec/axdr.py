@@ -7,7 +7,7 @@ classes of ``cosemic.times``. An octet-string stays octets, whatever it may mean
 
 from __future__ import annotations
 
-from cosemic.codec.compact import TypeDescription, compact_array
+from cosemic.codec.compact import TypeDescription, compact_array, compact_elements
 from cosemic.codec.data import Data
 from cosemic.codec.decoding import decode, decode_prefix, decode_typed, decode_typed_prefix
 from cosemic.codec.encoding import encode
@@ -67,6 +67,7 @@ __all__ = [
     "bit_string",
     "boolean",
     "compact_array",
+    "compact_elements",
     "date",
     "date_time",
     "decode",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
-from cosemic.codec.scalars import SIZE, TYPES, Budget, decode_length, encode_length, leaf, truncated
+from cosemic.codec.scalars import FORMATS, SIZE, TYPES, Budget, decode_length, encode_length, leaf, truncated
 from cosemic.codec.typed import Typed, TypedWhole, Value, as_typed, type_name
 from cosemic.enums import DataType
 from cosemic.errors import DecodeError
+
+_ELEMENTS_PER_OCTET: Final = 16
+"""Null-data and dont-care take no octets here; this keeps a few octets from standing for millions of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,14 @@ def compact_array(
     return TypedWhole(DataType.COMPACT_ARRAY, values, described)
 
 
+def compact_elements(value: Typed) -> tuple[Typed, ...]:
+    """The elements of a compact-array with their types."""
+    description = value.description
+    if description is None or not isinstance(value.value, list | tuple):
+        raise TypeError(f"{type_name(value.type)} is no compact-array with a type description")
+    return tuple(typed_element(description, element) for element in value.value)  # type: ignore[arg-type]
+
+
 def typed_element(description: TypeDescription, value: Value) -> Typed:
     """A plain element with its types; TypeError or ValueError where they do not fit."""
     kind = description.type
@@ -117,27 +130,33 @@ def typed_element(description: TypeDescription, value: Value) -> Typed:
 
 def decode_compact(data: bytes, offset: int, depth: int, budget: Budget) -> tuple[TypeDescription, list[Value], int]:
     """A compact-array after its tag: description, plain elements, offset after it."""
+    start = offset
     description, offset = _decode_description(data, offset, depth, budget)
     length, offset = decode_length(data, offset)
     end = offset + length
     if end > len(data):
         raise truncated(DataType.COMPACT_ARRAY, end - len(data), offset)
     contents = data[offset:end]
+    allowed = min(budget.elements, _ELEMENTS_PER_OCTET * (end - start))
+    own = Budget(allowed)
     values: list[Value] = []
     position = 0
     size = SIZE[description.type]
     if size:
-        if length % size:
+        count, left_over = divmod(length, size)
+        if left_over:
             raise DecodeError(f"{length} octets of contents do not divide into elements of {size}", offset=offset)
-        budget.take(length // size, offset)
+        own.take(count, offset)
+        values += struct.unpack(f">{count}{FORMATS[description.type]}", contents)
+        position = length
     while position < length:
         before = position
-        value, position = _decode_element(description, contents, position, budget)
+        value, position = _decode_element(description, contents, position, own)
         if position == before:
             raise DecodeError("a compact-array with contents whose elements take no octets", offset=offset)
         values.append(value)
-        if not size:
-            budget.take(1, offset)
+        own.take(1, offset)
+    budget.take(allowed - own.elements, offset)
     return description, values, end
 
 

@@ -180,7 +180,7 @@ def _shown(value: object) -> str:
         meaning = _meaning(bytes(value))
         return f"{digits or '(empty)'} {meaning}".rstrip()
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _quoted(value)
     if isinstance(value, BitString):
         return str(value) or "(empty)"
     if isinstance(value, float) and not math.isfinite(value):
@@ -195,5 +195,17 @@ def _meaning(octets: bytes) -> str:
     if len(octets) == 6 and octets[5] == 255:
         return "({}-{}:{}.{}.{}*{})".format(*octets)
     if len(octets) >= 2 and all(0x20 <= octet < 0x7F for octet in octets):
-        return json.dumps(octets.decode("ascii"))
+        return _quoted(octets.decode("ascii"))
     return ""
+
+
+def _quoted(text: str) -> str:
+    """In quotation marks, with what could upset a terminal or break the line escaped."""
+    return "".join(
+        character
+        if character.isprintable()
+        else json.dumps(character)[1:-1]
+        if character < "\x7f"
+        else f"\\u{ord(character):04x}"
+        for character in json.dumps(text, ensure_ascii=False)
+    )
