@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import pkgutil
 from dataclasses import dataclass
 
 from cosemic.enums import DataType, InterfaceClass, known
@@ -108,12 +107,15 @@ def _types(text: str) -> frozenset[DataType]:
 _TYPE_NAMES = {kind.name.lower().replace("_", "-"): kind for kind in DataType}
 
 
+_SUBJECTS = ("access", "communication", "control", "data", "payment")
+"""The modules of declarations; they import this one, so they are loaded late."""
+
+
 @functools.cache
 def _registry() -> dict[int, dict[int, ClassDeclaration]]:
     registry: dict[int, dict[int, ClassDeclaration]] = {}
-    package = importlib.import_module("cosemic.cosem.classes")
-    for module in pkgutil.iter_modules(package.__path__):
-        for declaration in importlib.import_module(f"{package.__name__}.{module.name}").CLASSES:
+    for subject in _SUBJECTS:
+        for declaration in importlib.import_module(f"cosemic.cosem.classes.{subject}").CLASSES:
             registry.setdefault(declaration.class_id, {})[declaration.version] = declaration
     return registry
 

@@ -6,11 +6,11 @@ A null in the clock column means: one capture period after the row before. A nul
 
 from __future__ import annotations
 
-import logging
+import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,14 +22,12 @@ from cosemic.cosem.values import EXACT, ScalerUnit, scale
 from cosemic.enums import DataType
 from cosemic.errors import DecodeError, MissingExtra
 from cosemic.obis import ObisCode
-from cosemic.times import CosemDateTime, datetime_from_bytes
+from cosemic.times import CosemDateTime, datetime_from_bytes, zone_of
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
-
-logger = logging.getLogger("cosemic.client")
 
 Cell: TypeAlias = "Value | Decimal | datetime"
 """What a row holds: aware datetimes (CosemDateTime where that is impossible), Decimals in columns with a unit."""
@@ -209,7 +207,7 @@ def _convert(
     column: Column, values: Sequence[Any], step: timedelta, repeat_nulls: bool, zone: tzinfo | None
 ) -> Sequence[Any]:
     if column.is_time:
-        values = [_time(value, zone) for value in values]
+        values = _times(values, zone)
         if column.is_clock:
             return _fill_times(values, step) if step and None in values else values
     if repeat_nulls and None in values:
@@ -217,6 +215,33 @@ def _convert(
     if column.scaler is not None:
         return _scaled(values, column.scaler)
     return values
+
+
+_DATE_TIMES = struct.Struct(">HBBBBBBBhB")
+
+
+class _Zones(dict[int, timezone]):
+    """Fixed zones by deviation; ValueError for the deviation that means "not specified"."""
+
+    def __missing__(self, deviation: int) -> timezone:
+        zone = self[deviation] = zone_of(deviation)
+        return zone
+
+
+def _times(values: Sequence[Any], zone: tzinfo | None) -> list[Any]:
+    if set(map(type, values)) == {bytes} and set(map(len, values)) == {12}:
+        # The usual column, all of it in one go; a single field that is not specified sends it the long way.
+        zones = _Zones()
+        try:
+            return [
+                datetime(year, month, day, hour, minute, second, 0 if part == 255 else part * 10_000, zones[deviation])
+                for year, month, day, _, hour, minute, second, part, deviation, _ in _DATE_TIMES.iter_unpack(
+                    b"".join(values)
+                )
+            ]
+        except ValueError:
+            pass
+    return [_time(value, zone) for value in values]
 
 
 def _time(value: Any, zone: tzinfo | None) -> Any:
