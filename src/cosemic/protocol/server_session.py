@@ -7,9 +7,11 @@ octets are given to ``receive_data``; the answer goes to whoever asked.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from cosemic.apdu.base import Apdu
+from cosemic.enums import ApduTag
 from cosemic.errors import DlmsError, LocalProtocolError
 from cosemic.link.addresses import HdlcAddress
 from cosemic.link.events import (
@@ -33,12 +35,15 @@ from cosemic.protocol.settings import ServerSettings
 from cosemic.protocol.states import State
 
 _MAX_CLIENTS = 64
+_RECENT = 8
+"""Datagrams remembered against repetition: fewer than the sixteen invoke ids, so that no new request looks old."""
+_AARQ = bytes((ApduTag.AARQ,))
 
 
 class ServerSession:
     """The server's end of one link. ``lookup`` gives the settings for a client SAP, or None for one that has none."""
 
-    __slots__ = ("_associations", "_current", "_datagram", "_events", "_last", "_link", "_lookup", "trace")
+    __slots__ = ("_associations", "_current", "_datagram", "_events", "_last", "_link", "_lookup", "_recent", "trace")
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class ServerSession:
         self._associations: dict[int, ServerAssociation] = {}
         self._current: ServerAssociation | None = None
         self._events: list[ServerEvent] = []
+        self._recent: deque[bytes] = deque(maxlen=_RECENT)
         self._last: tuple[bytes, tuple[bytes, ...]] = (b"", ())
         if trace is not None:
             link.trace = self._trace_frame
@@ -95,6 +101,13 @@ class ServerSession:
             if apdu == self._last[0]:
                 self._repeat(now)
                 return
+            if apdu in self._recent:
+                logger.info("dropped a request that came twice and late")
+                return
+            if apdu[:1] == _AARQ:  # a new association may repeat the requests of the last one
+                self._recent.clear()
+            else:
+                self._recent.append(apdu)
             self._last = (apdu, ())
         association.receive_apdu(apdu)
         answered = self._collect(association, now)

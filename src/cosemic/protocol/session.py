@@ -14,6 +14,8 @@ exists; whatever the peer, the line or the time does becomes ``Failed``.
 
 from __future__ import annotations
 
+from collections import deque
+
 from cosemic.enums import AuthenticationMechanism
 from cosemic.errors import DlmsError, LinkLost, LinkTimeout, LocalProtocolError
 from cosemic.link.events import (
@@ -36,6 +38,8 @@ from cosemic.protocol.requests import Request
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import State
 
+_RECENT = 8
+"""Datagrams remembered against repetition: fewer than the sixteen invoke ids, so that no new answer looks old."""
 _PATIENCE = 4
 """Response times that an answer may take while pushes come instead: links repeat and poll within that time."""
 
@@ -43,15 +47,15 @@ _PATIENCE = 4
 class ClientSession:
     """One client's talk with one logical device over one link; ``connect`` again after ``Released`` is allowed."""
 
-    __slots__ = ("_association", "_datagram", "_deadline", "_last", "_link", "_release_due", "_releasing", "settings")
+    __slots__ = ("_association", "_datagram", "_deadline", "_link", "_recent", "_release_due", "_releasing", "settings")
 
     def __init__(
         self, link: Link, settings: ClientSettings, *, datagram: bool = False, trace: Trace | None = None
     ) -> None:
-        """``datagram``: answers may come twice, and one that repeats the last octet by octet is dropped."""
+        """``datagram``: answers may come twice, and one that repeats a recent one octet by octet is dropped."""
         self.settings = settings
         self._datagram = datagram
-        self._last = b""
+        self._recent: deque[bytes] = deque(maxlen=_RECENT)
         self._link = link
         self._association = ClientAssociation(settings, trace=trace)
         self._release_due = False
@@ -92,6 +96,7 @@ class ClientSession:
             if state is State.CLOSED:
                 raise LocalProtocolError("connect: this session has failed and is closed; reconnect with a new one")
             raise LocalProtocolError("connect: the session is connected, or about to be, already")
+        self._recent.clear()
         self._link.connect(now)
         for event in self._link.events():
             if type(event) is LinkUp:
@@ -243,10 +248,10 @@ class ClientSession:
             logger.debug("the link is busy; nothing to poll")
 
     def _is_new(self, apdu: bytes) -> bool:
-        if apdu == self._last:
+        if apdu in self._recent:
             logger.info("dropped a datagram that came twice")
             return False
-        self._last = apdu
+        self._recent.append(apdu)
         return True
 
     def _trace_frame(self, direction: str, octets: bytes) -> None:
