@@ -8,16 +8,7 @@ classes of ``cosemic.times``. An octet-string stays octets, whatever it may mean
 from __future__ import annotations
 
 from cosemic.codec.compact import TypeDescription, compact_array, compact_elements
-from cosemic.codec.data import Data
-from cosemic.codec.decoding import decode, decode_prefix, decode_typed, decode_typed_prefix
-from cosemic.codec.encoding import encode
-from cosemic.codec.limits import DEFAULT_LIMITS, Limits
-from cosemic.codec.scalars import decode_length, encode_length
-from cosemic.codec.text import describe, from_text
-from cosemic.codec.typed import (
-    BitString,
-    Typed,
-    Value,
+from cosemic.codec.constructors import (
     array,
     bcd,
     bit_string,
@@ -46,11 +37,17 @@ from cosemic.codec.typed import (
     octet_string,
     structure,
     time,
-    type_name,
     unsigned,
     utf8_string,
     visible_string,
 )
+from cosemic.codec.data import Data
+from cosemic.codec.decoding import decode, decode_prefix, decode_typed, decode_typed_prefix
+from cosemic.codec.encoding import encode
+from cosemic.codec.limits import DEFAULT_LIMITS, Limits
+from cosemic.codec.scalars import decode_length, encode_length
+from cosemic.codec.text import describe, from_text
+from cosemic.codec.typed import BitString, Typed, Value, type_name
 from cosemic.enums import DataType
 
 __all__ = [

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from cosemic.codec.constructors import as_typed, checked
 from cosemic.codec.scalars import FORMATS, SIZE, TYPES, Budget, decode_length, encode_length, leaf, truncated
-from cosemic.codec.typed import Typed, TypedWhole, Value, as_typed, type_name
+from cosemic.codec.typed import Typed, TypedWhole, Value, type_name
 from cosemic.enums import DataType
 from cosemic.errors import DecodeError
 
@@ -123,8 +124,6 @@ def typed_element(description: TypeDescription, value: Value) -> Typed:
         if not isinstance(value, list | tuple) or len(value) != len(inner):
             raise ValueError(f"{value!r} does not fit the description {description}")
         return Typed(kind, tuple(map(typed_element, inner, value)))
-    from cosemic.codec.encoding import checked
-
     return checked(kind, value)
 
 
@@ -158,14 +157,6 @@ def decode_compact(data: bytes, offset: int, depth: int, budget: Budget) -> tupl
         own.take(1, offset)
     budget.take(allowed - own.elements, offset)
     return description, values, end
-
-
-def encode_compact(description: TypeDescription, values: Iterable[Value]) -> bytes:
-    """The octets of a compact-array after its tag."""
-    contents = bytearray()
-    for value in values:
-        _encode_element(contents, typed_element(description, value))
-    return bytes(description) + encode_length(len(contents)) + contents
 
 
 def _described(kind: TypeDescription | DataType) -> TypeDescription:
@@ -218,15 +209,3 @@ def _decode_element(description: TypeDescription, data: bytes, offset: int, budg
             items.append(item)
         return tuple(items), offset
     return leaf(kind, data, offset)
-
-
-def _encode_element(out: bytearray, element: Typed) -> None:
-    if element.type is DataType.ARRAY or element.type is DataType.STRUCTURE:
-        for part in element.elements:
-            _encode_element(out, part)
-        return
-    from cosemic.codec.encoding import write
-
-    start = len(out)
-    write(out, element)
-    del out[start]

@@ -6,11 +6,11 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from cosemic.codec import typed as constructors
-from cosemic.codec.compact import encode_compact
+from cosemic.codec.compact import typed_element
+from cosemic.codec.constructors import checked
 from cosemic.codec.packing import ROWS_WORTH_A_PACKER, write_rows
 from cosemic.codec.scalars import PACK, encode_length
-from cosemic.codec.typed import BitString, Typed, TypedWhole, Value, type_name
+from cosemic.codec.typed import BitString, Typed, TypedWhole, type_name
 from cosemic.enums import DataType
 from cosemic.times import CosemDate, CosemDateTime, CosemTime
 
@@ -68,14 +68,6 @@ def _write_all(out: bytearray, values: Sequence[Typed]) -> None:
             writer(out, value)
 
 
-def checked(kind: DataType, value: object) -> Typed:
-    """A plain value made typed by the constructor of its type, with the constructor's errors."""
-    maker = CONSTRUCTORS.get(kind)
-    if maker is None:
-        raise ValueError(f"{type_name(kind)} cannot be made of a plain value")
-    return maker(value)
-
-
 def _write_nothing(out: bytearray, value: Typed) -> None:
     if value.value is not None:
         raise ValueError(f"{type_name(value.type)} holds no value, not {value.value!r}")
@@ -122,7 +114,22 @@ def _write_time(out: bytearray, value: Typed) -> None:
 def _write_compact(out: bytearray, value: Typed) -> None:
     if value.description is None or not isinstance(value.value, list | tuple):
         raise ValueError("a compact-array needs its type description and a list; make it with axdr.compact_array")
-    out += encode_compact(value.description, value.value)  # type: ignore[arg-type]
+    contents = bytearray()
+    for element in value.value:
+        _write_untagged(contents, typed_element(value.description, element))  # type: ignore[arg-type]
+    out += bytes(value.description)
+    out += encode_length(len(contents))
+    out += contents
+
+
+def _write_untagged(out: bytearray, element: Typed) -> None:
+    if element.type is DataType.ARRAY or element.type is DataType.STRUCTURE:
+        for part in element.elements:
+            _write_untagged(out, part)
+        return
+    start = len(out)
+    write(out, element)
+    del out[start]
 
 
 _TIME_CLASSES: Final[dict[DataType, type[CosemDateTime | CosemDate | CosemTime]]] = {
@@ -143,28 +150,3 @@ _WRITERS: Final[dict[DataType, Callable[[bytearray, Typed], None]]] = {
     DataType.TIME: _write_time,
     DataType.COMPACT_ARRAY: _write_compact,
 }
-
-
-def _nothing(value: Value) -> Typed:
-    if value is not None:
-        raise ValueError(f"null-data holds no value, not {value!r}")
-    return constructors.null_data()
-
-
-def _anything(value: Value) -> Typed:
-    if value is not None:
-        raise ValueError(f"dont-care holds no value, not {value!r}")
-    return constructors.dont_care()
-
-
-CONSTRUCTORS: Final[dict[DataType, Callable[..., Typed]]] = {
-    DataType.NULL_DATA: _nothing,
-    DataType.DONT_CARE: _anything,
-    **{
-        kind: getattr(constructors, kind.name.lower())
-        for kind in DataType
-        if kind
-        not in (DataType.NULL_DATA, DataType.DONT_CARE, DataType.ARRAY, DataType.STRUCTURE, DataType.COMPACT_ARRAY)
-    },
-}
-"""The constructor of every type whose value is not made of others."""

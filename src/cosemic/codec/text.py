@@ -9,10 +9,10 @@ from datetime import date, datetime, time
 from typing import Final
 
 from cosemic.codec.compact import compact_array, typed_element
-from cosemic.codec.encoding import CONSTRUCTORS
+from cosemic.codec.constructors import CONSTRUCTORS, array, structure
 from cosemic.codec.limits import DEFAULT_LIMITS
 from cosemic.codec.scalars import FORMATS
-from cosemic.codec.typed import RANGES, BitString, Typed, Value, array, structure, type_name
+from cosemic.codec.typed import RANGES, BitString, Typed, Value, type_name
 from cosemic.enums import DataType
 from cosemic.times import CosemDate, CosemDateTime, CosemTime
 
