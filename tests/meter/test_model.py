@@ -3,11 +3,14 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from cosemic.apdu.services import AttributeDescriptor
+from cosemic.apdu.services import AttributeDescriptor, MethodDescriptor, SelectiveAccess
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.cosem.object_list import decode_object_list
+from cosemic.cosem.selection import CLOCK_TIME
 from cosemic.enums import AccessRight, ActionResult, AuthenticationMechanism, DataAccessResult, DataType
 from cosemic.meter.demo import (
     LLS_PASSWORD,
@@ -252,6 +255,53 @@ def test_forced_results(meter):
     assert isinstance(get(meter, PUBLIC, 3, ENERGY, 2), Data)
 
 
+def test_lists_of_unequal_length_are_refused(meter):
+    at = AttributeDescriptor(1, SCRATCH_NUMBER, 2)
+    value = Data.of(axdr.double_long_unsigned(1))
+    assert meter.execute(PUBLIC, Set(((at, None), (at, None)), (value,))).results == (250, 250)
+    assert get(meter, PUBLIC, 1, SCRATCH_NUMBER, 2).value == 0
+
+
+MOMENTS = [
+    bytes.fromhex(text) for text in ("0001010101000000000348ff", "270f0c1f05173b3b63fcb8ff", "ffffffffffffffffff8000ff")
+]
+VALUES = st.recursive(
+    st.one_of(
+        st.sampled_from([axdr.null_data(), axdr.integer(0), axdr.long(-900), axdr.enum(6), axdr.boolean(True)]),
+        st.integers(0, 2**32 - 1).map(axdr.double_long_unsigned),
+        st.integers(0, 2**16 - 1).map(axdr.long_unsigned),
+        st.sampled_from(MOMENTS).map(axdr.octet_string),
+        st.sampled_from(MOMENTS).map(axdr.date_time),
+        st.just(CLOCK_TIME.typed()),
+        st.binary(max_size=20).map(axdr.octet_string),
+    ),
+    lambda inner: st.lists(inner, max_size=5).flatmap(
+        lambda items: st.sampled_from([axdr.structure(*items), axdr.array(*items)])
+    ),
+    max_leaves=8,
+)
+DATA = st.one_of(VALUES.map(Data.of), st.binary(max_size=20).map(Data))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_nothing_that_a_client_sends_breaks_the_meter(data):
+    meter = demo_meter(profile_rows=5, clock=lambda: NOW)
+    who = data.draw(st.sampled_from([PUBLIC, MANAGER, GAS]))
+    device = meter.devices[who[1]]
+    for _ in range(10):
+        item = data.draw(st.sampled_from(sorted(device.objects.values(), key=lambda item: item.obis)))
+        number, value = data.draw(st.integers(-1, 12)), data.draw(DATA)
+        access = data.draw(st.none() | st.builds(SelectiveAccess, st.integers(0, 3), DATA))
+        at = AttributeDescriptor(item.class_id, item.obis, number)
+        meter.execute(who, Get(((at, access),)))
+        meter.execute(who, Set(((at, None),), (value,)))
+        meter.execute(who, Action((MethodDescriptor(item.class_id, item.obis, number),), (value,)))
+    for entry in meter.object_entries(meter.association(*who)):
+        for number in filter(entry.may_read, entry.attributes):
+            assert isinstance(get(meter, who, entry.class_id, entry.obis, number), Data)
+
+
 # the clock
 
 
@@ -286,6 +336,8 @@ def test_a_time_without_deviation_is_the_meter_s_own(meter):
         (axdr.double_long_unsigned(5), DataAccessResult.TYPE_UNMATCHED),
         (axdr.octet_string(b"\xff" * 12), DataAccessResult.OTHER_REASON),
         (axdr.octet_string(bytes(12)), DataAccessResult.OTHER_REASON),
+        (axdr.octet_string(bytes.fromhex("000101010100000000000000")), DataAccessResult.OTHER_REASON),
+        (axdr.octet_string(bytes.fromhex("270f0c1f05173b3b63000000")), DataAccessResult.OTHER_REASON),
     ],
 )
 def test_what_is_no_time_does_not_set_the_clock(meter, value, result):

@@ -134,7 +134,7 @@ class Profile:
                 kind = polars.Decimal(38, max(0, -(column.scaler or 0)))
                 series.append(polars.Series(column.key, values, dtype=kind))
             else:
-                series.append(polars.Series(column.key, values if len(kinds) <= 1 & _plain(kinds) else _text(values)))
+                series.append(polars.Series(column.key, values if len(kinds) <= 1 and _plain(kinds) else _text(values)))
         return polars.DataFrame(series)
 
     def _columns(self) -> list[Sequence[Any]]:

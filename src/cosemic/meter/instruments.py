@@ -287,6 +287,9 @@ def _date_time(access: Access, value: object) -> datetime:
     if not isinstance(value, CosemDateTime):
         raise Refusal(DataAccessResult.TYPE_UNMATCHED)
     try:
-        return value.to_datetime(access.meter.zone)
+        moment = value.to_datetime(access.meter.zone)
     except ValueError:
         raise Refusal(DataAccessResult.OTHER_REASON) from None
+    if not 2000 <= moment.year <= 2099:
+        raise Refusal(DataAccessResult.OTHER_REASON)
+    return moment

@@ -180,18 +180,14 @@ class SimulatedMeter:
         if isinstance(request, Get):
             return GetResults(tuple(self._get(access, at, selection) for at, selection in request.items))
         if isinstance(request, Set):
-            return SetResults(
-                tuple(
-                    self._set(access, at, selection, value)
-                    for (at, selection), value in zip(request.items, request.values, strict=True)
-                )
-            )
-        return ActionResults(
-            tuple(
-                self._call(access, at, parameters)
-                for at, parameters in zip(request.items, request.parameters, strict=True)
-            )
-        )
+            if len(request.values) != len(request.items):
+                return SetResults((DataAccessResult.OTHER_REASON,) * len(request.items))
+            pairs = zip(request.items, request.values, strict=True)
+            return SetResults(tuple(self._set(access, at, selection, value) for (at, selection), value in pairs))
+        if len(request.parameters) != len(request.items):
+            return ActionResults((ActionOutcome(ActionResult.OTHER_REASON, None),) * len(request.items))
+        calls = zip(request.items, request.parameters, strict=True)
+        return ActionResults(tuple(self._call(access, at, parameters) for at, parameters in calls))
 
     def object_entries(self, association: MeterAssociation, level: Level | None = None) -> list[ObjectEntry]:
         """The object list of an association: what it sees and what it may do."""
