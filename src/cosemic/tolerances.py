@@ -2,8 +2,9 @@
 
 Each tolerance has a name, is logged when it is used (logger ``cosemic.tolerance``) and can be switched off: every
 decoder and session takes a ``tolerances`` set. ``DEFAULT`` is what a client uses, ``STRICT`` accepts nothing, ``ALL``
-accepts everything that does not touch security. ``SERVER_COUNTER_RESTART`` weakens the replay check and is in none of
-the three: it must be asked for by name, for one meter. No tolerance touches the check of a tag or a signature.
+accepts everything that does not touch security. ``SERVER_COUNTER_RESTART`` and ``GMAC_COUNTER_SHARED`` concern counters
+and are in none of the three: they must be asked for by name, for one peer. No tolerance touches the check of a tag or a
+signature.
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ class Tolerance(enum.Enum):
     LOCAL_ECHO = "our own frames coming back from an optical head or an RS-485 adapter"
     INVOKE_ID = "an answer with another invoke id where only one request is open"
     DATE_TIME_TAG = "a notification whose date-time has the type tag of an octet-string (09 0C)"
+    GMAC_COUNTER_SHARED = "an HLS-GMAC reply under the very counter of the APDU that carries it (one IV used twice)"
     SERVER_COUNTER_RESTART = "a meter whose invocation counter starts again in each association (replays pass)"
 
 
-ALL: frozenset[Tolerance] = frozenset(Tolerance) - {Tolerance.SERVER_COUNTER_RESTART}
+ALL: frozenset[Tolerance] = frozenset(Tolerance) - {Tolerance.SERVER_COUNTER_RESTART, Tolerance.GMAC_COUNTER_SHARED}
 DEFAULT: frozenset[Tolerance] = ALL - {Tolerance.TRAILING_OCTETS, Tolerance.INVOKE_ID}
 STRICT: frozenset[Tolerance] = frozenset()
 

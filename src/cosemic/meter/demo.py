@@ -31,6 +31,7 @@ from cosemic.obis import ObisCode
 from cosemic.protocol.settings import ServerSettings
 from cosemic.security.context import SecurityContext
 from cosemic.security.counters import CounterStore, MemoryCounters
+from cosemic.tolerances import DEFAULT, Tolerance
 from cosemic.units import Unit
 
 SYSTEM_TITLE = bytes.fromhex("434F530000000001")
@@ -106,6 +107,8 @@ def _associations(sap: int, security: SecurityContext | None, max_pdu_size: int)
             security=security,
             max_pdu_size=max_pdu_size,
             application_contexts=frozenset({ApplicationContext.LOGICAL_NAME, ApplicationContext.LOGICAL_NAME_CIPHERED}),
+            # dlms-cosem seals pass 3 under the counter of the GMAC inside it; a meter to try things on lets it in
+            tolerances=DEFAULT | {Tolerance.GMAC_COUNTER_SHARED},
         )
         associations.append(MeterAssociation(manager, Level.MANAGER, 3, protected=True))
     return associations

@@ -81,9 +81,9 @@ class Outgoing:
 class Incoming:
     """The counters accepted from the peer under one key; each must be above the last."""
 
-    __slots__ = ("_floor", "_key_id", "_lenient", "_seen", "before_current", "last")
+    __slots__ = ("_floor", "_key_id", "_lenient", "_seen", "_shared", "before_current", "last")
 
-    def __init__(self) -> None:
+    def __init__(self, shared: bool = False) -> None:
         self.last: int | None = None
         self.before_current: int | None = None
         """The last counter before the message that is being worked on."""
@@ -91,6 +91,7 @@ class Incoming:
         self._key_id = ""
         self._floor = -1
         self._lenient = False
+        self._shared = shared
 
     def remember(self, seen: dict[str, int], key_id: str, lenient: bool) -> None:
         """Start above what earlier associations accepted, as ``seen`` has it, and keep that up to date."""
@@ -114,7 +115,7 @@ class Incoming:
         """Whether the counter of a GMAC is new; made before the message around it, it may be lower than that one."""
         if self.last is None or counter > self.last:
             return True
-        if counter == self.last and self._lenient:
+        if counter == self.last and self._shared:
             return True
         return counter != self.last and (self.before_current is None or counter > self.before_current)
 
@@ -123,7 +124,7 @@ class Incoming:
         if self.last is None or counter > self.last:
             self.last = counter
         elif counter == self.last:
-            note(Tolerance.SERVER_COUNTER_RESTART, f"invocation counter {counter} twice in one message")
+            note(Tolerance.GMAC_COUNTER_SHARED, f"invocation counter {counter} twice in one message")
         self.before_current = self.last
         if self._seen is not None:
             self._note(self._seen, counter)

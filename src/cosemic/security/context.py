@@ -99,7 +99,7 @@ class AssociationSecurity:
         # Three streams of messages: global, dedicated, broadcast. Each has its own key and counters.
         self._keys: list[CipherKey | None] = [None, None, None]
         self._outgoing: list[Outgoing | None] = [None, None, None]
-        self._incoming = [Incoming(), Incoming(), Incoming()]
+        self._incoming = [Incoming(Tolerance.GMAC_COUNTER_SHARED in tolerances), Incoming(), Incoming()]
         self._incoming[_GLOBAL].last = last_received
         self._peer_title: bytes | None = None
         title = peer_system_title if peer_system_title is not None else context.peer_system_title
@@ -262,7 +262,8 @@ class AssociationSecurity:
         """Check the peer's f(challenge): AuthenticationError, or ReplayError when its counter was used before.
 
         The reply is made before the APDU that carries it is sealed, so its counter may lie below that one; it must lie
-        above everything received earlier.
+        above everything received earlier. Only the tolerance GMAC_COUNTER_SHARED lets it be that one: the sender used
+        an initialisation vector twice, which harms its key and not this check, as the challenge is fresh.
         """
         if len(reply) != HEADER_LENGTH + TAG_LENGTH:
             raise AuthenticationError(f"an HLS-GMAC reply has {HEADER_LENGTH + TAG_LENGTH} octets, not {len(reply)}")
