@@ -211,7 +211,8 @@ class WrapperLink:
         if self._state is not _CONNECTED:
             raise LocalProtocolError(f"the link is {self._state.value}")
         self._octets = self._others = 0
-        self._tries = self._retries  # what was asked has been answered: nothing to repeat
+        self._request = b""  # what was asked has been answered: nothing to repeat
+        self._tries = 0
         self._deadline = now + self._timeout
 
     def receive_data(self, data: bytes, now: float) -> None:
@@ -297,14 +298,14 @@ class WrapperLink:
         """Repeat (datagrams) or give up when the answer is overdue."""
         if self._deadline is None or now < self._deadline:
             return
-        if self._tries < self._retries:
+        if self._request and self._tries < self._retries:
             self._tries += 1
             self._deadline = now + self._timeout
             self._out.append(self._request)
             if self.trace is not None:
                 self.trace("out", self._request)
             return
-        tries = f" after {self._tries + 1} tries" if self._retries else ""
+        tries = f" after {self._tries + 1} tries" if self._tries else ""
         came = f"{self._octets} octets received"
         if self._others:
             came += f", {self._others} PDUs for other wPorts"
