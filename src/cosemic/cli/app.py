@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -35,6 +37,8 @@ Moment = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 
 def run(arguments: list[str]) -> int:
     """Run one command; the exit code. Whatever goes wrong becomes one line on stderr."""
+    # Warnings of the library go where -v sends them (see options), not between the lines of the command.
+    logging.getLogger("cosemic").addHandler(logging.NullHandler())
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -48,7 +52,9 @@ def run(arguments: list[str]) -> int:
         return _BROKEN_PIPE
     except CycloptsError as error:
         _debug(arguments)
-        _complain(f"{' '.join(str(error).split())} See 'cosemic {_command(arguments)}--help'.")
+        # What follows '=' may be a password after a misspelt option.
+        text = re.sub(r"(--?[\w-]+)=\S+", r"\1", " ".join(str(error).split()))
+        _complain(f"{text} See 'cosemic {_command(arguments)}--help'.")
         return USAGE_ERROR
     except CommandError as error:
         _debug(arguments)
@@ -307,7 +313,7 @@ def explain(
     The exit code is 1 when the octets are faulty; the message names the place.
 
     Examples:
-      cosemic explain 7EA0190321107FDAE6E600C001C100080000010000FF020087E27E
+      cosemic explain 7EA0190321107FDAE6E600C001C100080000010000FF0200601A7E
       cosemic explain capture.txt --ek file:meter.ek --ak file:meter.ak
       cosemic explain DB08... --ek env:EK --system-title 4D4D4D0000000001
       xxd -p capture.bin | cosemic explain - --redact

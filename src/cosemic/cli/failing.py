@@ -35,28 +35,35 @@ _REFUSALS: dict[int, str] = {
     ),
     AcseServiceUserDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED: "check --system-title",
 }
+_EXCEPTIONS: dict[int, str] = {
+    ExceptionServiceError.INVOCATION_COUNTER_ERROR: (
+        "run it again with --allow-counter-from-meter to go on from the meter's counter"
+    ),
+    ExceptionServiceError.DECIPHERING_ERROR: "check --ek, --ak, --system-title and --suite",
+}
 
 
 def one_line(error: BaseException) -> str:
-    """The error as one line for stderr, with a hint where the message itself has none."""
+    """The error as one line for stderr, with what to do about it in the words of the command."""
     text = " ".join(str(error).split()) or type(error).__name__
+    said, separator, _ = text.partition("; ")
+    if isinstance(error, AssociationRefused):
+        ours = "" if error.diagnostic is None else _REFUSALS.get(int(error.diagnostic), "")
+        if ours:
+            return f"{said}; {ours}"
+        return text if separator else f"{text}; check --client, --server and --auth"
+    if isinstance(error, ExceptionResponseError):
+        ours = _EXCEPTIONS.get(int(error.service_error), "")
+        if ours:
+            return f"{said}; {ours}"
+        return text if separator else f"{text}; run it again with -v to see the exchange"
     hint = _hint(error, text)
     return f"{text}; {hint}" if hint else text
 
 
 def _hint(error: BaseException, text: str) -> str:
-    if isinstance(error, AssociationRefused):
-        diagnostic = error.diagnostic
-        known = "" if diagnostic is None else _REFUSALS.get(int(diagnostic), "")
-        return known or "check --client, --server and --auth"
-    if isinstance(error, ExceptionResponseError):
-        if error.service_error == ExceptionServiceError.INVOCATION_COUNTER_ERROR:
-            return "run it again with --allow-counter-from-meter to go on from the meter's counter"
-        if error.service_error == ExceptionServiceError.DECIPHERING_ERROR:
-            return "check --ek, --ak, --system-title and --suite"
-        return "see -v for the exchange"
     if isinstance(error, ReplayError):
-        return "see -v for the exchange"
+        return "run it again with -v to see the exchange"
     if isinstance(error, KeyMissing):
         return "give --ek, --ak and --system-title"
     if isinstance(error, AuthenticationError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -115,6 +116,7 @@ def make_client(url: str, options: ConnectionOptions | None, output: OutputOptio
         from cosemic.cli.tracing import make_trace
 
         client.trace = make_trace(output.verbose)
+        show_log(output.verbose)
     return client
 
 
@@ -171,6 +173,15 @@ def _need_keys(settings: ConnectionOptions, what: str) -> None:
     missing = [option for option, value in needed.items() if value is None]
     if missing:
         raise CommandError(f"{what} needs {', '.join(missing)} too")
+
+
+def show_log(verbose: int) -> None:
+    """Send the library's log to stderr: warnings, with -vv everything worth knowing."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    logger = logging.getLogger("cosemic")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.WARNING if verbose < 2 else logging.INFO)
 
 
 def warn(text: str) -> None:

@@ -79,7 +79,7 @@ def read_targets(
     targets = [parse_target(text) for text in texts]
     answers: list[_Answer] = []
     with make_client(url, connection, output) as client:
-        for answer in _answers(client, targets, raw=raw):
+        for answer in _answers(client, targets, raw=raw, typed=typed):
             answers.append(answer)
             if output.json:
                 say(dumps(answer.to_dict(typed=typed)))
@@ -93,20 +93,20 @@ def read_targets(
     return 1 if failed else 0
 
 
-def _answers(client: DlmsClient, targets: Sequence[Target], *, raw: bool) -> Iterator[_Answer]:
+def _answers(client: DlmsClient, targets: Sequence[Target], *, raw: bool, typed: bool) -> Iterator[_Answer]:
     for target in targets:
         try:
             if target.class_id is None or target.member is None:
-                yield _by_obis(client, target, raw=raw)
+                yield _by_obis(client, target, raw=raw, typed=typed)
             else:
                 yield _attribute(client, target, target.class_id, target.member, raw=raw)
         except (ServiceError, DecodeError) as error:
             class_id = int(InterfaceClass.REGISTER) if target.class_id is None else target.class_id
             attribute = 2 if target.member is None else target.member
-            yield _Answer(target, class_id, attribute, error=" ".join(str(error).split()))
+            yield _Answer(target, class_id, attribute, error=_words(error))
 
 
-def _by_obis(client: DlmsClient, target: Target, *, raw: bool) -> _Answer:
+def _by_obis(client: DlmsClient, target: Target, *, raw: bool, typed: bool) -> _Answer:
     try:
         reading = client.read_register(target.obis)
     except DataAccessError as error:
@@ -120,9 +120,12 @@ def _by_obis(client: DlmsClient, target: Target, *, raw: bool) -> _Answer:
         raise
     known_register = client.cache.registers.get(target.obis)
     class_id = int(InterfaceClass.REGISTER) if known_register is None else known_register[0]
+    answer = _Answer(target, class_id, 2, reading.value, reading.unit)
     if raw:
-        return _Answer(target, class_id, 2, reading.raw)
-    return _Answer(target, class_id, 2, reading.value, reading.unit)
+        answer.value, answer.unit = reading.raw, None
+    if typed:
+        answer.data_type = type_name(client.get(class_id, target.obis, 2, typed=True).type)
+    return answer
 
 
 def _attribute(client: DlmsClient, target: Target, class_id: int, attribute: int, *, raw: bool) -> _Answer:
@@ -187,14 +190,21 @@ def call_target(
 def _report(
     output: OutputOptions, target: Target, member: str, result: dict[str, object], error: DlmsError | None, done: str
 ) -> None:
-    message = None if error is None else " ".join(str(error).split())
+    message = None if error is None else _words(error)
     if output.json:
         head = {"class_id": target.class_id, "obis": target.obis.dotted, member: target.member}
         say(dumps({**head, **result, "error": message}))
     elif error is None:
         say(done)
     if message is not None:
-        warn(f"{message}; 'cosemic objects' lists what this client may do")
+        warn(f"{target.text}: {message}; 'cosemic objects' lists what this client may do")
+
+
+def _words(error: DlmsError) -> str:
+    """The error without the target, which stands beside it anyway."""
+    text = " ".join(str(error).split())
+    target = getattr(error, "target", None)
+    return text.removeprefix(f"{target}: ") if isinstance(target, str) else text
 
 
 def _result_name(error: ServiceError) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from cosemic.cli.failing import CommandError
+from cosemic.cli.options import show_log
 from cosemic.cli.output import dumps, say
 from cosemic.cli.tracing import make_trace
 from cosemic.meter.demo import demo_meter
@@ -28,6 +29,8 @@ def simulate_meter(host: str, wrapper_port: int, hdlc_port: int, profile_rows: i
         raise CommandError("--wrapper-port and --hdlc-port must differ")
     if profile_rows is not None and not 0 <= profile_rows <= _MOST_ROWS:
         raise CommandError(f"--profile-rows is a number from 0 to {_MOST_ROWS}, not {profile_rows}")
+    if verbose:
+        show_log(verbose)
     asyncio.run(_serve(host, wrapper_port, hdlc_port, profile_rows, verbose))
     return 0
 

@@ -140,7 +140,7 @@ class Page:
 
     def __init__(self, octets: int) -> None:
         self.lines: list[Line] = []
-        self.budget = 1000 + 16 * octets
+        self.budget = 1000 + 4 * octets
 
     def add(self, line: Line) -> int:
         if not line.length:
@@ -220,10 +220,12 @@ class Cursor:
         self.mark = self.position
         return self.page.add(line)
 
-    def head(self, field: str, meaning: str = "", error: str | None = None) -> int:
+    def head(
+        self, field: str, meaning: str = "", error: str | None = None, *, sensitivity: Sensitivity = Sensitivity.OPEN
+    ) -> int:
         """A heading: no octets."""
         return self.page.add(
-            Line(self.position, b"", 0, self.depth, self.layer, field, None, meaning, error, self.buffer)
+            Line(self.position, b"", 0, self.depth, self.layer, field, None, meaning, error, self.buffer, sensitivity)
         )
 
     def number(self, size: int, field: str, meaning: str = "", *, signed: bool = False) -> int:
@@ -281,6 +283,4 @@ def _value_text(value: Plain) -> str:
 
 
 def _mask(line: Line) -> Line:
-    return replace(
-        line, octets=b"", value=None, meaning=f"hidden, {line.length} octets" if line.length else line.meaning
-    )
+    return replace(line, octets=b"", value=None, meaning=f"hidden, {line.length} octets" if line.length else "hidden")

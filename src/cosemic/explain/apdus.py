@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from cosemic.apdu.base import decode_apdu
 from cosemic.enums import Conformance
+from cosemic.errors import DlmsError
 from cosemic.explain import acse, ciphering, services
 from cosemic.explain.annotations import Cursor, Fault, Sensitivity
 from cosemic.explain.conversation import Conversation
 from cosemic.explain.values import take_length
+from cosemic.tolerances import ALL, STRICT
 
 _BLOCK_TRANSFER = 0xE0
 _DEEPEST = 6
@@ -15,8 +18,11 @@ _DEEPEST = 6
 def walk_apdu(cursor: Cursor, conversation: Conversation) -> None:
     """Annotate one APDU. Octets that make no sense become a fault line; nothing is raised for them."""
     depth, layer = cursor.depth, cursor.layer
+    start, first = cursor.position, len(cursor.page.lines)
     try:
         _dispatch(cursor, conversation)
+        if not any(line.error for line in cursor.page.lines[first:]):
+            _check(cursor, start)
     except Fault as fault:
         cursor.depth = depth + 1
         cursor.fail(fault)
@@ -59,6 +65,20 @@ def _dispatch(cursor: Cursor, conversation: Conversation) -> None:
         raise Fault(cursor.position, f"no APDU begins with 0x{tag:02X}")
 
 
+def _check(cursor: Cursor, start: int) -> None:
+    """Ask the decoder of the library too: it checks fields that the walk only shows."""
+    octets = cursor.data[start : cursor.position]
+    try:
+        decode_apdu(octets, tolerances=STRICT)
+    except DlmsError as strict:
+        try:
+            decode_apdu(octets, tolerances=ALL)
+        except DlmsError as error:
+            cursor.head("fault", error=" ".join(str(error).split()))
+        else:
+            cursor.head("note", f"bends the standard, and is accepted: {' '.join(str(strict).split())}")
+
+
 def _inside(cursor: Cursor, conversation: Conversation) -> None:
     """The APDU in a user information field."""
     walk_apdu(cursor, conversation)
@@ -99,7 +119,7 @@ def _initiate(cursor: Cursor, conversation: Conversation, tag: int) -> None:
     quality = cursor.take(1, "quality of service")[0] if present else None
     cursor.write("quality of service", quality, "" if present else "absent")
     cursor.number(1, "DLMS version")
-    bits = _conformance(cursor)
+    block = _conformance(cursor)
     size = cursor.number(
         2, "client's maximum receive PDU size" if tag == 0x01 else "meter's maximum receive PDU size"
     )  # fmt: skip
@@ -109,11 +129,11 @@ def _initiate(cursor: Cursor, conversation: Conversation, tag: int) -> None:
             "VAA name", vaa.hex(),
             {"0007": "logical names", "fa00": "short names"}.get(vaa.hex(), "neither 0007 nor FA00"),
         )  # fmt: skip
-    cursor.page.amend(headline, meaning=f"PDU size {size}; {', '.join(bits) or 'no services'}")
+    cursor.page.amend(headline, meaning=f"PDU size {size}, conformance {block:06x}")
     cursor.depth -= 1
 
 
-def _conformance(cursor: Cursor) -> list[str]:
+def _conformance(cursor: Cursor) -> int:
     head = cursor.take(2, "the conformance tag")
     if head[:1] != b"\x5f":
         raise Fault(cursor.mark, "the conformance block begins with 5F 1F 04 00")
@@ -124,7 +144,7 @@ def _conformance(cursor: Cursor) -> list[str]:
         flag.name.lower().replace("_", "-") for flag in Conformance if flag.value and flag.value & block and flag.name
     ]
     cursor.write("conformance", f"{block:06x}", ", ".join(bits))
-    return bits
+    return block
 
 
 def _general_block_transfer(cursor: Cursor, conversation: Conversation) -> None:

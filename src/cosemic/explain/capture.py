@@ -110,26 +110,24 @@ def _walk_between(cursor: Cursor, conversation: Conversation, end: int) -> None:
     broken.depth += 1
     start, found = broken.position, broken.left
     size = hdlc.frame_size(data, start) or 0
-    fault = _wrong_length(start, size, found)
-    try:
+    page = cursor.page
+    page.amend(headline, error=_wrong_length(size, found))
+    with broken:
         seen = hdlc.walk_frame(broken, size)
-        cursor.page.amend(headline, meaning=f"damaged; {_frame_words(seen)}")
+        page.amend(headline, meaning=f"damaged; {_frame_words(seen)}")
         if seen.information is not None:
             if seen.kind in ("I", "UI") and not seen.segmented:
                 _walk_information(seen.information, conversation)
             seen.information.rest("information")
         if size <= found:
             hdlc.finish_frame(broken, start)
-    except Fault as inner:
-        if size <= found:
-            fault = inner
-    broken.fail(fault)
+        broken.rest("not explained")
 
 
-def _wrong_length(start: int, size: int, found: int) -> Fault:
+def _wrong_length(size: int, found: int) -> str:
     if size < found:
-        return Fault(start, f"the length field says {size} octets, and no closing flag stands after them")
-    return Fault(start, f"the length field says {size} octets, only {found} are left")
+        return f"the length field says {size} octets, and no closing flag stands after them"
+    return f"the length field says {size} octets, only {found} are left"
 
 
 def _walk_frame(cursor: Cursor, conversation: Conversation, segments: Segments, size: int) -> None:

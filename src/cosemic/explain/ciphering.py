@@ -165,11 +165,13 @@ def _open(
             "not accepted", f"tried with system title {tried}",
             f"the tag does not fit: the {name}, the authentication key or the system title is wrong, "
             "or octets were changed on the way",
+            sensitivity=Sensitivity.IDENTITY,
         )  # fmt: skip
     else:
         cursor.head(
             "not deciphered", f"tried with system title {tried}",
             f"the result is no APDU: the {name} or the system title is wrong, or octets were changed on the way",
+            sensitivity=Sensitivity.IDENTITY,
         )  # fmt: skip
 
 

@@ -66,11 +66,9 @@ class Service:
 
     def option(self, what: str) -> bool:
         """Whether an optional element follows."""
-        present = self.cursor.take(1, what)[0]
-        if present > 1:
-            raise Fault(self.cursor.position - 1, f"{what}: 00 (absent) or 01 (present) belongs here")
+        present = self.cursor.take(1, what)[0] != 0
         self.cursor.write(what, None, "present" if present else "absent")
-        return bool(present)
+        return present
 
     def count(self, what: str) -> int:
         count = take_length(self.cursor)

@@ -117,6 +117,7 @@ def _body(cursor: Cursor, tag: int, field: str, sensitivity: Sensitivity, nestin
     value: Plain = None
     meaning = ""
     octets = b""
+    error: str | None = None
     if fixed is not None:
         octets = cursor.take(fixed[0], name)
         number = struct.unpack(fixed[1], octets)[0]
@@ -127,6 +128,8 @@ def _body(cursor: Cursor, tag: int, field: str, sensitivity: Sensitivity, nestin
     elif tag in _STRINGS:
         octets = cursor.take(take_length(cursor), name)
         value = octets.decode("utf-8" if tag == DataType.UTF8_STRING else "latin-1", "replace")
+        if tag == DataType.UTF8_STRING and value.encode() != octets:
+            error = "these octets are no UTF-8 text"
     elif tag == DataType.BOOLEAN:
         value = cursor.take(1, name)[0] != 0
     elif tag == DataType.BCD:
@@ -143,7 +146,9 @@ def _body(cursor: Cursor, tag: int, field: str, sensitivity: Sensitivity, nestin
     elif tag == DataType.COMPACT_ARRAY:
         return _compact_array(cursor, field, sensitivity, nesting)
     title = f"{field} {name}" if field else name
-    index = cursor.write(title, value, meaning, sensitivity=sensitivity)
+    if sensitivity == Sensitivity.OPEN and octets and _may_be_serial_number(octets):
+        sensitivity = Sensitivity.IDENTITY
+    index = cursor.write(title, value, meaning, sensitivity=sensitivity, error=error)
     return _Seen(tag, value, octets, index)
 
 
@@ -267,6 +272,13 @@ def take_length(cursor: Cursor) -> int:
     if not 1 <= size <= 8:
         raise Fault(cursor.position - 1, f"a length of {size} octets is not possible")
     return int.from_bytes(cursor.take(size, "a length"), "big")
+
+
+def _may_be_serial_number(octets: bytes) -> bool:
+    """Text with six digits and more: serial numbers, device ids, logical device names, system titles."""
+    if _is_title(octets):
+        return True
+    return 7 <= len(octets) <= 64 and octets.isalnum() and sum(48 <= octet <= 57 for octet in octets) >= 6
 
 
 def _is_title(octets: bytes) -> bool:
