@@ -1,4 +1,4 @@
-"""ACCESS (IEC 62056-5-3, 7.3.9; services in clause 6.9): GET, SET and ACTION items in one APDU."""
+"""ACCESS (IEC 62056-5-3, clause 8): GET, SET and ACTION items in one APDU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ACSE APDUs: AARQ, AARE, RLRQ, RLRE (IEC 62056-5-3, 7.2), coded in BER.
+"""The ACSE APDUs: AARQ, AARE, RLRQ, RLRE (IEC 62056-5-3, clause 8), coded in BER.
 
 ``user_information`` is the xDLMS APDU as raw octets: an initiate request or response, a confirmed-service-error, or one
 of these ciphered. ``decode_apdu`` takes it apart.
@@ -20,9 +20,8 @@ from cosemic.apdu.acse_fields import (
     encode_number,
     encode_octets,
     read_fields,
-    shown,
 )
-from cosemic.apdu.fields import Apdu, Reader
+from cosemic.apdu.fields import Apdu, Reader, shown
 from cosemic.apdu.initiate import DLMS_VERSION, InitiateRequest, InitiateResponse
 from cosemic.codec import ber
 from cosemic.enums import (
@@ -275,7 +274,7 @@ def _decode_diagnostic(fields: Fields) -> tuple[Diagnostic, Literal["user", "pro
 
 def _salvage_release(octets: bytes) -> tuple[int | None, bytes | None]:
     """What can be read of a damaged RLRE: the reason, and user-information that ends where the octets end."""
-    reason = octets[4] if octets[2:4] == b"\x80\x01" and len(octets) > 4 else None
+    reason = ber.decode_integer(octets[4:5], "reason") if octets[2:4] == b"\x80\x01" and len(octets) > 4 else None
     place = octets.find(b"\xbe", 2)
     # BE, a length that may be wrong, 04, a length, the octets.
     if place >= 0 and octets[place + 2 : place + 3] == b"\x04" and octets[place + 3 : place + 4]:

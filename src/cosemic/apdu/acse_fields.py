@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields as dataclass_fields
-from typing import TYPE_CHECKING, Any
-
-from cosemic.apdu.fields import Reader, octets_in_words
+from cosemic.apdu.fields import Reader
 from cosemic.codec import ber
 from cosemic.enums import ApplicationContext, AuthenticationMechanism
 from cosemic.errors import DecodeError
 from cosemic.tolerances import Tolerance, note
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 # joint-iso-ccitt(2) country(16) country-name(756) identified-organization(5) DLMS-UA(8), then 1 or 2.
 _CONTEXT_PREFIX = bytes.fromhex("608574050801")
@@ -202,14 +196,3 @@ def encode_octets(tag: int, value: bytes | None, ber_tag: int = ber.OCTET_STRING
 def encode_number(tag: int, value: int | None) -> bytes:
     """An explicitly tagged INTEGER, or nothing."""
     return b"" if value is None else ber.encode(tag, ber.encode(ber.INTEGER, ber.encode_integer(value)))
-
-
-def shown(apdu: DataclassInstance, hidden: tuple[str, ...]) -> str:
-    """A repr with the fields that are there; of hidden ones only their length."""
-    parts = []
-    for item in dataclass_fields(apdu):
-        value: Any = getattr(apdu, item.name)
-        if value is None:
-            continue
-        parts.append(f"{item.name}={octets_in_words(value) if item.name in hidden else repr(value)}")
-    return f"{type(apdu).__name__}({', '.join(parts)})"

@@ -1,4 +1,4 @@
-"""ACTION (IEC 62056-5-3, 7.3.7; services in clause 6.8)."""
+"""ACTION (IEC 62056-5-3, clause 8)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from cosemic.apdu.fields import (
     InvokeId,
     MethodDescriptor,
     Reader,
+    changes_secret,
     encode_data_list,
     encode_get_data_result,
     encode_methods,
+    shown,
 )
 from cosemic.apdu.set import decode_block, encode_block
 from cosemic.codec import axdr
@@ -21,7 +23,7 @@ from cosemic.codec.axdr import Data
 from cosemic.enums import ActionResult, DataAccessResult
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ActionRequestNormal(Apdu, InvokeId):
     """Action-Request-Normal."""
 
@@ -33,6 +35,9 @@ class ActionRequestNormal(Apdu, InvokeId):
     def _encode(self) -> bytes:
         head = bytes((0xC3, 1, self.invoke_id_and_priority)) + self.method.encode()
         return head + b"\x00" if self.parameters is None else head + b"\x01" + bytes(self.parameters)
+
+    def __repr__(self) -> str:
+        return shown(self, hidden=("parameters",) if changes_secret(self.method) else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class ActionRequestNextPblock(Apdu, InvokeId):
         return _BLOCK_NUMBER.pack(0xC3, 2, self.invoke_id_and_priority, self.block_number)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ActionRequestWithList(Apdu, InvokeId):
     """Action-Request-With-List: as many parameters as methods, null-data where a method needs none."""
 
@@ -65,8 +70,11 @@ class ActionRequestWithList(Apdu, InvokeId):
             )
         )
 
+    def __repr__(self) -> str:
+        return shown(self, hidden=("parameters",) if changes_secret(*self.methods) else ())
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class ActionRequestWithFirstPblock(Apdu, InvokeId):
     """Action-Request-With-First-Pblock."""
 
@@ -86,8 +94,11 @@ class ActionRequestWithFirstPblock(Apdu, InvokeId):
             )
         )
 
+    def __repr__(self) -> str:
+        return shown(self, hidden=("raw_data",) if changes_secret(self.method) else ())
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class ActionRequestWithListAndFirstPblock(Apdu, InvokeId):
     """Action-Request-With-List-And-First-Pblock; the raw data are the encoded list of parameters."""
 
@@ -106,6 +117,9 @@ class ActionRequestWithListAndFirstPblock(Apdu, InvokeId):
                 encode_block(self.last_block, self.block_number, self.raw_data),
             )
         )
+
+    def __repr__(self) -> str:
+        return shown(self, hidden=("raw_data",) if changes_secret(*self.methods) else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The ciphering envelopes, without any cryptography (IEC 62056-5-3, 5.7 and 7.3.13).
+"""The ciphering envelopes, without any cryptography (IEC 62056-5-3, clauses 5 and 8).
 
 "Ciphered content" is what ``security`` makes and opens: security control (1 octet), invocation counter (4), payload,
 which is the ciphertext or plaintext and, where authenticated, a tag of 12 octets.

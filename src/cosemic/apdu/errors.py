@@ -1,4 +1,4 @@
-"""The two answers that say that a service was not processed (IEC 62056-5-3, 7.3)."""
+"""The two answers that say that a service was not processed (IEC 62056-5-3, clause 8)."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data, Limits
@@ -17,6 +17,9 @@ from cosemic.enums import ActionResult, DataAccessResult, known
 from cosemic.errors import DecodeError, LocalProtocolError
 from cosemic.obis import ObisCode
 from cosemic.tolerances import Tolerance
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _T = TypeVar("_T")
 
@@ -42,7 +45,7 @@ class Apdu:
 
 
 class InvokeId:
-    """Reads the octet Invoke-Id-And-Priority (IEC 62056-5-3, 7.3.4)."""
+    """Reads the octet Invoke-Id-And-Priority (IEC 62056-5-3, clause 8)."""
 
     __slots__ = ()
     invoke_id_and_priority: int
@@ -64,7 +67,7 @@ class InvokeId:
 
 
 class LongInvokeId:
-    """Reads the 32 bits of Long-Invoke-Id-And-Priority (IEC 62056-5-3, 7.3.4)."""
+    """Reads the 32 bits of Long-Invoke-Id-And-Priority (IEC 62056-5-3, clause 8)."""
 
     __slots__ = ()
     long_invoke_id_and_priority: int
@@ -340,6 +343,33 @@ def encode_get_data_result(result: Data | DataAccessResult | int) -> bytes:
     return bytes((1, result))
 
 
-def octets_in_words(value: bytes | None) -> str:
-    """How a repr shows octets that may be secret: their number only."""
-    return "None" if value is None else f"<{len(value)} octets>"
+def shown(apdu: DataclassInstance, hidden: tuple[str, ...]) -> str:
+    """A repr with the fields that are there; of hidden ones only how many octets they have."""
+    parts = []
+    for item in fields(apdu):
+        value: object = getattr(apdu, item.name)
+        if value is not None:
+            parts.append(f"{item.name}={_length_of(value) if item.name in hidden else repr(value)}")
+    return f"{type(apdu).__name__}({', '.join(parts)})"
+
+
+def _length_of(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"<{len(value)} values>"
+    return f"<{len(bytes(value))} octets>" if isinstance(value, bytes | Data) else "<hidden>"
+
+
+# Where an association object takes its new secret: secret and change_HLS_secret of Association LN, change_secret of
+# Association SN (IEC 62056-6-2).
+_SECRET_ATTRIBUTES = frozenset({(15, 7)})
+_SECRET_METHODS = frozenset({(15, 2), (12, 5)})
+
+
+def sets_secret(*attributes: AttributeDescriptor) -> bool:
+    """Whether one of these attributes takes a password or a key in plain form."""
+    return any((item.class_id, item.attribute) in _SECRET_ATTRIBUTES for item in attributes)
+
+
+def changes_secret(*methods: MethodDescriptor) -> bool:
+    """Whether one of these methods takes a password or a key in plain form."""
+    return any((item.class_id, item.method) in _SECRET_METHODS for item in methods)

@@ -1,6 +1,6 @@
 """The other general APDUs: ciphering with transaction and key information, signing, block transfer.
 
-IEC 62056-5-3, 7.3.13 (protection) and 7.3.14 (block transfer).
+The syntax is in IEC 62056-5-3, clause 8.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""GET (IEC 62056-5-3, 7.3.5; services in clause 6.6)."""
+"""GET (IEC 62056-5-3, clause 8)."""
 
 from __future__ import annotations
 

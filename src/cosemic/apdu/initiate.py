@@ -1,4 +1,4 @@
-"""The xDLMS initiate request and response, the user-information of AARQ and AARE (IEC 62056-5-3, 7.3.1)."""
+"""The xDLMS initiate request and response, the user-information of AARQ and AARE (IEC 62056-5-3, clause 8)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cosemic.apdu.fields import Apdu, Reader, encode_octet_string, octets_in_words
+from cosemic.apdu.fields import Apdu, Reader, encode_octet_string, shown
 from cosemic.enums import Conformance
 from cosemic.tolerances import Tolerance, note
 
@@ -41,14 +41,7 @@ class InitiateRequest(Apdu):
         )
 
     def __repr__(self) -> str:
-        return (
-            f"InitiateRequest(dedicated_key={octets_in_words(self.dedicated_key)}, "
-            f"response_allowed={self.response_allowed}, "
-            f"proposed_quality_of_service={self.proposed_quality_of_service}, "
-            f"proposed_dlms_version={self.proposed_dlms_version}, "
-            f"proposed_conformance={self.proposed_conformance!r}, "
-            f"client_max_receive_pdu_size={self.client_max_receive_pdu_size})"
-        )
+        return shown(self, hidden=("dedicated_key",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a meter sends unasked (IEC 62056-5-3, 7.3; services in clauses 6.10, 6.11 and 6.14)."""
+"""What a meter sends unasked (IEC 62056-5-3, clause 8)."""
 
 from __future__ import annotations
 

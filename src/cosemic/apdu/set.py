@@ -1,4 +1,4 @@
-"""SET (IEC 62056-5-3, 7.3.6; services in clause 6.7)."""
+"""SET (IEC 62056-5-3, clause 8)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from cosemic.apdu.fields import (
     encode_attribute_items,
     encode_data_list,
     encode_octet_string,
+    sets_secret,
+    shown,
 )
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import DataAccessResult
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SetRequestNormal(Apdu, InvokeId):
     """Set-Request-Normal."""
 
@@ -43,8 +45,11 @@ class SetRequestNormal(Apdu, InvokeId):
             )
         )
 
+    def __repr__(self) -> str:
+        return shown(self, hidden=("value",) if sets_secret(self.attribute) else ())
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class SetRequestWithFirstDatablock(Apdu, InvokeId):
     """Set-Request-With-First-Datablock."""
 
@@ -66,6 +71,9 @@ class SetRequestWithFirstDatablock(Apdu, InvokeId):
             )
         )
 
+    def __repr__(self) -> str:
+        return shown(self, hidden=("raw_data",) if sets_secret(self.attribute) else ())
+
 
 @dataclass(frozen=True, slots=True)
 class SetRequestWithDatablock(Apdu, InvokeId):
@@ -83,7 +91,7 @@ class SetRequestWithDatablock(Apdu, InvokeId):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SetRequestWithList(Apdu, InvokeId):
     """Set-Request-With-List: as many values as attributes."""
 
@@ -101,8 +109,11 @@ class SetRequestWithList(Apdu, InvokeId):
             )
         )
 
+    def __repr__(self) -> str:
+        return shown(self, hidden=("values",) if sets_secret(*[item for item, _ in self.attributes]) else ())
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class SetRequestWithListAndFirstDatablock(Apdu, InvokeId):
     """Set-Request-With-List-And-First-Datablock; the raw data are the encoded list of values."""
 
@@ -121,6 +132,9 @@ class SetRequestWithListAndFirstDatablock(Apdu, InvokeId):
                 encode_block(self.last_block, self.block_number, self.raw_data),
             )
         )
+
+    def __repr__(self) -> str:
+        return shown(self, hidden=("raw_data",) if sets_secret(*[item for item, _ in self.attributes]) else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Services with short names: Read, Write, Unconfirmed-Write (IEC 62056-5-3, 7.3.10; services in clause 6.13)."""
+"""Services with short names: Read, Write, Unconfirmed-Write (IEC 62056-5-3, clause 8)."""
 
 from __future__ import annotations
 
