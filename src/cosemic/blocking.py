@@ -21,7 +21,7 @@ from cosemic.cosem.profile_reading import read_profile
 from cosemic.cosem.selection import CaptureObject, Moment
 from cosemic.cosem.values import Reading
 from cosemic.enums import DataAccessResult
-from cosemic.errors import DlmsError, LinkError, LinkTimeout, LocalProtocolError, ServiceError
+from cosemic.errors import DlmsError, LinkError, LinkLost, LinkTimeout, LocalProtocolError, ServiceError
 from cosemic.protocol.events import Completed
 from cosemic.protocol.requests import Request, Result
 from cosemic.protocol.session import ClientSession
@@ -88,8 +88,17 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
                 self._state = "closed by the caller; call reconnect()"
 
     def abort(self) -> None:
-        """Close the stream at once, without a word to the meter; a call that is waiting ends with an error."""
-        self._let_go("aborted by the caller")
+        """Close the stream at once, without a word to the meter; a call waiting in another thread ends with an error."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._let_go("aborted by the caller")
+            finally:
+                self._lock.release()
+            return
+        self._give_up_session("aborted by the caller")
+        stream = self._stream
+        if stream is not None:
+            getattr(stream, "wake", stream.close)()
 
     # Services
 
@@ -245,7 +254,7 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
         except TimeoutError as error:
             raise LinkTimeout(f"{self._name} did not take the connection within {self.connect_timeout:g} s") from error
         except OSError as error:
-            raise self._broken(error) from error
+            raise LinkLost(f"cannot open {self._name}: {error}") from error
 
     def _release(self) -> None:
         """Say goodbye where there is somebody; what goes wrong with that is of no interest any more."""

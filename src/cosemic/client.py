@@ -20,7 +20,7 @@ from cosemic.cosem.profile_reading import read_profile
 from cosemic.cosem.selection import CaptureObject, Moment
 from cosemic.cosem.values import Reading
 from cosemic.enums import DataAccessResult
-from cosemic.errors import DlmsError, LinkError, LinkTimeout, LocalProtocolError, ServiceError
+from cosemic.errors import DlmsError, LinkError, LinkLost, LinkTimeout, LocalProtocolError, ServiceError
 from cosemic.protocol.events import Completed
 from cosemic.protocol.requests import Request, Result
 from cosemic.protocol.session import ClientSession
@@ -252,7 +252,7 @@ class DlmsClient(Connection[Stream | _Opener]):
         except TimeoutError as error:
             raise LinkTimeout(f"{self._name} did not take the connection within {self.connect_timeout:g} s") from error
         except OSError as error:
-            raise self._broken(error) from error
+            raise LinkLost(f"cannot open {self._name}: {error}") from error
 
     async def _release(self) -> None:
         """Say goodbye where there is somebody; what goes wrong with that is of no interest any more."""

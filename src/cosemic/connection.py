@@ -60,7 +60,11 @@ class LinkOptions:
             HdlcAddress(client_sap)
             self.server_address(server_sap)
             self.parameters()
-        elif self.physical_address is not None or self.address_size is not None:
+            return
+        for sap in (client_sap, server_sap):
+            if not 0 <= sap <= 0xFFFF:
+                raise ValueError(f"a wPort is a number from 0 to 65535, not {sap}")
+        if self.physical_address is not None or self.address_size is not None:
             raise ValueError("the wrapper has no physical addresses and no address size; HDLC has")
 
     def server_address(self, server_sap: int) -> HdlcAddress:
@@ -340,6 +344,8 @@ class Connection(Generic[_Way]):
         """What an error of the stream is in our tree."""
         if isinstance(error, LinkError):
             return error
+        if self._session is None:
+            return LinkLost(f"connection to {self._name} ended: {self._state}")
         if isinstance(error, TimeoutError):
             return LinkTimeout(f"{self._name} did not take what was sent in time")
         return LinkLost(f"connection to {self._name} lost: {error.strerror or error or type(error).__name__}")
@@ -357,8 +363,8 @@ class Connection(Generic[_Way]):
         """The session cannot be used any more; what was reserved for it (counters) is given back."""
         session, self._session = self._session, None
         self._associated = None
-        self._state = f"closed ({reason}); call reconnect()"
         if session is not None:
+            self._state = f"closed ({reason}); call reconnect()"
             session.abort()
 
     @property

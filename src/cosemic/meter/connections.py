@@ -31,6 +31,9 @@ Trace: TypeAlias = Callable[[str, str, bytes], None]
 MOST_PAIRS = 32
 """Associations on one connection; the peer chooses how many it asks for."""
 
+MOST_AHEAD = 1 << 20
+"""Octets of answers to what came in one piece; a client that waits for its answers stays far below."""
+
 
 class Talk:
     """What one client SAP says to one logical device, and what that answers."""
@@ -110,14 +113,21 @@ class WrapperConnection:
 
     def receive_data(self, data: bytes, now: float) -> bytes:
         """Take octets of the stream."""
-        out = b""
+        out: list[bytes] = []
+        size = 0
         for item in self._reader.feed(data):
             if isinstance(item, FrameError):
                 logger.info("connection closed: %s", item)
                 self.is_broken = True
-                return out
-            out += self._answer(item)
-        return out
+                break
+            answer = self._answer(item)
+            out.append(answer)
+            size += len(answer)
+            if size > MOST_AHEAD:
+                logger.warning("connection closed: it asks for more than it can have listened to")
+                self.is_broken = True
+                break
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def receive_datagram(self, data: bytes) -> list[bytes]:
         """Take one datagram, give those to send back."""

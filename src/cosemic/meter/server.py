@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
 
+from cosemic.enums import ApduTag
 from cosemic.errors import LinkError
 from cosemic.link.parameters import HdlcParameters, HdlcTimers
 from cosemic.link.wrapper import HEADER_LENGTH
@@ -285,10 +286,11 @@ class _Datagrams(asyncio.DatagramProtocol):
             peer = _Peer(self._server.new_datagram_connection(), now)
         self._peers[addr] = peer  # last in the order of the dict
         peer.heard = now
-        # A protected request comes a second time only because our answer got lost: its counter is used up.
+        # A protected request, or one for an association, comes twice only because our answer got lost; to carry it out
+        # again would refuse its counter.
         if data != peer.request or not peer.answers:
             peer.answers = tuple(peer.connection.receive_datagram(data))
-            peer.request = data if len(data) > HEADER_LENGTH and CIPHERED[data[HEADER_LENGTH]] else b""
+            peer.request = data if _is_unique(data) else b""
         if self._transport is not None:
             for answer in peer.answers:
                 self._transport.sendto(answer, addr)
@@ -298,6 +300,11 @@ class _Datagrams(asyncio.DatagramProtocol):
             peer.connection.close()
         self._peers.clear()
         self._transport = None
+
+
+def _is_unique(datagram: bytes) -> bool:
+    tag = datagram[HEADER_LENGTH] if len(datagram) > HEADER_LENGTH else 0
+    return bool(CIPHERED[tag]) or tag in (ApduTag.AARQ, ApduTag.RLRQ)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ _SLACK = 0.005  # a socket time-out this close to the deadline is left as it is:
 class SocketStream:
     """A BlockingStream on a connected socket; a datagram socket gives one datagram a call."""
 
-    __slots__ = ("_chunk", "_is_datagram", "_recv", "_sendall", "_socket", "_timeout")
+    __slots__ = ("_chunk", "_is_datagram", "_recv", "_sendall", "_socket", "_timeout", "_woken")
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._is_datagram = sock.type == socket.SOCK_DGRAM
         self._chunk = 65536 if self._is_datagram else _CHUNK
         self._timeout = -1.0
+        self._woken = False
         self._recv = sock.recv
         self._sendall = sock.sendall
 
@@ -35,16 +36,20 @@ class SocketStream:
         """Octets as they come, ``b""`` at the end of the stream; TimeoutError when the deadline passes."""
         self._set(deadline)
         data = self._recv(self._chunk)
-        while not data and self._is_datagram:
+        while not data and self._is_datagram and not self._woken:  # an empty datagram is no end
             self._set(deadline)
             data = self._recv(self._chunk)
         return data
 
     def close(self) -> None:
-        """Close the socket; whoever waits on it in another thread is woken."""
+        """Close the socket."""
+        self._socket.close()
+
+    def wake(self) -> None:
+        """End the stream for whoever waits in another thread; that one closes it, so that no number is used again."""
+        self._woken = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
 
     def _set(self, deadline: float | None) -> None:
         if deadline is None:
