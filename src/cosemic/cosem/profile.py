@@ -114,7 +114,10 @@ class Profile:
             import pandas
         except ImportError:
             raise MissingExtra("pandas", "Profile.to_pandas()") from None
-        frame = self.to_arrow().to_pandas()
+        table = self.to_arrow()
+        # Without nullable integers a single missing value would make floats of a whole column.
+        kinds = {"int64": pandas.Int64Dtype(), "uint64": pandas.UInt64Dtype()}
+        frame = table.to_pandas(types_mapper=lambda kind: kinds.get(str(kind)))
         assert isinstance(frame, pandas.DataFrame)
         return frame
 
