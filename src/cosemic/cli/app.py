@@ -29,6 +29,7 @@ app = App(
     ),
     help_format="plaintext",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,
 )
 
 Target = Annotated[str, Parameter(allow_leading_hyphen=False)]
@@ -92,7 +93,7 @@ def demo(*, output: OutputOptions | None = None) -> int:
     the association, registers with their units, the clock and the last rows
     of the load profile.
 
-    Examples:
+    For example:
       cosemic demo
       cosemic demo --json
       cosemic demo -v          with the frames on their way
@@ -122,7 +123,7 @@ def read(
     TARGET is an OBIS code (a register with its unit) or CLASS/OBIS/ATTRIBUTE.
     A target that fails does not stop the others; the exit code is then 1.
 
-    Examples:
+    For example:
       cosemic read tcp://192.0.2.10:4059 1-0:1.8.0 1-0:32.7.0
       cosemic read hdlc://192.0.2.10:4059 8/0-0:1.0.0/2 --physical 17
       cosemic read cellar 1-0:1.8.0 --auth lls --password 00000000 --json
@@ -165,7 +166,7 @@ def set_(
       date-time, date, time  as ISO 8601
       axdr                   any encoded value as hex, structures too
 
-    Examples:
+    For example:
       cosemic set cellar 1/0-0:96.1.1/2 octet-string text:cellar --client 1
       cosemic set cellar 8/0-0:1.0.0/2 octet-string time:now
       cosemic set cellar 3/1-0:1.8.0/2 double-long-unsigned 12345
@@ -198,7 +199,7 @@ def call(
 ) -> int:
     """Invoke one method, with or without a parameter.
 
-    Examples:
+    For example:
       cosemic call cellar 70/0-0:96.3.10/1 integer 0        disconnect
       cosemic call cellar 70/0-0:96.3.10/2 integer 0        reconnect
       cosemic call cellar 8/0-0:1.0.0/1 integer 0           adjust the clock to the quarter
@@ -223,7 +224,7 @@ def call(
 def objects(url: str, *, connection: ConnectionOptions | None = None, output: OutputOptions | None = None) -> int:
     """List the objects of the meter, with what this client may do with them.
 
-    Examples:
+    For example:
       cosemic objects tcp://192.0.2.10:4059
       cosemic objects cellar --json
 
@@ -258,7 +259,7 @@ def profile(
       now, today, yesterday, or a time ago: -24h, -7d, -30min
     Without an offset it is a time of your own zone.
 
-    Examples:
+    For example:
       cosemic profile cellar 1-0:99.1.0 --from yesterday --to today
       cosemic profile cellar 1-0:99.1.0 --from -24h --format csv --out load.csv
       cosemic profile tcp://192.0.2.10:4059 1-0:99.1.0 --last 96 --json
@@ -312,7 +313,7 @@ def explain(
     carries are used for the later ones.
     The exit code is 1 when the octets are faulty; the message names the place.
 
-    Examples:
+    For example:
       cosemic explain 7EA0190321107FDAE6E600C001C100080000010000FF0200601A7E
       cosemic explain capture.txt --ek file:meter.ek --ak file:meter.ak
       cosemic explain DB08... --ek env:EK --system-title 4D4D4D0000000001
@@ -364,7 +365,7 @@ def simulate(
                      --ak D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF and a system title of
                      your own: --system-title 4D4D4D0000000001
 
-    Examples:
+    For example:
       cosemic simulate
       cosemic simulate --wrapper-port 0 --hdlc-port 0 --profile-rows 1000
 
