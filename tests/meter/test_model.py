@@ -283,7 +283,7 @@ VALUES = st.recursive(
 DATA = st.one_of(VALUES.map(Data.of), st.binary(max_size=20).map(Data))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_nothing_that_a_client_sends_breaks_the_meter(data):
     meter = demo_meter(profile_rows=5, clock=lambda: NOW)
