@@ -5,7 +5,7 @@ Read, write and simulate electricity, gas, water and heat meters. Everything her
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # importing typing would cost more than all the rest
 
 if TYPE_CHECKING:
     from cosemic import blocking as blocking

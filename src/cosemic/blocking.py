@@ -88,7 +88,7 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
                 self._state = "closed by the caller; call reconnect()"
 
     def abort(self) -> None:
-        """Close the stream at once, without a word to the meter; a call waiting in another thread ends with an error."""
+        """Close the stream at once, without a word to the meter; a call that waits elsewhere ends with an error."""
         if self._lock.acquire(blocking=False):
             try:
                 self._let_go("aborted by the caller")

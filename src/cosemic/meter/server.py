@@ -103,7 +103,8 @@ class MeterServer:
 
     async def serve_stream(self, stream: Stream, *, framing: Framing | str = Framing.HDLC) -> None:
         """Serve on a stream until it ends."""
-        connection = self.new_connection(Framing(framing))
+        framing = Framing(framing)
+        connection = self.new_connection(framing)
         clock = clock_of(stream)
         heard = clock()
         try:
