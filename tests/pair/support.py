@@ -169,6 +169,7 @@ class Pair:
         """Send one request and give what became of it."""
         self.events.clear()
         self.client.request(request, self.now)
+        self._collect()
         self.pump()
         ends = [event for event in self.events if isinstance(event, Completed | Failed)]
         assert len(ends) == 1, self.events

@@ -66,13 +66,10 @@ class BlockCutter:
 
 def block_octets(room: int) -> int:
     """How many raw octets fit in ``room`` together with their length field."""
-    if room <= 128:
-        return max(room - 1, 0)
-    if room <= 257:
-        return min(room - 2, 255) if room >= 130 else 127
-    if room <= 65538:
-        return min(room - 3, 65535) if room >= 259 else 255
-    return room - 5
+    size = max(room - 1, 0)
+    while size and size + len(axdr.encode_length(size)) > room:
+        size -= 1
+    return size
 
 
 def exact(octets: bytes, tolerances: frozenset[Tolerance]) -> Data:

@@ -117,7 +117,7 @@ def _get(request: Get, terms: Terms) -> Generator[Apdu, Apdu, GetResults]:
         return GetResults((yield from _get_rest(octet, response, 1, terms)))
     _check_get_items(items, terms)
     results: list[_GetResult] = []
-    for part in _parts([_item_octets(item) for item in items], 3, terms):
+    for part in _parts([_item_octets(item) for item in items], 3, 1, terms):
         octet = terms.invoke()
         group = items[part]
         if len(group) == 1:
@@ -195,7 +195,10 @@ def _set(request: Set, terms: Terms) -> Generator[Apdu, Apdu, SetResults]:
     if 3 + max(sizes) > terms.room:
         _room(terms, 3 + _BLOCK_HEADER + max(map(_item_octets, items)), "SET")
     # With blocks the whole list is one service, so only the attribute descriptors have to fit the first APDU.
-    parts = _parts([_item_octets(item) for item in items] if blocks_agreed else sizes, 4 + _BLOCK_HEADER, terms)
+    if blocks_agreed:
+        parts = _parts([_item_octets(item) for item in items], 3 + _BLOCK_HEADER + _LEAST_BLOCK, 1, terms)
+    else:
+        parts = _parts(sizes, 3, 2, terms)
     _check_confirmed(parts, [3 + size for size in sizes], terms)
     results: list[DataAccessResult | int] = []
     for part in parts:
@@ -270,7 +273,10 @@ def _action(request: Action, terms: Terms) -> Generator[Apdu, Apdu, ActionResult
         )
     if 3 + max(sizes) > terms.room:
         _room(terms, 3 + _BLOCK_HEADER + _METHOD, "ACTION")
-    parts = _parts([_METHOD] * len(methods) if blocks_agreed else sizes, 4 + _BLOCK_HEADER, terms)
+    if blocks_agreed:
+        parts = _parts([_METHOD] * len(methods), 3 + _BLOCK_HEADER + _LEAST_BLOCK, 1, terms)
+    else:
+        parts = _parts(sizes, 3, 2, terms)
     _check_confirmed(parts, [3 + size for size in sizes], terms)
     outcomes: list[ActionOutcome] = []
     for part in parts:
@@ -355,6 +361,8 @@ _GET = int(Conformance.GET)
 _METHOD = 9
 _BLOCK_HEADER = 5
 """last-block and block-number; the length of the raw data is counted with the raw data."""
+_LEAST_BLOCK = 2
+"""One octet and its length."""
 
 
 def _item_octets(item: _Item) -> int:
@@ -368,19 +376,22 @@ def _length_octets(count: int) -> int:
 
 def _room(terms: Terms, header: int, service: str) -> int:
     room = terms.room - header
-    if room < 2:
+    if room < _LEAST_BLOCK:
         raise LocalProtocolError(f"the meter's maximum PDU leaves no room for blocks of a {service} request")
     return room
 
 
-def _parts(sizes: Sequence[int], header: int, terms: Terms) -> list[slice]:
-    """Cut a list into runs that fit one request each, single ones if lists were not agreed on."""
+def _parts(sizes: Sequence[int], header: int, counts: int, terms: Terms) -> list[slice]:
+    """Cut a list into runs that fit one request each, single ones if lists were not agreed on.
+
+    ``counts`` tells how often the number of items stands in the request.
+    """
     if not terms.conformance & Conformance.MULTIPLE_REFERENCES:
         return [slice(index, index + 1) for index in range(len(sizes))]
     parts: list[slice] = []
     first, total = 0, 0
     for index, size in enumerate(sizes):
-        count_octets = 2 * _length_octets(index - first + 1)
+        count_octets = counts * _length_octets(index - first + 1)
         if index > first and header + count_octets + total + size > terms.room:
             parts.append(slice(first, index))
             first, total = index, 0
