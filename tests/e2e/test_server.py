@@ -367,3 +367,32 @@ def test_wrong_secrets_and_unknown_clients_are_refused_and_only_they(ports) -> N
         blocking.DlmsClient(url_of(ports, "wrapper"), client_sap=77).connect()
     with blocking.DlmsClient(url_of(ports, "hdlc"), **CREDENTIALS["lls"]()) as meter:
         assert isinstance(meter.get(3, ENERGY, 2), int)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"information_size": 2030, "window": 7},
+        {"information_size": (64, 512), "window": (1, 3)},
+        {"physical_address": 17},
+        {"physical_address": 300, "address_size": 4},
+        {"max_pdu_size": 100},
+        {"use_rlrq": False},
+    ],
+)
+async def test_hdlc_parameters(ports, options) -> None:
+    async with DlmsClient(url_of(ports, "hdlc"), **options) as meter:
+        assert len((await meter.read_profile("1.0.99.1.0.255", last=50)).rows) == 50
+        text = bytes(3000)
+        await meter.set(1, "0.0.128.0.1.255", 2, axdr.octet_string(text))
+        assert await meter.get(1, "0.0.128.0.1.255", 2) == text
+
+
+async def test_ipv6() -> None:
+    async with MeterServer(make_meter(1)) as server:
+        try:
+            port = await server.serve_wrapper("::1")
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        async with DlmsClient(f"tcp://[::1]:{port}") as meter:
+            assert isinstance(await meter.get(3, ENERGY, 2), int)
