@@ -21,7 +21,9 @@ def entries(version):
         ObjectEntry(
             3, 0, ObisCode(1, 0, 1, 8, 0, 255), {1: READ, 2: READ | WRITE | AUTHENTICATED, 3: WRITE}, {1: CALL}
         ),
-        ObjectEntry(7, 1, ObisCode(1, 0, 99, 1, 0, 255), {2: READ}, {1: AccessRight.NONE}, {2: (1, 2)}),
+        ObjectEntry(
+            7, 1, ObisCode(1, 0, 99, 1, 0, 255), {2: READ, 3: READ | AUTHENTICATED}, {1: AccessRight.NONE}, {2: (1, 2)}
+        ),
     ]
 
 

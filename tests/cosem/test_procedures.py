@@ -240,8 +240,12 @@ def test_a_whole_profile(ask):
     assert energies == sorted(energies)
 
 
-def test_the_newest_rows(ask):
+def test_the_newest_rows(ask, meter):
     whole = ask(procedures.read_profile(PROFILE))
+    execute, asked = refusing(meter, ())
+    drive(procedures.read_profile(PROFILE, last=3, columns=[ENERGY]), execute)
+    accesses = [access for request in asked for _, access in request.items if access is not None]
+    assert [access.parameters.value for access in accesses] == [(198, 200, 3, 3)]
     assert ask(procedures.read_profile(PROFILE, last=3)).rows == whole.rows[-3:]
     assert ask(procedures.read_profile(PROFILE, last=5000)).rows == whole.rows
 
@@ -299,6 +303,26 @@ def test_a_meter_without_ranges_gives_the_same_rows(meter, ask, selectors, error
     assert "refuses selective access by range" in caplog.text
     unselected = [request for request in asked if request.items[0] == Get.one(7, PROFILE, 2).items[0]]
     assert len(unselected) == (0 if 2 not in selectors else 1)
+
+
+def test_gaps_in_a_profile_do_not_hide_rows(caplog):
+    """The guess by capture period skips too few rows back; the first row that comes shows it."""
+    hours = [datetime(2025, 1, 1, hour, tzinfo=CET) for hour in (0, 1, 2, 3)]
+    crowded = [hours[3] + timedelta(minutes=minute) for minute in range(1, 30)]
+    rows = [row(time, number) for number, time in enumerate(hours + crowded)]
+
+    def buffer(access):
+        if access is None:
+            return axdr.array(*rows)
+        if access.selector == 1:
+            return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
+        first, last, _, _ = access.parameters.value
+        return axdr.array(*rows[first - 1 : last])
+
+    name, meter = scripted_profile(CAPTURED, buffer, entries=len(rows))
+    profile = drive(procedures.read_profile(name, start=hours[1]), meter)
+    assert profile.column("0-0:1.0.0*255") == [*hours[1:], *crowded]
+    assert "reading the whole buffer" in caplog.text
 
 
 def test_a_meter_without_entries_is_read_whole_for_the_newest(meter, ask):

@@ -39,6 +39,12 @@ def test_scaling_can_be_undone_in_a_context_of_six_digits(raw, scaler):
     assert numerator * 10 ** max(0, -scaler) == raw * 10 ** max(0, scaler) * denominator
 
 
+def test_a_float_keeps_its_digits_in_a_context_of_six():
+    with localcontext() as context:
+        context.prec = 6
+        assert scale(230.123456789, -1) == Decimal("23.0123456789")
+
+
 def test_a_reading_says_what_came_and_what_it_means():
     result = reading(12345, ScalerUnit(-1, 30))
     assert (result.value, result.unit, result.raw, result.scaler) == (Decimal("1234.5"), "Wh", 12345, -1)
