@@ -9,6 +9,7 @@ import pytest
 from cosemic.apdu import (
     AssociationRequest,
     AssociationResponse,
+    CipheredApdu,
     ConfirmedServiceError,
     InitiateRequest,
     InitiateResponse,
@@ -17,11 +18,11 @@ from cosemic.apdu import (
     encode_apdu,
     unwrap_ciphered,
 )
-from cosemic.enums import ApduTag, Conformance
+from cosemic.enums import ApduTag, AuthenticationMechanism, Conformance
 from cosemic.errors import DecodeError
 from cosemic.tolerances import DEFAULT, STRICT, Tolerance
 from tests.vectors.apdu_json import apdu_json
-from tests.vectors.collection import REASON, load
+from tests.vectors.collection import FOLDER, REASON, load
 
 TOPICS = ("acse", "xdlms", "security", "issue-captures")
 KINDS = ("apdu", "wrapper", "ciphered-apdu", "general-ciphering", "general-signing")
@@ -208,3 +209,33 @@ def test_refusal_inside_an_association_response():
     error = decode_apdu(apdu.user_information)
     assert isinstance(error, ConfirmedServiceError)
     assert error.text == "initiate-error: initiate: dlms-version-too-low"
+
+
+def test_mechanism_id_of_a_real_meter():
+    captures = {case["name"]: case for case in load("issue-captures")}
+    octets = bytes.fromhex(captures["ziv-aare-mechanism-id-0x85"]["expected"]["information"])[3:]
+    apdu = strict_refuses(octets, Tolerance.ACSE_MECHANISM_FORM)
+    assert isinstance(apdu, AssociationResponse)
+    assert apdu.mechanism is AuthenticationMechanism.HLS_GMAC
+    assert apdu.responding_ap_title == b"ZIV47091"
+    assert isinstance(decode_apdu(apdu.user_information), CipheredApdu)
+
+
+CONVERSATIONS = sorted((FOLDER / "recorded").glob("*wrapper*.hex")) if FOLDER.exists() else []
+
+
+@pytest.mark.parametrize("file", CONVERSATIONS, ids=lambda file: file.stem)
+def test_recorded_conversations(file):
+    lines = [line[1:].strip() for line in file.read_text().splitlines() if line[:1] in ("<", ">")]
+    assert lines
+    for line in lines:
+        octets = bytes.fromhex(line)[WRAPPER_HEADER:]
+        apdu = decode_apdu(octets)
+        if isinstance(apdu, ReleaseResponse) and apdu.user_information:
+            # Gurux servers count three or four octets too few here; everything else is canonical.
+            assert apdu.user_information == octets[-len(apdu.user_information) :]
+        else:
+            assert encode_apdu(apdu) == octets
+        information = getattr(apdu, "user_information", None)
+        if information:
+            assert encode_apdu(decode_apdu(information)) == information

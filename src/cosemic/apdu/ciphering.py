@@ -146,12 +146,11 @@ def wrap_ciphered(tag: int, content: bytes) -> bytes:
 def wrap_general(tag: int, system_title: bytes, content: bytes) -> bytes:
     """A general-glo- or general-ded-ciphering APDU around ciphered content."""
     length = len(content)
-    head = bytes((tag,)) + encode_octet_string(system_title)
+    size = len(system_title)
+    head = bytes((tag, size)) if size < 0x80 else bytes((tag,)) + axdr.encode_length(size)
     if length < 0x80:
-        return head + bytes((length,)) + content
-    if length < 0x100:
-        return head + bytes((0x81, length)) + content
-    return head + axdr.encode_length(length) + content
+        return b"%b%b%c%b" % (head, system_title, length, content)
+    return b"%b%b%b%b" % (head, system_title, axdr.encode_length(length), content)
 
 
 def unwrap_ciphered(apdu: bytes) -> tuple[int, bytes | None, bytes]:
