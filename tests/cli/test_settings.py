@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from cosemic.cli.failing import CommandError
 from cosemic.cli.options import ConnectionOptions, resolve
 from cosemic.cli.parsing import password_octets
+from cosemic.cli.titles import own_title
+from tests.cli.conftest import GMAC
 
 ENERGY = "1-0:1.8.0"
 
@@ -102,3 +105,25 @@ def test_secrets_from_elsewhere(home, monkeypatch) -> None:
     with pytest.raises(CommandError, match="not hexadecimal") as caught:
         password_octets("hex:geheim")
     assert "geheim" not in str(caught.value)
+
+
+def test_a_user_has_a_system_title_of_his_own(cosemic, meter, home, monkeypatch) -> None:
+    monkeypatch.setenv("COSEMIC_STATE", str(home / "state"))
+    keys = [value for value in GMAC if value not in ("--system-title", "4D4D4D0000000001")]
+    for _ in range(2):
+        assert cosemic("read", meter.wrapper, ENERGY, *keys).code == 0
+    file = home / "state" / "system-title"
+    assert file.read_text() == own_title().hex().upper() + "\n"
+    assert own_title().startswith(b"COS")
+    assert [path.name for path in file.parent.glob("system-title*")] == ["system-title"]
+    file.write_text("nonsense")
+    done = cosemic("read", meter.wrapper, ENERGY, *keys)
+    assert done.code == 2
+    assert "delete it, or give --system-title" in done.err
+
+
+def test_commands_at_once_make_one_title(home, monkeypatch) -> None:
+    monkeypatch.setenv("COSEMIC_STATE", str(home / "state"))
+    with ThreadPoolExecutor(8) as pool:
+        titles = set(pool.map(lambda _: own_title(), range(32)))
+    assert len(titles) == 1

@@ -362,8 +362,7 @@ def simulate(
       --client 16    without security
       --client 32    --auth lls --password 00000000
       --client 1     --auth gmac --ek 000102030405060708090A0B0C0D0E0F
-                     --ak D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF and a system title of
-                     your own: --system-title 4D4D4D0000000001
+                     --ak D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF
 
     For example:
       cosemic simulate

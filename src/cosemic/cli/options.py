@@ -12,6 +12,7 @@ from cyclopts import Group, Parameter
 from cosemic.cli.failing import CommandError
 from cosemic.cli.meters import find_meter
 from cosemic.cli.parsing import key_octets, password_octets
+from cosemic.cli.titles import own_title
 from cosemic.enums import AuthenticationMechanism
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class ConnectionOptions:
     policy: Annotated[Policy | None, Parameter(env_var="COSEMIC_POLICY")] = None
     "How messages are protected. [default: authenticated-encrypted when keys are given, else none]"
     system_title: Annotated[str | None, Parameter(env_var="COSEMIC_SYSTEM_TITLE")] = None
-    "Your own system title, 16 hex digits; no two clients with the same key may share one."
+    "Your own system title, 16 hex digits, different for each user of a key. [default: one made once and kept]"
     ek: Annotated[str | None, Parameter(env_var="COSEMIC_EK")] = None
     "Global unicast encryption key: HEX, env:NAME or file:PATH."
     ak: Annotated[str | None, Parameter(env_var="COSEMIC_AK")] = None
@@ -149,7 +150,7 @@ def make_security(settings: ConnectionOptions) -> SecurityContext | None:
     try:
         return SecurityContext(
             suite=settings.suite or 0,
-            system_title=None if settings.system_title is None else key_octets(settings.system_title, "--system-title"),
+            system_title=own_title() if settings.system_title is None else _title(settings.system_title),
             encryption_key=None if settings.ek is None else key_octets(settings.ek, "--ek"),
             authentication_key=None if settings.ak is None else key_octets(settings.ak, "--ak"),
             policy=settings.policy or "authenticated-encrypted",
@@ -166,8 +167,12 @@ def make_security(settings: ConnectionOptions) -> SecurityContext | None:
         raise CommandError(text) from None
 
 
+def _title(text: str) -> bytes:
+    return key_octets(text, "--system-title")
+
+
 def _need_keys(settings: ConnectionOptions, what: str) -> None:
-    needed = {"--system-title": settings.system_title, "--ek": settings.ek}
+    needed = {"--ek": settings.ek}
     if what == "--auth gmac" or "authenticated" in what:
         needed["--ak"] = settings.ak
     missing = [option for option, value in needed.items() if value is None]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from cosemic.explain import hdlc
 from cosemic.explain.annotations import Cursor, Fault, Page
 from cosemic.explain.apdus import knows, walk_apdu
-from cosemic.explain.conversation import Conversation
+from cosemic.explain.conversation import MOST_OCTETS, Conversation
 from cosemic.explain.values import walk_value
 
 _FLAG = 0x7E
 _WRAPPER_HEADER = 8
+_MOST_TALKERS = 256
 _LLC = {b"\xe6\xe6\x00": "to the meter", b"\xe6\xe7\x00": "from the meter"}
 _DATA_TAGS = frozenset({*range(34), 255}) - {8, 11, 14}
 
@@ -177,7 +178,13 @@ def _walk_segment(information: Cursor, seen: hdlc.FrameSeen, conversation: Conve
         information.rest("information", "a repetition of the segment before")
         return
     parts += octets
+    if seen.segmented and len(parts) > MOST_OCTETS:
+        segments.parts.pop(key, None)
+        information.rest("segment", error=f"{len(parts)} octets of segments without an end; given up")
+        return
     if seen.segmented:
+        if key not in segments.parts and len(segments.parts) >= _MOST_TALKERS:
+            del segments.parts[next(iter(segments.parts))]
         segments.parts[key] = (parts, number)
         information.rest("segment", f"{len(octets)} octets, {len(parts)} so far; more follow")
         return

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from cosemic.enums import ApduTag
 
+MOST_OCTETS = 16 << 20
+"""What blocks or segments may add up to before they are given up."""
+
 _HEX_LENGTHS = (16, 32)
 _FROM_METER = frozenset(
     {
@@ -88,6 +91,9 @@ class Conversation:
         if gathered is None:
             return None
         gathered += block
+        if len(gathered) > MOST_OCTETS:
+            del self.blocks[service]
+            return None
         if not last:
             return None
         del self.blocks[service]
