@@ -149,8 +149,10 @@ def wrap_general(tag: int, system_title: bytes, content: bytes) -> bytes:
     size = len(system_title)
     head = bytes((tag, size)) if size < 0x80 else bytes((tag,)) + axdr.encode_length(size)
     if length < 0x80:
-        return b"%b%b%c%b" % (head, system_title, length, content)
-    return b"%b%b%b%b" % (head, system_title, axdr.encode_length(length), content)
+        return head + system_title + bytes((length,)) + content
+    if length < 0x100:
+        return head + system_title + bytes((0x81, length)) + content
+    return head + system_title + axdr.encode_length(length) + content
 
 
 def unwrap_ciphered(apdu: bytes) -> tuple[int, bytes | None, bytes]:
