@@ -149,7 +149,10 @@ class Primary(Station):
             self._send_poll(now)
         else:
             self._unanswered += 1
-            if self._unanswered > self.timers.retries:
+            patience = self.timers.busy_timeout + (self.timers.retries + 1) * self.timers.response_timeout
+            if now - self._progress > patience:  # answers come, but none that can be used
+                self._fail(LinkTimeout(f"no frame of server {self.destination} moved anything on in {patience:g} s"))
+            elif self._unanswered > self.timers.retries:
                 what = "the request" if self._sender.has_unacknowledged else "polls for the response"
                 self._fail(LinkTimeout(self._silence(what, self._unanswered)))
             else:
