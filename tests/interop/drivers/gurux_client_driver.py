@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import sys
 
 from gurux_common import ReceiveParameters
@@ -169,3 +170,4 @@ def main():
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # its receiving thread outlives a connection that failed

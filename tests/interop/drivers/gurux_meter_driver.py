@@ -35,10 +35,10 @@ AK = bytes.fromhex("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF")
 class Reply(GXServerReply):
     """Its server calls setReply, which its reply class does not have."""
 
-    def setReply(self, value):  # noqa: N802
+    def setReply(self, value):
         self.reply = value
 
-    def getConnectionInfo(self):  # noqa: N802
+    def getConnectionInfo(self):
         return self.connectionInfo
 
 
