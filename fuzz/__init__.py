@@ -1,0 +1,1 @@
+"""Fuzzing: what may reach cosemic from outside, as functions that take arbitrary octets and must not raise."""
