@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import corpus
+from adapters.base import Adapter
 
 
 def _same(got, want, what):
@@ -139,7 +140,7 @@ def protect(size):
 
 def unprotect(size):
     def setup(a):
-        cipher, apdu = a.make_cipher(), corpus.apdu(size)
+        cipher, apdu = a.make_opener(), corpus.apdu(size)
         raw = getattr(corpus, a.envelope)(apdu, 7)
         n = 1 if a.name == "gurux" else 50
         return (_many(lambda: a.unprotect(cipher, raw), n), n, size * n, lambda r: _same(bytes(r), apdu, "unprotect"))
@@ -155,17 +156,17 @@ def start_server(block=1024):
     return p, int(p.stdout.readline())
 
 
-GETS = int(os.environ.get("BENCH_GETS", 2000))
+GETS = int(os.environ.get("BENCH_GETS", "2000"))
 
 
 def tcp_get(a):
-    if type(a).connect is __import__("adapters.base", fromlist=["Adapter"]).Adapter.connect:
+    if type(a).connect is Adapter.connect:
         a.connect(0)  # raises NotSupported
     server, port = start_server()
     tcp_get.cleanup = lambda: (a.close(client), server.kill())
     client = a.connect(port)
     return (
-        _many(lambda: a.read_register(client), GETS),
+        lambda: a.read_registers(client, GETS),
         GETS,
         0,
         lambda r: _same(a.plain(r), corpus.REGISTER_VALUE, "tcp get"),
@@ -173,8 +174,8 @@ def tcp_get(a):
 
 
 def tcp_profile(a):
-    if type(a).connect is __import__("adapters.base", fromlist=["Adapter"]).Adapter.connect:
-        a.connect(0)
+    if type(a).connect is Adapter.connect:
+        a.connect(0)  # raises NotSupported
     server, port = start_server()
     tcp_get.cleanup = lambda: (a.close(client), server.kill())
     client = a.connect(port)

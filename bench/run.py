@@ -30,7 +30,7 @@ ENVIRONMENTS = {
     "dlms_cosem": "dlms-cosem",
     "pydlms": "pydlms-client",
 }
-LIBRARIES = ("cosemic", "cosemic_async", "dlms_cosem", "gurux", "pydlms")
+LIBRARIES = ("cosemic", "cosemic_async", "cosemic_durable", "dlms_cosem", "gurux", "pydlms")
 FASTEST = "the fastest peer"
 
 #: what is promised: (item, our column, peer, at least so many times as fast)

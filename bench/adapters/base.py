@@ -69,6 +69,9 @@ class Adapter:
     def make_cipher(self):
         raise NotSupported("ciphering")
 
+    def make_opener(self):
+        return self.make_cipher()
+
     def protect(self, cipher, apdu: bytes, ic: int) -> bytes:
         raise NotSupported("ciphering")
 
@@ -85,6 +88,11 @@ class Adapter:
 
     def read_register(self, client):
         raise NotSupported("client")
+
+    def read_registers(self, client, count):
+        for _ in range(count):
+            value = self.read_register(client)
+        return value
 
     def read_profile(self, client):
         """All rows of the profile by block transfer, decoded (see ``plain``)."""
