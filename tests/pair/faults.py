@@ -6,7 +6,8 @@ was done twice, when nothing ends it within the time allowed, or when anything b
 ==========  =====================================================================================================
 line        faults
 ==========  =====================================================================================================
-hdlc        octets or whole transmissions lost, corrupted, doubled, late (so that they overtake each other), noise
+hdlc        octets or whole transmissions lost, corrupted, doubled, late, overtaken by the next ones; noise. Never late
+            by eight frames alone: numbers modulo 8 cannot tell such a frame from a new one, and no line does that
 datagram    datagrams lost, doubled, late
 stream      split anywhere, stalled, closed; with authentication also corrupted, doubled and late
 ==========  =====================================================================================================
@@ -250,7 +251,9 @@ class _Run:
             self._put(direction, data, 0.01)
             self._put(direction, data, 0.02)
         elif fault == "late":
-            self._put(direction, data, chance.uniform(0.1, 4.0), ordered=False)
+            self._put(direction, data, chance.uniform(0.1, 4.0), ordered=self.line == "hdlc")
+        elif fault == "overtaken":
+            self._put(direction, data, 0.04, ordered=False)
         elif fault == "close":
             self.closed = True
             self._put(direction, data[: chance.randrange(len(data) + 1)], 0.01)
@@ -270,7 +273,7 @@ class _Run:
 
     def _possible(self) -> tuple[str, ...]:
         if self.line == "hdlc":
-            return ("lose", "double", "late", "corrupt", "cut", "noise", "split")
+            return ("lose", "double", "late", "overtaken", "corrupt", "cut", "noise", "split")
         if self.line == "datagram":
             return ("lose", "double", "late")
         if self.protected:

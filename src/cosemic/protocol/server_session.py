@@ -7,7 +7,6 @@ octets are given to ``receive_data``; the answer goes to whoever asked.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from cosemic.apdu.base import Apdu
@@ -28,6 +27,7 @@ from cosemic.link.events import (
 from cosemic.link.hdlc import HdlcLink
 from cosemic.protocol import redaction
 from cosemic.protocol.association import Trace, logger
+from cosemic.protocol.datagrams import RecentDatagrams, Repetition
 from cosemic.protocol.events import Failed, ServerEvent
 from cosemic.protocol.requests import Result
 from cosemic.protocol.server_association import ServerAssociation
@@ -35,15 +35,25 @@ from cosemic.protocol.settings import ServerSettings
 from cosemic.protocol.states import State
 
 _MAX_CLIENTS = 64
-_RECENT = 8
-"""Datagrams remembered against repetition: fewer than the sixteen invoke ids, so that no new request looks old."""
 _AARQ = bytes((ApduTag.AARQ,))
+_HARMLESS = frozenset((bytes((ApduTag.GET_REQUEST, 1)), bytes((ApduTag.GET_REQUEST, 3))))
+"""A plain GET can be done again: nothing changes, and a client with a constant invoke id gets a fresh value."""
 
 
 class ServerSession:
     """The server's end of one link. ``lookup`` gives the settings for a client SAP, or None for one that has none."""
 
-    __slots__ = ("_associations", "_current", "_datagram", "_events", "_last", "_link", "_lookup", "_recent", "trace")
+    __slots__ = (
+        "_answers",
+        "_associations",
+        "_current",
+        "_datagram",
+        "_events",
+        "_link",
+        "_lookup",
+        "_recent",
+        "trace",
+    )
 
     def __init__(
         self,
@@ -60,8 +70,8 @@ class ServerSession:
         self._associations: dict[int, ServerAssociation] = {}
         self._current: ServerAssociation | None = None
         self._events: list[ServerEvent] = []
-        self._recent: deque[bytes] = deque(maxlen=_RECENT)
-        self._last: tuple[bytes, tuple[bytes, ...]] = (b"", ())
+        self._recent = RecentDatagrams()
+        self._answers: list[bytes] = []
         if trace is not None:
             link.trace = self._trace_frame
 
@@ -97,18 +107,8 @@ class ServerSession:
         if association is None:
             association = self._new_association(client_sap)
         self._current = association
-        if self._datagram:
-            if apdu == self._last[0]:
-                self._repeat(now)
-                return
-            if apdu in self._recent:
-                logger.info("dropped a request that came twice and late")
-                return
-            if apdu[:1] == _AARQ:  # a new association may repeat the requests of the last one
-                self._recent.clear()
-            else:
-                self._recent.append(apdu)
-            self._last = (apdu, ())
+        if self._datagram and self._is_repetition(apdu, now):
+            return
         association.receive_apdu(apdu)
         answered = self._collect(association, now)
         if not answered and association.state is not State.EXCHANGING and isinstance(self._link, HdlcLink):
@@ -205,14 +205,27 @@ class ServerSession:
         apdus = association.apdus_to_send()
         for apdu in apdus:
             if self._datagram:
-                self._last = (self._last[0], (*self._last[1], apdu))
+                self._answers.append(apdu)
             self._send(apdu, now)
         return bool(apdus)
 
-    def _repeat(self, now: float) -> None:
-        """A datagram came twice: its answer was lost, so the same octets go out again, and nothing happens twice."""
-        for apdu in self._last[1]:
-            self._send(apdu, now)
+    def _is_repetition(self, apdu: bytes, now: float) -> bool:
+        """Whether a datagram came before; the last one gets the same answer again, and nothing happens twice."""
+        if apdu[:2] in _HARMLESS:
+            return False
+        repetition = self._recent.take(apdu, now)
+        if repetition is Repetition.LAST:
+            for answer in self._answers:
+                self._send(answer, now)
+            return True
+        if apdu[:1] == _AARQ:  # a new association may repeat the requests of the last one
+            self._recent.clear()
+            self._recent.take(apdu, now)
+        elif repetition is Repetition.OLD:
+            logger.info("dropped a request that came twice and late")
+            return True
+        self._answers.clear()
+        return False
 
     def _send(self, apdu: bytes, now: float) -> None:
         try:

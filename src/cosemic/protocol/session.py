@@ -14,8 +14,6 @@ exists; whatever the peer, the line or the time does becomes ``Failed``.
 
 from __future__ import annotations
 
-from collections import deque
-
 from cosemic.enums import AuthenticationMechanism
 from cosemic.errors import DlmsError, LinkLost, LinkTimeout, LocalProtocolError
 from cosemic.link.events import (
@@ -33,13 +31,12 @@ from cosemic.link.events import (
 from cosemic.protocol import redaction
 from cosemic.protocol.association import Trace, logger
 from cosemic.protocol.client_association import ClientAssociation
+from cosemic.protocol.datagrams import RecentDatagrams, Repetition
 from cosemic.protocol.events import AssociationParameters, ClientEvent, Released
 from cosemic.protocol.requests import Request
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import State
 
-_RECENT = 8
-"""Datagrams remembered against repetition: fewer than the sixteen invoke ids, so that no new answer looks old."""
 _PATIENCE = 4
 """Response times that an answer may take while pushes come instead: links repeat and poll within that time."""
 
@@ -55,7 +52,7 @@ class ClientSession:
         """``datagram``: answers may come twice, and one that repeats a recent one octet by octet is dropped."""
         self.settings = settings
         self._datagram = datagram
-        self._recent: deque[bytes] = deque(maxlen=_RECENT)
+        self._recent = RecentDatagrams()
         self._link = link
         self._association = ClientAssociation(settings, trace=trace)
         self._release_due = False
@@ -128,7 +125,7 @@ class ClientSession:
         link.receive_data(data, now)
         for event in link.events():
             if type(event) is ApduReceived:
-                if not self._datagram or self._is_new(event.apdu):
+                if not self._datagram or self._is_new(event.apdu, now):
                     association.receive_apdu(event.apdu)
                     if association.has_apdus:
                         self._flush(now)
@@ -247,12 +244,11 @@ class ClientSession:
         except LocalProtocolError:
             logger.debug("the link is busy; nothing to poll")
 
-    def _is_new(self, apdu: bytes) -> bool:
-        if apdu in self._recent:
-            logger.info("dropped a datagram that came twice")
-            return False
-        self._recent.append(apdu)
-        return True
+    def _is_new(self, apdu: bytes, now: float) -> bool:
+        if self._recent.take(apdu, now) is Repetition.NEW:
+            return True
+        logger.info("dropped a datagram that came twice")
+        return False
 
     def _trace_frame(self, direction: str, octets: bytes) -> None:
         trace = self._association.trace
