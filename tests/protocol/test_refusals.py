@@ -33,6 +33,7 @@ from cosemic.errors import (
     DecodeError,
     DlmsError,
     ExceptionResponseError,
+    KeyMissing,
     LinkLost,
     LinkTimeout,
     LocalProtocolError,
@@ -45,6 +46,7 @@ from cosemic.protocol.client_association import ClientAssociation
 from cosemic.protocol.events import Associated, Completed, Failed, Notified, Released
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import State
+from cosemic.security.context import SecurityContext
 from cosemic.security.counters import MemoryCounters, key_id
 from cosemic.tolerances import DEFAULT, STRICT, Tolerance
 from tests.pair.support import (
@@ -426,8 +428,6 @@ def test_a_meter_that_does_not_prove_itself() -> None:
 @pytest.mark.parametrize("which", ["encryption_key", "authentication_key"])
 def test_wrong_keys(which: str) -> None:
     keys = {"encryption_key": ENCRYPTION_KEY, "authentication_key": bytes(range(0xD0, 0xE0)), which: bytes(16)}
-    from cosemic.security.context import SecurityContext
-
     context = SecurityContext(0, CLIENT_TITLE, **keys, counters=MemoryCounters())
     error = connect(Pair(client_settings(GMAC, context), server_settings(GMAC, security(METER_TITLE))))
     assert isinstance(error, ExceptionResponseError)
@@ -658,6 +658,16 @@ def test_a_request_in_a_ciphered_envelope_of_another_service() -> None:
 
 
 # Links
+
+
+def test_a_missing_key_leaves_the_session_usable() -> None:
+    context = SecurityContext(0, CLIENT_TITLE, ENCRYPTION_KEY, None, counters=MemoryCounters())
+    pair = Pair(client_settings(LLS, context), server_settings(LLS, security(METER_TITLE)))
+    for _ in range(2):
+        with pytest.raises(KeyMissing):
+            pair.client.connect(0.0)
+        assert pair.client.data_to_send() == b""
+        assert pair.client.state is State.IDLE
 
 
 @pytest.mark.parametrize("kind", ["wrapper", "hdlc"])

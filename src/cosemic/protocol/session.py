@@ -87,7 +87,11 @@ class ClientSession:
         self._link.trace = None if trace is None else self._trace_frame
 
     def connect(self, now: float) -> None:
-        """Connect the link and open the association; ``Associated`` or ``Failed`` follows."""
+        """Connect the link and open the association; ``Associated`` or ``Failed`` follows.
+
+        LocalProtocolError at the wrong moment; KeyMissing, or another SecurityError, where a key or the counter store
+        does not serve (over HDLC that comes as ``Failed``, as the link has to be connected first).
+        """
         state = self._association.state
         if state is not State.IDLE or self._releasing or self._link.state is not LinkState.DISCONNECTED:
             if state is State.CLOSED:
@@ -97,13 +101,22 @@ class ClientSession:
         self._link.connect(now)
         for event in self._link.events():
             if type(event) is LinkUp:
-                self._association.associate()
+                try:
+                    self._association.associate()
+                except DlmsError:
+                    self._link.disconnect(now)
+                    self._link.events()
+                    raise
                 self._flush(now)
             else:
                 self._link_event(event, now)
 
     def request(self, request: Request, now: float) -> None:
-        """Send a request; ``Completed`` or ``Failed`` follows. One at a time."""
+        """Send a request; ``Completed`` or ``Failed`` follows. One at a time.
+
+        LocalProtocolError for what the state or the negotiated parameters do not allow, SecurityError when the counter
+        store cannot be used; nothing was sent then.
+        """
         self._association.request(request)
         self._flush(now)
 
