@@ -514,6 +514,20 @@ def test_receive_number_of_the_past_or_future():
     assert isinstance(error_of(strict), FrameError)
 
 
+def test_server_whose_numbers_never_fit_is_not_polled_for_ever():
+    client = client_link()
+    client.send_apdu(b"\xc0", 0.0)
+    now = 0.0
+    while (deadline := client.next_deadline()) is not None:
+        now = deadline
+        assert now < 200.0
+        client.on_time(now)
+        client.receive_data(from_server(control.receive_ready(5)), now)
+    error = next(event.error for event in client.events() if isinstance(event, LinkFailed))
+    assert isinstance(error, LinkTimeout)
+    assert "moved anything on" in str(error)
+
+
 def test_apdu_without_end_is_bounded():
     client = client_link(max_apdu=500)
     client.send_apdu(b"\xc0", 0.0)

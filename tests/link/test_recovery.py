@@ -32,7 +32,8 @@ def attempt(kind: str, seed: int) -> tuple[Run, list[bytes]]:
 
     def parameters() -> HdlcParameters:
         sizes = (30, 128, 500)
-        windows = (1, 2, 3, 7)
+        # numbers modulo 8 cannot tell an old frame from a new one when a line reorders within large windows
+        windows = (1, 2, 3) if KINDS[kind].overtake else (1, 2, 3, 7)
         return HdlcParameters(dice.choice(sizes), dice.choice(sizes), dice.choice(windows), dice.choice(windows))
 
     requests = [

@@ -22,7 +22,9 @@ MAX_INFORMATION = 2035
 class HdlcParameters:
     """Maximum information field lengths (octets) and window sizes (frames), seen from the station that names them.
 
-    The defaults are those of the standard, which hold for every parameter that is not sent.
+    The defaults are those of the standard, which hold for every parameter that is not sent. Frames are counted modulo
+    8, so large windows rely on a line that keeps the order, as serial lines and TCP do: on one where frames overtake
+    each other, a window above 3 can take an old frame for a new one.
     """
 
     max_information_transmit: int = 128

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections import deque
 
 MODULUS_MASK = 7
 
@@ -11,13 +10,15 @@ MODULUS_MASK = 7
 class SendWindow:
     """Segments on their way out. V(S) is the number of the next new frame, the oldest unacknowledged one is first."""
 
-    __slots__ = ("_oldest", "_queue", "_sent", "size")
+    __slots__ = ("_offset", "_oldest", "_queue", "_segment", "_sent", "size")
 
     def __init__(self, size: int = 1) -> None:
         self.size = size
         self._oldest = 0
-        self._sent: deque[tuple[bytes, bool]] = deque()
-        self._queue: deque[tuple[bytes, bool]] = deque()
+        self._sent: list[tuple[bytes, bool]] = []
+        self._queue: list[bytes] = []  # whole information fields, cut when their turn comes
+        self._offset = 0  # how much of the first one was taken
+        self._segment = 0
 
     @property
     def send_state(self) -> int:
@@ -35,21 +36,16 @@ class SendWindow:
         return bool(self._queue)
 
     def queue(self, information: bytes, max_information: int) -> None:
-        """Cut ``information`` into segments and line them up."""
-        size = len(information)
-        if size <= max_information:
-            self._queue.append((information, False))
-            return
-        for start in range(0, size, max_information):
-            self._queue.append((information[start : start + max_information], start + max_information < size))
+        """Line up ``information``; it goes out in segments of at most ``max_information`` octets."""
+        self._queue.append(information)
+        self._segment = max_information
 
     def acknowledge(self, receive_number: int) -> int:
         """Take an N(R): how many frames it acknowledges; -1 when it names one that was not sent, or is long gone."""
         count = (receive_number - self._oldest) & MODULUS_MASK
         if count > len(self._sent):
             return -1
-        for _ in range(count):
-            self._sent.popleft()
+        del self._sent[:count]
         self._oldest = receive_number
         return count
 
@@ -70,7 +66,13 @@ class SendWindow:
         taken: list[tuple[int, bytes, bool]] = []
         while self._queue and len(self._sent) < self.size:
             number = self.send_state
-            segment = self._queue.popleft()
+            information = self._queue[0]
+            end = self._offset + self._segment
+            segment = (information[self._offset : end], end < len(information))
+            self._offset = end
+            if not segment[1]:
+                del self._queue[0]
+                self._offset = 0
             self._sent.append(segment)
             taken.append((number, *segment))
         return taken
