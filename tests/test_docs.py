@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cosemic import tolerances
+from cosemic.protocol.states import TRANSITIONS, Event
 from tests.interop.peers import simulator
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,3 +53,11 @@ def test_every_tolerance_is_documented_with_its_default() -> None:
     assert set(rows) == {tolerance.name for tolerance in tolerances.Tolerance}
     for tolerance in tolerances.Tolerance:
         assert rows[tolerance.name].startswith("yes" if tolerance in tolerances.DEFAULT else "n")
+
+
+def test_the_state_diagram_is_the_table() -> None:
+    drawn = re.findall(r"^    (\w+) --> (\w+): (\w+)$", (ROOT / "docs" / "design.md").read_text(), re.MULTILINE)
+    undrawn = {Event.ABORT, Event.FAIL, Event.NOTIFY}
+    table = {(old.name, new.name, event.name) for (old, event), new in TRANSITIONS.items() if event not in undrawn}
+    assert set(drawn) == table
+    assert len(drawn) == len(table)
