@@ -21,7 +21,9 @@ def test_import_loads_neither_asyncio_nor_cryptography() -> None:
     assert {name for name in loaded if name.startswith("cosemic")} == {"cosemic"}
 
 
-@pytest.mark.parametrize("use", ["ObisCode.parse('1.0.1.8.0.255')", "axdr.decode(b'\\x00')", "decode_apdu", "HdlcFrame"])
+@pytest.mark.parametrize(
+    "use", ["ObisCode.parse('1.0.1.8.0.255')", "axdr.decode(b'\\x00')", "decode_apdu", "HdlcFrame"]
+)
 def test_decoding_needs_neither_asyncio_nor_cryptography(use: str) -> None:
     assert not _loaded_after(f"import cosemic\ncosemic.{use}") & {"asyncio", "cryptography", "serialx", "socket"}
 

@@ -1,4 +1,4 @@
-"""The BER subset that the ACSE APDUs use: single-octet tags and definite lengths (ITU-T X.690; IEC 62056-5-3, clause 8).
+"""The BER subset of the ACSE APDUs: single-octet tags, definite lengths (ITU-T X.690; IEC 62056-5-3, clause 8).
 
 Decoding is tolerant of lengths longer than needed (``81 05`` for ``05``); encoding is always the shortest form.
 """
