@@ -423,16 +423,17 @@ def _context(title: bytes, policy: SecurityPolicy = SecurityPolicy.AUTHENTICATED
 
 
 def _answers(pieces: Pieces) -> Iterator[Data | int]:
-    """The values that the octets hold one after another; what is no value becomes a data-access result."""
+    """The values that the octets hold one after another; what is no value becomes a data-access result, 32 times."""
     rest = pieces.rest()
-    offset = 0
-    while offset < len(rest):
+    offset = refused = 0
+    while offset < len(rest) and refused < 32:
         try:
             value, offset = Data.decode_prefix(rest, offset)
             yield value
         except DecodeError:
             yield rest[offset]
             offset += 1
+            refused += 1
 
 
 def _drive(procedure: procedures.Procedure[object], answers: list[Data | int]) -> object:
