@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
+import threading
+from typing import Self
 
 import pytest
 
 import cosemic.cli
 from cosemic.cli.failing import one_line
 from cosemic.errors import LinkLost, MissingExtra
+from cosemic.link.wrapper import WrapperPdu
 from tests.cli.conftest import GMAC, LLS
 
 ENERGY = "1-0:1.8.0"
 SECRET = "correct-horse-battery"
+
+
+class Mortal:
+    """A meter that accepts the association and then falls silent, or hangs up."""
+
+    AARE = bytes.fromhex("6129A109060760857405080101A203020100A305A103020100BE10040E0800065F1F040000101D04000007")
+
+    def __init__(self, *, silent: bool) -> None:
+        self.silent = silent
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"tcp://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.serve)
+
+    def serve(self) -> None:
+        connection, _ = self.listener.accept()
+        with connection:
+            connection.recv(1000)
+            connection.sendall(WrapperPdu(1, 16, self.AARE).encode())
+            connection.recv(1000)
+            while self.silent and connection.recv(1000):
+                pass
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.thread.join(20)
+        self.listener.close()
 
 
 def failure(done, code: int) -> str:
@@ -59,6 +92,72 @@ def test_unknown_client(cosemic, meter) -> None:
     assert "client" in failure(cosemic("read", meter.wrapper, ENERGY, "--client", "99"), 1)
 
 
+@pytest.mark.parametrize(("scheme", "other"), [("tcp", "hdlc"), ("hdlc", "tcp")])
+def test_a_port_of_the_other_framing(cosemic, meter, scheme: str, other: str) -> None:
+    port = (meter.hdlc if scheme == "tcp" else meter.wrapper).rpartition(":")[2]
+    text = failure(cosemic("read", f"{scheme}://127.0.0.1:{port}", ENERGY, "--timeout", "0.5"), 1)
+    assert f"the port wants {other}:// in place of {scheme}://" in text
+
+
+@pytest.mark.parametrize("silent", [True, False], ids=["silent", "closed"])
+@pytest.mark.parametrize("command", [("read", ENERGY), ("profile", "1-0:99.1.0")], ids=["read", "profile"])
+def test_a_meter_that_goes_away_after_the_association(cosemic, silent: bool, command: tuple[str, str]) -> None:
+    with Mortal(silent=silent) as meter:
+        text = failure(cosemic(command[0], meter.url, command[1], "--timeout", "0.5"), 1)
+    assert "the meter answered before this: check that it is still on" in text
+    assert "--client" not in text
+    assert ("--timeout" in text) is silent
+
+
+def test_an_association_refused_without_a_reason(cosemic, meter) -> None:
+    text = failure(cosemic("objects", meter.hdlc, "--client", "99"), 1)
+    assert "the meter tells no reason: check --client, --server and --auth" in text
+
+
+def test_an_object_that_is_not_there_in_a_procedure(cosemic, meter) -> None:
+    assert "'cosemic objects' lists" in failure(cosemic("profile", meter.wrapper, "1-0:98.77.0"), 1)
+
+
+def test_an_output_that_cannot_be_written_is_found_before_anything_is_read(cosemic, tmp_path) -> None:
+    nobody = "tcp://127.0.0.1:1"
+    kept = tmp_path / "kept.csv"
+    kept.write_text("kept")
+    assert "name a file in it" in failure(cosemic("profile", nobody, "1-0:99.1.0", "--out", str(tmp_path)), 2)
+    assert "no folder" in failure(cosemic("profile", nobody, "1-0:99.1.0", "--out", str(kept / "x")), 2)
+    assert "check host and port" in failure(cosemic("profile", nobody, "1-0:99.1.0", "--out", str(kept)), 1)
+    assert kept.read_text() == "kept"
+    assert "check host" in failure(cosemic("profile", nobody, "1-0:99.1.0", "--out", str(tmp_path / "new.csv")), 1)
+    assert not (tmp_path / "new.csv").exists()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder where nobody may write, root neither")
+def test_an_output_in_a_folder_where_nobody_may_write(cosemic) -> None:
+    text = failure(cosemic("profile", "tcp://127.0.0.1:1", "1-0:99.1.0", "--out", "/proc/self/load.csv"), 2)
+    assert "cannot be written" in text
+    assert "choose another file" in text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo terminals are POSIX")
+def test_a_serial_line_that_is_pulled_out(cosemic) -> None:
+    pytest.importorskip("serialx")
+    import tty
+
+    controller, device = os.openpty()
+    tty.setraw(device)
+
+    def pull_out() -> None:
+        os.read(controller, 100)
+        os.close(controller)
+        os.close(device)
+
+    thread = threading.Thread(target=pull_out)
+    url = f"serial://{os.ttyname(device)}"
+    thread.start()
+    text = failure(cosemic("read", url, ENERGY, "--timeout", "2"), 1)
+    thread.join()
+    assert "check that it is plugged in" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "remedy"),
     [
@@ -78,9 +177,20 @@ def test_unknown_client(cosemic, meter) -> None:
         (["read", "tcp://127.0.0.1:1", ENERGY, f"--passwrd={SECRET}"], "Unknown option"),
         (["read", "tcp://127.0.0.1:1", ENERGY, *LLS[:-1], "env:NOT_THERE"], "NOT_THERE, which is not set"),
         (["read", "tcp://127.0.0.1:1", ENERGY, *LLS[:-1], "file:/not/there"], "cannot be read"),
+        (["read", "tcp://127.0.0.1:1", ENERGY, "--client", "70000"], "--client is a number from 0 to 65535"),
+        (["read", "hdlc://127.0.0.1:1", ENERGY, "--client", "300"], "--client is a number from 1 to 127 on HDLC"),
+        (["read", "tcp://127.0.0.1:1", ENERGY, "--server", "-1"], "--server is a number from 0"),
+        (["read", "tcp://127.0.0.1:1", ENERGY, "--physical", "17"], "for hdlc:// and serial:// only"),
+        (["read", "tcp://127.0.0.1:1", ENERGY, "--suite", "7"], "--suite is a number from 0 to 2"),
+        (["read", "tcp://127.0.0.1:1", ENERGY, "--timeout", "0"], "--timeout is a number of seconds above 0"),
+        (["read", "tcp://127.0.0.1:1", ENERGY, "--ek", "0" * 31], "--ek has 31 hexadecimal digits"),
+        (["set", "tcp://127.0.0.1:1", "1/0-0:128.0.0/2", "long", "abc"], "write a whole number, such as 12"),
+        (["set", "tcp://127.0.0.1:1", "1/0-0:128.0.0/2", "float32", "abc"], "write a number, such as 1.5"),
+        (["set", "tcp://127.0.0.1:1", "1/0-0:128.0.0/2", "array", "[1"], "is written as JSON"),
+        (["simulate", "--host", "203.0.113.1", "--wrapper-port", "0"], "check --host"),
         (["set", "tcp://127.0.0.1:1", ENERGY, "integer", "1"], "write CLASS/OBIS/ATTRIBUTE"),
         (["set", "tcp://127.0.0.1:1", "3/1-0:1.8.0/2", "number", "1"], "is no type; there are null-data"),
-        (["set", "tcp://127.0.0.1:1", "3/1-0:1.8.0/2", "unsigned", "-1"], "must be 0 to 255"),
+        (["set", "tcp://127.0.0.1:1", "3/1-0:1.8.0/2", "unsigned", "-1"], "holds 0 to 255"),
         (["call", "tcp://127.0.0.1:1", "3/1-0:1.8.0/1", "integer"], "a value is missing"),
         (["simulate", "--wrapper-port", "70000"], "0 (any free port) to 65535"),
         (["explain", "hello"], "give hex, a file, or -"),

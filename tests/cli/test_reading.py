@@ -34,6 +34,22 @@ def test_scaled_values_are_exact(cosemic, meter) -> None:
     assert raw.objects[0]["unit"] is None
 
 
+def test_what_a_register_measures_has_its_unit_by_attribute_too(cosemic, meter) -> None:
+    for obis, attributes in (("1-0:32.7.0", {3: [2]}), ("1-0:1.6.0", {4: [2]}), ("1-0:1.4.0", {5: [2, 3]})):
+        for class_id, numbers in attributes.items():
+            targets = [f"{class_id}/{obis}/{number}" for number in numbers]
+            alone, *lines = cosemic("read", meter.wrapper, obis, *targets, "--json").objects
+            raw = cosemic("read", meter.wrapper, *targets, "--json", "--raw").objects
+            scaler = cosemic("read", meter.wrapper, f"{class_id}/{obis}/{4 if class_id == 5 else 3}", "--json")
+            for line, sent in zip(lines, raw, strict=True):
+                assert line["unit"] == alone["unit"] is not None
+                assert sent["unit"] is None
+                assert line["value"] == pytest.approx(sent["value"] * 10 ** scaler.objects[0]["value"][0], rel=0.1)
+    typed = cosemic("read", meter.wrapper, "3/1-0:32.7.0/2", "--json", "--typed").objects[0]
+    assert typed["unit"] == "V"
+    assert typed["type"].endswith("unsigned")
+
+
 def test_reads_attributes(cosemic, meter) -> None:
     done = cosemic("read", meter.wrapper, "3/1-0:1.8.0*255/3", "8/0.0.1.0.0.255/2", "1/0-0:42.0.0/2", "--json")
     scaler, clock, name = done.objects

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from cosemic.cli.failing import CommandError, one_line
-from cosemic.cli.options import ConnectionOptions, OutputOptions
+from cosemic.cli.failing import CommandError, ConnectionTrouble, one_line
+from cosemic.cli.options import ConnectionOptions, OutputOptions, hide_log
 from cosemic.errors import DlmsError
 
 USAGE_ERROR = 2
@@ -39,7 +39,8 @@ Moment = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 def run(arguments: list[str]) -> int:
     """Run one command; the exit code. Whatever goes wrong becomes one line on stderr."""
     # Warnings of the library go where -v sends them (see options), not between the lines of the command.
-    logging.getLogger("cosemic").addHandler(logging.NullHandler())
+    silence = logging.NullHandler()
+    logging.getLogger("cosemic").addHandler(silence)
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -61,7 +62,7 @@ def run(arguments: list[str]) -> int:
         _debug(arguments)
         _complain(str(error))
         return USAGE_ERROR
-    except (DlmsError, OSError, ValueError) as error:
+    except (ConnectionTrouble, DlmsError, OSError, ValueError) as error:
         _debug(arguments)
         _complain(one_line(error))
         return 1
@@ -70,6 +71,9 @@ def run(arguments: list[str]) -> int:
         # The message of an error that nobody expected may hold anything, so only its kind is shown.
         _complain(f"unexpected {type(error).__name__}: please report it with the output of --debug")
         return 1
+    finally:
+        hide_log()
+        logging.getLogger("cosemic").removeHandler(silence)
 
 
 def _complain(text: str) -> None:
@@ -121,6 +125,8 @@ def read(
       serial:///dev/ttyUSB0?baud=9600      HDLC on a serial line
       NAME                                 a meter in ~/.config/cosemic/meters.toml
     TARGET is an OBIS code (a register with its unit) or CLASS/OBIS/ATTRIBUTE.
+    What a register measures (3/OBIS/2, 4/OBIS/2, 5/OBIS/2, 5/OBIS/3) is scaled and
+    has its unit either way; --raw shows it as sent.
     A target that fails does not stop the others; the exit code is then 1.
 
     For example:
@@ -157,14 +163,17 @@ def set_(
     """Write one attribute.
 
     TYPE is one of
-      null-data, boolean, bcd, enum, bit-string
+      null-data, boolean, bcd, enum
+      bit-string             as 0101
       integer, long, double-long, long64             signed, 8 to 64 bits
       unsigned, long-unsigned, double-long-unsigned, long64-unsigned
-      float32, float64
+      float32, float64, floating-point
       octet-string           as hex, text:..., obis:..., or time:... for clocks
       visible-string, utf8-string
-      date-time, date, time  as ISO 8601
-      axdr                   any encoded value as hex, structures too
+      date-time, date, time  as ISO 8601; date-time as for 'cosemic profile --from' too
+      array, structure, compact-array
+                             as JSON: '[{"type": "unsigned", "value": 1}, ...]'
+      axdr                   any encoded value as hex
 
     For example:
       cosemic set cellar 1/0-0:96.1.1/2 octet-string text:cellar --client 1

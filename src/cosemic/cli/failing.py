@@ -13,10 +13,12 @@ from cosemic.errors import (
     ExceptionResponseError,
     FrameError,
     KeyMissing,
+    LinkError,
     LinkLost,
     LinkTimeout,
     MissingExtra,
     ReplayError,
+    ServiceError,
 )
 
 
@@ -24,7 +26,18 @@ class CommandError(Exception):
     """Something the user of the command can mend; the text says how."""
 
 
+class ConnectionTrouble(Exception):
+    """An error of the way to the meter: where that was, and whether the association was open already."""
+
+    def __init__(self, error: LinkError, url: str, *, associated: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.url = url
+        self.associated = associated
+
+
 _REFUSALS: dict[int, str] = {
+    AcseServiceUserDiagnostic.NO_REASON_GIVEN: "the meter tells no reason: check --client, --server and --auth",
     AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE: "check --password (or --ek, --ak, --system-title) and --client",
     AcseServiceUserDiagnostic.AUTHENTICATION_REQUIRED: "this client needs to log in: give --auth and its secret",
     AcseServiceUserDiagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED: "try another --auth for this --client",
@@ -57,8 +70,19 @@ def one_line(error: BaseException) -> str:
         if ours:
             return f"{said}; {ours}"
         return text if separator else f"{text}; run it again with -v to see the exchange"
-    hint = _hint(error, text)
+    hint = _trouble_hint(error, text) if isinstance(error, ConnectionTrouble) else _hint(error, text)
     return f"{text}; {hint}" if hint else text
+
+
+def _trouble_hint(trouble: ConnectionTrouble, text: str) -> str:
+    error = trouble.error
+    if not isinstance(error, (LinkTimeout, LinkLost)):
+        return _hint(error, text)
+    if trouble.associated:
+        silent = isinstance(error, LinkTimeout)
+        more = ", or give more time with --timeout" if silent else ""
+        return f"the meter answered before this: check that it is still on and connected, and run it again{more}"
+    return f"{_hint(error, text)}{_other_framing(trouble.url) if _may_be_framing(error, text) else ''}"
 
 
 def _hint(error: BaseException, text: str) -> str:
@@ -74,12 +98,31 @@ def _hint(error: BaseException, text: str) -> str:
         return "check the address, --client, --server and --physical, or give more time with --timeout"
     if isinstance(error, LinkLost) and "refused" in text:
         return "check host and port, and that the meter listens there"
+    if isinstance(error, LinkLost) and "serial port" in text:
+        return "check that it is plugged in, and that no other program uses it"
     if isinstance(error, LinkLost):
         return "check that the meter accepts this --client and --server, and run it again with -v"
     if isinstance(error, (DecodeError, FrameError)):
         return "run it again with -vv and see where it breaks"
     if isinstance(error, OSError) and not isinstance(error, DlmsError):
         return "check the path" if error.errno in (errno.ENOENT, errno.EISDIR) else ""
+    if isinstance(error, OSError) and "serial://" in text:
+        if "denied" in text:
+            return "your user may not use this device: join its group (often dialout)"
+        return "check the device in the URL, and that it is plugged in"
     if isinstance(error, OSError):
         return "check the URL and the network"
+    if isinstance(error, ServiceError):
+        return "'cosemic objects' lists what this client may do"
     return ""
+
+
+def _may_be_framing(error: LinkError, text: str) -> bool:
+    """A port that speaks the other framing says nothing, or hangs up."""
+    return " 0 octets" in text if isinstance(error, LinkTimeout) else "closed by the other side" in text
+
+
+def _other_framing(url: str) -> str:
+    scheme = url.partition("://")[0].lower()
+    other = {"tcp": "hdlc", "hdlc": "tcp"}.get(scheme)
+    return f"; or the port wants {other}:// in place of {scheme}://" if other else ""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from cosemic.cli.failing import CommandError
+from cosemic.cli.failing import CommandError, ConnectionTrouble
 from cosemic.cli.meters import find_meter
 from cosemic.cli.parsing import key_octets, password_octets
 from cosemic.cli.titles import own_title
 from cosemic.enums import AuthenticationMechanism
+from cosemic.errors import LinkError
 
 if TYPE_CHECKING:
     from cosemic.blocking import DlmsClient
@@ -36,6 +39,7 @@ _MECHANISMS: dict[str, AuthenticationMechanism] = {
     "ecdsa": AuthenticationMechanism.HLS_ECDSA,
 }
 _OPTION_OF = {"system_title": "--system-title", "encryption_key": "--ek", "authentication_key": "--ak"}
+_LOG = "cosemic command"
 _POLICIES = ("none", "authenticated", "encrypted", "authenticated-encrypted")
 
 
@@ -85,11 +89,25 @@ class OutputOptions:
     "Show the traceback of a failure."
 
 
+@contextmanager
+def connected(url: str, options: ConnectionOptions | None, output: OutputOptions) -> Iterator[DlmsClient]:
+    """The client for a URL or a named meter, connected; an error of the line comes as ConnectionTrouble."""
+    url, settings = resolve(url, options)
+    associated = False
+    try:
+        with make_client(url, settings, output) as client:
+            associated = True
+            yield client
+    except LinkError as error:
+        raise ConnectionTrouble(error, url, associated=associated) from error
+
+
 def make_client(url: str, options: ConnectionOptions | None, output: OutputOptions) -> DlmsClient:
     """The client for a URL or a named meter; CommandError says which option is wrong or missing."""
     from cosemic.blocking import DlmsClient
 
     url, settings = resolve(url, options)
+    _check_numbers(url, settings)
     security = make_security(settings)
     mechanism = _MECHANISMS[settings.auth or "none"]
     password = None if settings.password is None else password_octets(settings.password)
@@ -167,6 +185,26 @@ def make_security(settings: ConnectionOptions) -> SecurityContext | None:
         raise CommandError(text) from None
 
 
+def _check_numbers(url: str, settings: ConnectionOptions) -> None:
+    """The library would say the same, in its own words."""
+    hdlc = url.lower().startswith(("hdlc:", "serial:"))
+    limits = {
+        "client": (1, 0x7F) if hdlc else (0, 0xFFFF),
+        "server": (0, 0x3FFF if hdlc else 0xFFFF),
+        "physical": (0, 0x3FFF),
+        "suite": (0, 2),
+    }
+    for name, (low, high) in limits.items():
+        number = getattr(settings, name)
+        if number is not None and not low <= number <= high:
+            on = " on HDLC" if hdlc and name != "suite" else ""
+            raise CommandError(f"--{name} is a number from {low} to {high}{on}, not {number}")
+    if settings.physical is not None and not hdlc:
+        raise CommandError("--physical is for hdlc:// and serial:// only: the wrapper has no physical addresses")
+    if settings.timeout is not None and not 0 < settings.timeout < 1e9:
+        raise CommandError(f"--timeout is a number of seconds above 0, not {settings.timeout:g}")
+
+
 def _title(text: str) -> bytes:
     return key_octets(text, "--system-title")
 
@@ -182,11 +220,21 @@ def _need_keys(settings: ConnectionOptions, what: str) -> None:
 
 def show_log(verbose: int) -> None:
     """Send the library's log to stderr: warnings, with -vv everything worth knowing."""
+    hide_log()
     handler = logging.StreamHandler()
+    handler.name = _LOG
     handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
     logger = logging.getLogger("cosemic")
-    logger.handlers[:] = [handler]
+    logger.addHandler(handler)
     logger.setLevel(logging.WARNING if verbose < 2 else logging.INFO)
+
+
+def hide_log() -> None:
+    """Undo ``show_log``: a program that runs several commands has its log back after each."""
+    logger = logging.getLogger("cosemic")
+    for handler in [handler for handler in logger.handlers if handler.name == _LOG]:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
 
 
 def warn(text: str) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from cosemic.cli.failing import CommandError
 from cosemic.codec import axdr
-from cosemic.codec.axdr import BitString, Data, Typed
+from cosemic.codec.axdr import Data, Typed, type_name
 from cosemic.enums import DataType
 from cosemic.errors import DecodeError
 from cosemic.obis import ObisCode
-from cosemic.times import CosemDate, CosemDateTime, CosemTime
+from cosemic.times import CosemDateTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,85 +101,41 @@ def parse_time(text: str, *, now: datetime | None = None) -> datetime:
 
 
 # -- values -----------------------------------------------------------------------------------------------------------
-_INTEGERS: dict[str, tuple[DataType, int, int]] = {
-    "double-long": (DataType.DOUBLE_LONG, -(1 << 31), (1 << 31) - 1),
-    "double-long-unsigned": (DataType.DOUBLE_LONG_UNSIGNED, 0, (1 << 32) - 1),
-    "integer": (DataType.INTEGER, -128, 127),
-    "long": (DataType.LONG, -(1 << 15), (1 << 15) - 1),
-    "unsigned": (DataType.UNSIGNED, 0, 255),
-    "long-unsigned": (DataType.LONG_UNSIGNED, 0, 0xFFFF),
-    "long64": (DataType.LONG64, -(1 << 63), (1 << 63) - 1),
-    "long64-unsigned": (DataType.LONG64_UNSIGNED, 0, (1 << 64) - 1),
-    "enum": (DataType.ENUM, 0, 255),
-    "bcd": (DataType.BCD, -128, 255),
-}
-_FLOATS = {"float32": axdr.float32, "float64": axdr.float64, "floating-point": axdr.floating_point}
-_TRUTH = {"true": True, "1": True, "on": True, "yes": True, "false": False, "0": False, "off": False, "no": False}
-TYPES = (
-    "null-data", "boolean", *_INTEGERS, *_FLOATS, "bit-string", "octet-string", "visible-string", "utf8-string",
-    "date-time", "date", "time", "axdr",
-)  # fmt: skip
-"""Names that TYPE may be; ``axdr`` takes any encoded value as hex, structures and arrays too."""
+TYPES = (*(type_name(kind) for kind in DataType), "axdr")
+"""Names that TYPE may be; ``axdr`` takes any encoded value as hex."""
 
 
 def parse_value(kind: str, text: str) -> Typed | Data:
-    """A value of the type that the user names; CommandError says what would fit."""
+    """A value of the type that the user names (see ``axdr.from_text``); CommandError says what would fit.
+
+    More than there: times as ``parse_time`` takes them, octet-strings as ``text:…``, ``time:…`` and ``obis:…``.
+    """
     name = kind.strip().lower().replace("_", "-")
     if name not in TYPES:
         raise CommandError(f"{kind!r} is no type; there are {', '.join(TYPES)}")
     try:
-        return _value(name, text)
-    except CommandError:
-        raise
-    except (ValueError, OverflowError, DecodeError) as error:
+        if name == "axdr":
+            return Data.decode(bytes.fromhex(text))
+        if name == "octet-string":
+            return axdr.octet_string(_octets(text))
+        return axdr.from_text(name, _moment_of(name, text))
+    except DecodeError as error:
         raise CommandError(f"{text!r} is no {name}: {error}") from None
+    except (ValueError, OverflowError) as error:
+        said = str(error)
+        raise CommandError(said if repr(text) in said else f"{text!r} is no {name}: {said}") from None
 
 
-def _value(name: str, text: str) -> Typed | Data:
-    if name in _INTEGERS:
-        tag, low, high = _INTEGERS[name]
-        number = int(text, 0) if not text.lstrip("+-").isdigit() else int(text)
-        if not low <= number <= high:
-            raise CommandError(f"{number} is no {name}; it must be {low} to {high}")
-        return Typed(tag, number)
-    if name in _FLOATS:
-        return _FLOATS[name](float(text))
-    if name == "null-data":
-        if text not in ("", "null", "none", "-"):
-            raise CommandError("null-data has no value; write 'null'")
-        return axdr.null_data()
-    if name == "boolean":
-        words = {
-            "true": True,
-            "1": True,
-            "on": True,
-            "yes": True,
-            "false": False,
-            "0": False,
-            "off": False,
-            "no": False,
-        }
-        if text.lower() not in words:
-            raise CommandError(f"{text!r} is no boolean; write true or false")
-        return axdr.boolean(words[text.lower()])
-    if name == "bit-string":
-        return axdr.bit_string(BitString(text))
-    if name == "octet-string":
-        return axdr.octet_string(_octets(text))
-    if name == "visible-string":
-        return axdr.visible_string(text)
-    if name == "utf8-string":
-        return axdr.utf8_string(text)
-    if name == "axdr":
-        return Data.decode(bytes.fromhex(text))
-    moment = CosemDateTime.from_datetime(parse_time(text)) if name != "time" else None
-    if name == "date-time" and moment is not None:
-        return axdr.date_time(moment)
-    if name == "date":
-        return axdr.date(CosemDate.from_date(parse_time(text).date()))
-    return axdr.time(
-        CosemTime.from_time(datetime.strptime(text, "%H:%M:%S" if text.count(":") > 1 else "%H:%M").time())
-    )
+def _moment_of(name: str, text: str) -> str:
+    """ISO 8601 for what ``--from`` understands too; anything else as it is."""
+    if name == "date" and text.strip().lower() in ("today", "yesterday", "now"):
+        return parse_time(text).date().isoformat()
+    if name == "date-time" and not _DATE_TIME_OCTETS.fullmatch(text):
+        return parse_time(text).isoformat()
+    return text
+
+
+_DATE_TIME_OCTETS = re.compile(r"\s*([0-9A-Fa-f]{2}\s*){12}")
 
 
 def _octets(text: str) -> bytes:
@@ -231,7 +187,12 @@ def password_octets(text: str, option: str = "--password") -> bytes:
 def key_octets(text: str, option: str) -> bytes:
     """A key or system title: hexadecimal. The error does not quote it."""
     value = read_secret(text, option).removeprefix("hex:")
+    digits = re.sub(r"[\s:-]", "", value)
     try:
-        return bytes.fromhex(re.sub(r"[\s:-]", "", value))
+        return bytes.fromhex(digits)
     except ValueError:
+        if re.fullmatch("[0-9A-Fa-f]+", digits):
+            raise CommandError(
+                f"{option} has {len(digits)} hexadecimal digits; an octet has two: one is missing"
+            ) from None
         raise CommandError(f"{option} is not hexadecimal") from None

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
-from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from cosemic.cli.failing import CommandError
-from cosemic.cli.options import ConnectionOptions, OutputOptions, make_client, warn
+from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, warn
 from cosemic.cli.output import dumps, human, table
 from cosemic.cli.parsing import parse_obis, parse_time
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from cosemic.cosem.profile import Profile
 
 _ENDINGS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet", ".txt": "table"}
@@ -44,26 +42,50 @@ def show_profile(
         if out is None:
             raise CommandError("parquet needs --out FILE")
         _parquet()
-    if out is not None and not out.absolute().parent.is_dir():
-        raise CommandError(f"--out: there is no folder {out.parent}")
-    with make_client(url, connection, output) as client:
-        profile = client.read_profile(code, start=start, end=end, last=last, columns=wanted)
-    if kind == "parquet":
-        assert out is not None
-        _parquet().write_table(profile.to_arrow(), str(out))
-    else:
-        with _target(out) as file:
-            {"table": _write_table, "csv": _write_csv, "json": _write_json}[kind](profile, file)
-            file.flush()
     if out is not None:
-        warn(f"{len(profile)} rows written to {out}")
+        _try_out(out)
+    with connected(url, connection, output) as client:
+        profile = client.read_profile(code, start=start, end=end, last=last, columns=wanted)
+    if out is None:
+        _write(profile, kind, sys.stdout)
+        return 0
+    try:
+        if kind == "parquet":
+            _parquet().write_table(profile.to_arrow(), str(out))
+        else:
+            with out.open("w", encoding="utf-8", newline="") as file:
+                _write(profile, kind, file)
+    except OSError as error:
+        raise _unwritable(out, error) from None
+    warn(f"{len(profile)} rows written to {out}")
     return 0
 
 
-def _target(out: Path | None) -> AbstractContextManager[TextIO]:
-    if out is None:
-        return nullcontext(sys.stdout)
-    return out.open("w", encoding="utf-8", newline="")
+def _try_out(out: Path) -> None:
+    """Say that a file cannot be written before the rows are read, which may take an hour. What is in it stays."""
+    if not out.absolute().parent.is_dir():
+        raise CommandError(f"--out: there is no folder {out.parent}")
+    if out.is_dir():
+        raise CommandError(f"--out: {out} is a folder; name a file in it")
+    new = not out.exists()
+    if not new and not out.is_file():
+        return  # a pipe or a device
+    try:
+        out.open("ab").close()
+        if new:
+            out.unlink()
+    except OSError as error:
+        raise _unwritable(out, error) from None
+
+
+def _unwritable(out: Path, error: OSError) -> CommandError:
+    reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
+    return CommandError(f"--out: {out} cannot be written ({reason}): choose another file")
+
+
+def _write(profile: Profile, kind: str, file: TextIO) -> None:
+    {"table": _write_table, "csv": _write_csv, "json": _write_json}[kind](profile, file)
+    file.flush()
 
 
 def _write_json(profile: Profile, file: TextIO) -> None:

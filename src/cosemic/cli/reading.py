@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cosemic.cli.failing import CommandError
-from cosemic.cli.options import ConnectionOptions, OutputOptions, make_client, warn
+from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, warn
 from cosemic.cli.output import dumps, human, say, table, typed_tree
 from cosemic.cli.parsing import Target, parse_target, parse_value
 from cosemic.codec import axdr
-from cosemic.codec.axdr import Value, type_name
+from cosemic.codec.axdr import Typed, Value, type_name
 from cosemic.cosem.model import interface_class
 from cosemic.cosem.procedures import moment
+from cosemic.cosem.values import ScalerUnit, reading
 from cosemic.enums import DataAccessResult, DataType, InterfaceClass
 from cosemic.errors import DataAccessError, DecodeError, DlmsError, ServiceError
 
@@ -27,6 +27,8 @@ _NOT_A_REGISTER = (
     DataAccessResult.OBJECT_CLASS_INCONSISTENT,
     DataAccessResult.OBJECT_UNAVAILABLE,
 )
+_SCALERS = {(3, 2): 3, (4, 2): 3, (5, 2): 4, (5, 3): 4}
+"""Where the scaler_unit is of what registers, extended registers and demand registers measure."""
 _OTHERS = (int(InterfaceClass.DATA), int(InterfaceClass.CLOCK))
 """What an OBIS code alone may be when it is no register: the value of a data object, the time of a clock."""
 
@@ -78,7 +80,7 @@ def read_targets(
         raise CommandError("nothing to read: give an OBIS code or CLASS/OBIS/ATTRIBUTE after the URL")
     targets = [parse_target(text) for text in texts]
     answers: list[_Answer] = []
-    with make_client(url, connection, output) as client:
+    with connected(url, connection, output) as client:
         for answer in _answers(client, targets, raw=raw, typed=typed):
             answers.append(answer)
             if output.json:
@@ -129,14 +131,40 @@ def _by_obis(client: DlmsClient, target: Target, *, raw: bool, typed: bool) -> _
 
 
 def _attribute(client: DlmsClient, target: Target, class_id: int, attribute: int, *, raw: bool) -> _Answer:
+    if (class_id, attribute) in _SCALERS and not raw:
+        return _register_value(client, target, class_id, attribute)
     typed = client.get(class_id, target.obis, attribute, typed=True)
-    octets = axdr.encode(typed)
-    value: Value | datetime = axdr.decode(octets)
+    answer = _as_sent(target, class_id, attribute, typed)
     if not raw and _is_moment(class_id, attribute):
         with contextlib.suppress(DecodeError):
-            value = moment(axdr.decode(octets))
-    tree = typed_tree(typed)["value"]
-    return _Answer(target, class_id, attribute, value, data_type=type_name(typed.type), tree=tree)
+            answer.value = moment(axdr.decode(axdr.encode(typed)))
+    return answer
+
+
+def _register_value(client: DlmsClient, target: Target, class_id: int, attribute: int) -> _Answer:
+    """The value of a register with its unit; as sent, and without a unit, where there is no scaler_unit for it."""
+    scaler_attribute = _SCALERS[class_id, attribute]
+    cached = client.cache.registers.get(target.obis)
+    scaler_unit = cached[1] if cached is not None and cached[0] == class_id else None
+    wanted = (attribute,) if scaler_unit is not None else (attribute, scaler_attribute)
+    value, *scaler = client.get_list([(class_id, target.obis, number) for number in wanted])
+    if value.error is not None:
+        raise value.error
+    assert value.data is not None
+    answer = _as_sent(target, class_id, attribute, value.data.typed)
+    with contextlib.suppress(DecodeError):
+        if scaler_unit is None and scaler[0].error is None:
+            scaler_unit = ScalerUnit.from_value(scaler[0].value)
+            client.cache.registers[target.obis] = (class_id, scaler_unit)
+        if scaler_unit is not None:
+            scaled = reading(value.value, scaler_unit, obis=target.obis)
+            answer.value, answer.unit, answer.tree = scaled.value, scaled.unit, None
+    return answer
+
+
+def _as_sent(target: Target, class_id: int, attribute: int, typed: Typed) -> _Answer:
+    value: Value = axdr.decode(axdr.encode(typed))
+    return _Answer(target, class_id, attribute, value, data_type=type_name(typed.type), tree=typed_tree(typed)["value"])
 
 
 def _is_moment(class_id: int, attribute: int) -> bool:
@@ -153,7 +181,7 @@ def set_target(
         raise CommandError(f"{text!r} is no target to write: write CLASS/OBIS/ATTRIBUTE, for example 3/1.0.1.8.0.255/2")
     data = parse_value(kind, value)
     error: ServiceError | None = None
-    with make_client(url, connection, output) as client:
+    with connected(url, connection, output) as client:
         try:
             client.set(target.class_id, target.obis, target.member, data)
         except ServiceError as caught:
@@ -176,7 +204,7 @@ def call_target(
     data = None if kind is None else parse_value(kind, value or "")
     error: ServiceError | None = None
     answer: object = None
-    with make_client(url, connection, output) as client:
+    with connected(url, connection, output) as client:
         try:
             answer = client.action(target.class_id, target.obis, target.member, data)
         except ServiceError as caught:
@@ -215,7 +243,7 @@ def _result_name(error: ServiceError) -> str | None:
 
 def list_objects(url: str, *, connection: ConnectionOptions | None, output: OutputOptions) -> int:
     """Print the object list with the access rights of this association."""
-    with make_client(url, connection, output) as client:
+    with connected(url, connection, output) as client:
         entries = client.objects()
     if output.json:
         for entry in entries:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -54,7 +56,8 @@ async def _listen(serve: _Serve, host: str, port: int, option: str) -> int:
     try:
         return await serve(host, port)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise CommandError(
-            f"cannot listen on {host}:{port} ({reason}): choose another {option}, or 0 for any"
-        ) from None
+        code = error.errno or 0
+        reason = (os.strerror(code) if code > 0 else error.strerror or str(error)).lower()
+        taken = code in (errno.EADDRINUSE, errno.EACCES)
+        remedy = f"choose another {option}, or 0 for any" if taken else "check --host"
+        raise CommandError(f"cannot listen on {host}:{port} ({reason}): {remedy}") from None

@@ -67,14 +67,25 @@ def _type_of(name: str) -> DataType:
 
 def _value(kind: DataType, text: str) -> object:
     if kind in RANGES:
-        try:
-            return int(text, 0)
-        except ValueError:
-            return int(text)  # such as 007, which base 0 refuses
+        return _whole_number(text)
     if kind in _FLOATS:
-        return float(text)
+        try:
+            return float(text)
+        except ValueError:
+            raise ValueError("write a number, such as 1.5") from None
     reader = _READERS.get(kind)
     return reader(text) if reader else text
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        pass
+    try:
+        return int(text)  # such as 007, which base 0 refuses
+    except ValueError:
+        raise ValueError("write a whole number, such as 12 or 0x0C") from None
 
 
 def _nothing(text: str) -> None:
