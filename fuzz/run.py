@@ -111,7 +111,7 @@ def _led(name: str, seconds: float, seed: int) -> int:
         )
         found = sorted(Path(folder).glob("out/*"))
         if done.returncode or found:
-            print("\n".join(done.stdout.splitlines()[-60:]))
+            print("\n".join(line for line in done.stdout.splitlines()[-60:] if not line.startswith("#")))
             for file in found:
                 kind = file.name.split("-", maxsplit=1)[0]
                 print(f"VIOLATION ({kind}) in {name}: --target {name} --input {file.read_bytes().hex()}", flush=True)

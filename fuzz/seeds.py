@@ -302,7 +302,8 @@ def _with_seed(inputs: Iterable[bytes], numbers: tuple[int, ...] = (0, 1, 2, 77)
 def _scripts(target: str) -> Iterator[bytes]:
     """Scripts of ``fuzz.talks``: every APDU alone and two after another, frames, silence, calls, the end."""
     sealed = b"\x00" if target.endswith("sealed") or target.startswith("meter") else b""
-    sent = apdus()
+    tags = _ANSWERS if "client" in target else _REQUESTS
+    sent = [apdu for apdu in apdus() if apdu[0] in tags]
     for kind in _KINDS.get(target, (0, 1, 3, 5, 9, 11, 13, 15, 17, 33, 41, 43, 73)):
         head = bytes((kind,))
         yield head
@@ -313,6 +314,11 @@ def _scripts(target: str) -> Iterator[bytes]:
             yield head + _step(sealed + apdu)
         for first, second in zip(sent, sent[1:] + sent[:1], strict=True):
             yield head + _step(sealed + first) + b"\x05\x06\x00" + _step(sealed + second)
+        for talk in _CHAINS:
+            if talk[0][0] in tags:
+                yield head + b"".join(_step(sealed + apdu) for apdu in talk)
+        if target not in _ON_HDLC:
+            continue
         for control in (0x93, 0x73, 0x63, 0x53, 0x1F, 0x01, 0x11, 0x31, 0x51, 0x05, 0x09, 0x97, 0x13, 0x10, 0x30, 0x32):
             yield head + bytes((4, control, 0))
             yield head + bytes((4, control, 5)) + b"\xe6\xe7\x00\xc4\x01" + b"\x05"
@@ -327,6 +333,49 @@ _KINDS: dict[str, tuple[int, ...]] = {
     "hdlc-client": (0, 3, 6, 7),
     "hdlc-server": (0, 3, 6, 7),
 }
+
+
+_ANSWERS = frozenset(bytes.fromhex("616308C4C5C7D80E0FC20CCCDBE0"))
+_REQUESTS = frozenset(bytes.fromhex("606201C0C1C30506CCDBE00F"))
+_ON_HDLC = frozenset(("hdlc-client", "hdlc-server", "client-hdlc", "server-hdlc", "meter-hdlc"))
+_PIECE = bytes.fromhex("09080102030405060708")
+_ATTRIBUTE = b"\x00\x03" + NAME + b"\x02"
+_CHAINS = (
+    (
+        b"\xc4\x02\xc1\x00\x00\x00\x00\x01\x00\x05" + _PIECE[:5],
+        b"\xc4\x02\xc1\x01\x00\x00\x00\x02\x00\x05" + _PIECE[5:],
+        b"\xc4\x01\xc1\x00\x11\x05",
+    ),
+    (
+        b"\xc5\x02\xc1\x00\x00\x00\x01",
+        b"\xc5\x02\xc1\x00\x00\x00\x01",
+        b"\xc5\x03\xc1\x00\x00\x00\x00\x02",
+    ),
+    (b"\xc5\x02\xc1\x00\x00\x00\x01", *(b"\xc5\x02\xc1\x00\x00\x00" + bytes((n,)) for n in range(2, 9))),
+    (
+        b"\xc7\x04\xc1\x00\x00\x00\x01",
+        b"\xc7\x02\xc1\x00\x00\x00\x00\x01\x06\x01\x00\x01\x00\x09\x08",
+        b"\xc7\x02\xc1\x01\x00\x00\x00\x02\x08" + _PIECE[2:],
+    ),
+    (
+        b"\xc0\x01\xc1\x00\x03\x01\x00\x01\x08\xff\xff\x02\x00",
+        *(b"\xc0\x02\xc1\x00\x00\x00" + bytes((n,)) for n in range(1, 18)),
+    ),
+    (
+        b"\xc1\x02\xc1" + _ATTRIBUTE + b"\x00\x00\x00\x00\x00\x01\x05" + _PIECE[:5],
+        b"\xc1\x03\xc1\x01\x00\x00\x00\x02\x05" + _PIECE[5:],
+    ),
+    (
+        b"\xc1\x05\xc1\x01" + _ATTRIBUTE + b"\x00\x00\x00\x00\x00\x01\x06\x01" + _PIECE[:5],
+        b"\xc1\x03\xc1\x01\x00\x00\x00\x02\x05" + _PIECE[5:],
+    ),
+    (
+        b"\xc3\x04\xc1" + _ATTRIBUTE + b"\x00\x00\x00\x00\x01\x05" + _PIECE[:5],
+        b"\xc3\x06\xc1\x01\x00\x00\x00\x02\x05" + _PIECE[5:],
+        b"\xc3\x02\xc1\x00\x00\x00\x01",
+    ),
+)
+"""Blocks in both directions, as they should be."""
 
 
 def _step(apdu: bytes) -> bytes:

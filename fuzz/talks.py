@@ -54,6 +54,7 @@ TIMERS = HdlcTimers(response_timeout=1.0, retries=2, busy_timeout=4.0, inactivit
 REGISTER = ObisCode(1, 0, 1, 8, 0, 255)
 
 _MOST_STEPS = 300
+_WITH_INVOKE_ID = frozenset((0xC4, 0xC5, 0xC7))
 _NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -362,6 +363,13 @@ class _ClientStage(_Stage):
         self.trusted = trusted
         self.awaited = ""
         self.is_closed = False
+        self.wrap = self.numbered
+
+    def numbered(self, apdu: bytes) -> bytes:
+        """An answer with invoke id 1 gets that of the request, which scripts cannot know; others keep what they say."""
+        if len(apdu) > 2 and apdu[0] in _WITH_INVOKE_ID and apdu[2] & 0x0F == 1:
+            return apdu[:2] + bytes((apdu[2] & 0xF0 | self.end._association._invoke_id,)) + apdu[3:]
+        return apdu
 
     def act(self, kind: int) -> None:
         session = self.end
@@ -623,7 +631,8 @@ def _play_client(data: bytes, link_kind: str, sealed: bool | None) -> None:
     peer = _peer(link_kind, True)
     stage = _ClientStage(client, peer, trusted=sealed is not False)
     if sealed:
-        stage.wrap = _sealer(server_settings.security, Role.SERVER, CLIENT_TITLE)
+        sealer = _sealer(server_settings.security, Role.SERVER, CLIENT_TITLE)
+        stage.wrap = lambda apdu: sealer(apdu[:1] + stage.numbered(apdu[1:]))
     if kind & 1:
         server = ServerSession(links[1], {16: server_settings}.get, datagram=datagram)
         server.start(0.0)
