@@ -53,8 +53,18 @@ def _value(answer: dict[str, Any]) -> Any:
 def _steps(
     ports: dict[str, int], library: str, framing: str, auth: str, *steps: dict[str, Any], **more: Any
 ) -> list[Any]:
-    """What each step gave; the association was released without a complaint."""
-    *answers, closed = peers.run_client(library, ports[framing], framing, auth, list(steps), **more)
+    """What each step gave; the association was released without a complaint.
+
+    dlms-cosem reads up to the first 7E. Where the FCS of our frame ends with that octet it takes it for the closing
+    flag and waits for ever; a frame in 256 is such. Our frame is right, for IEC 62056-46 has no stuffing and the length
+    field says where the frame ends. A second try with other counters, so other octets, passes.
+    """
+    stumbles = 4 if (library, framing) == ("dlms_cosem", "hdlc") else 0
+    while True:
+        *answers, closed = peers.run_client(library, ports[framing], framing, auth, list(steps), **more)
+        if not stumbles or "Could not receive data" not in str((*answers, closed)):
+            break
+        stumbles -= 1
     assert len(answers) == len(steps), closed
     values = [_value(answer) for answer in answers]
     assert closed == {"value": "closed"}
