@@ -323,6 +323,9 @@ def meter_values(data: bytes) -> None:
             to_dicts()
     except DlmsError as error:
         str(error)
+    except ValueError as error:
+        if "no column" not in str(error):  # the caller asks for a column, and this profile has others
+            raise
     with contextlib.suppress(DlmsError):
         ScalerUnit.from_value(answers[0].value if answers and isinstance(answers[0], Data) else None)
 
