@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from cosemic.enums import AcseServiceUserDiagnostic, ExceptionServiceError
+from cosemic.enums import AcseServiceUserDiagnostic, DataAccessResult, ExceptionServiceError
 from cosemic.errors import (
     AssociationRefused,
     AuthenticationError,
@@ -113,8 +113,18 @@ def _hint(error: BaseException, text: str) -> str:
     if isinstance(error, OSError):
         return "check the URL and the network"
     if isinstance(error, ServiceError):
-        return "'cosemic objects' lists what this client may do"
+        return service_remedy(error)
     return ""
+
+
+def service_remedy(error: DlmsError) -> str:
+    """What to do when the meter refuses a single object."""
+    result = getattr(error, "result", None)
+    if result == DataAccessResult.TYPE_UNMATCHED:
+        return "'cosemic read --typed' shows the type that it has"
+    if result == DataAccessResult.TEMPORARY_FAILURE:
+        return "try again later"
+    return "'cosemic objects' lists what this client may do"
 
 
 def _may_be_framing(error: LinkError, text: str) -> bool:

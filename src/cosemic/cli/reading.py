@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cosemic.cli.failing import CommandError
+from cosemic.cli.failing import CommandError, service_remedy
 from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, warn
 from cosemic.cli.output import dumps, human, say, table, typed_tree
 from cosemic.cli.parsing import Target, parse_target, parse_value
@@ -224,8 +224,8 @@ def _report(
         say(dumps({**head, **result, "error": message}))
     elif error is None:
         say(done)
-    if message is not None:
-        warn(f"{target.text}: {message}; 'cosemic objects' lists what this client may do")
+    if error is not None:
+        warn(f"{target.text}: {message}; {service_remedy(error)}")
 
 
 def _words(error: DlmsError) -> str:
