@@ -33,7 +33,8 @@ def test_both_sides_understand_each_other(suite: int, policy: str) -> None:
         assert (APDU in content) == ("encrypted" not in policy)
         assert policy_of(content) is SecurityPolicy.parse(policy)
         assert receiver.open(content) == APDU
-        assert receiver.last_received == (1, 1, 2)[count]
+        proved = content[0] & SecurityPolicy.AUTHENTICATED
+        assert receiver.last_received == ((1, 1, 2)[count] if proved else None)
 
 
 @settings(max_examples=60)
@@ -146,6 +147,40 @@ def test_a_forged_high_counter_does_not_lock_out() -> None:
     with pytest.raises(AuthenticationError):
         meter.open(bytes(content))
     assert meter.open(client.protect(APDU)) == APDU
+
+
+@pytest.mark.parametrize("control", [0x00, 0x20])
+def test_a_high_counter_without_a_tag_locks_nobody_out(control: int) -> None:
+    """Where the policy takes unauthenticated messages, anybody can send one with any counter."""
+    client, _ = pair()
+    lenient = context(METER_TITLE, minimum_policy="none")
+    meter = AssociationSecurity(lenient, role="server", peer_system_title=CLIENT_TITLE)
+    key = lenient.unicast_cipher()
+    assert meter.open(key.seal(control, CLIENT_TITLE, 0xFFFFFFF0, APDU, b"")) == APDU
+    assert meter.last_received is None
+    assert meter.open(client.protect(APDU)) == APDU
+    assert meter.last_received == 1
+    for again in (0xFFFFFFF0, 0xFFFFFFEF):
+        with pytest.raises(ReplayError):
+            meter.open(key.seal(control, CLIENT_TITLE, again, APDU, b""))
+    with pytest.raises(ReplayError):
+        AssociationSecurity(lenient, role="server", peer_system_title=CLIENT_TITLE, last_received=9).open(
+            key.seal(control, CLIENT_TITLE, 9, APDU, b"")
+        )
+
+
+def test_a_gmac_under_the_counter_of_its_unauthenticated_envelope() -> None:
+    client, _ = pair()
+    meter = AssociationSecurity(
+        context(METER_TITLE, minimum_policy="none"), role="server", peer_system_title=CLIENT_TITLE
+    )
+    proof = client.gmac(b"challenge")
+    meter.open(meter.context.unicast_cipher().seal(0x20, CLIENT_TITLE, 1, APDU, b""))
+    with pytest.raises(ReplayError):
+        meter.verify_gmac(proof, b"challenge")
+    proof = client.gmac(b"challenge")
+    meter.verify_gmac(proof, b"challenge")
+    assert meter.last_received == 2
 
 
 def test_last_received_can_be_given() -> None:

@@ -95,7 +95,8 @@ def test_opens_ciphered_apdu(case: dict[str, Any]) -> None:
     header = case["expected"].get("header")
     if header is not None:
         assert content[0] == int(header["security_control"]["raw"], 16)
-        assert security.last_received == header["invocation_counter"]
+        proved = content[0] & 0x10  # a counter that no tag proves is not remembered
+        assert security.last_received == (header["invocation_counter"] if proved else None)
 
 
 @pytest.mark.parametrize("case", ciphered(negative=False))
@@ -242,4 +243,4 @@ def test_encryption_key_alone_cannot_check_a_tag() -> None:
     lone = CipherKey(bytes.fromhex(case["keys"]["encryption_key"]), None, "global unicast key")
     _, content = split(bytes.fromhex(case["bytes"]))
     with pytest.raises(SecurityError, match="authentication key"):
-        lone.open(content[0], bytes.fromhex(case["keys"]["system_title"]), 19088743, content[5:])
+        lone.open(content[0], bytes.fromhex(case["keys"]["system_title"]), 19088743, content)

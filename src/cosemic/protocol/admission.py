@@ -27,7 +27,6 @@ from cosemic.protocol.events import AssociationParameters
 from cosemic.protocol.opening import DLMS_VERSION
 from cosemic.protocol.settings import MINIMUM_PDU_SIZE, ServerSettings
 from cosemic.security.context import AssociationSecurity, SecurityPolicy
-from cosemic.security.counters import key_id
 from cosemic.security.hls import HlsExchange, verify_password
 
 _SYSTEM_TITLE_NEEDED = frozenset((AuthenticationMechanism.HLS_GMAC, AuthenticationMechanism.HLS_SHA256))
@@ -120,8 +119,7 @@ def offered_contexts(settings: ServerSettings) -> frozenset[ApplicationContext]:
 
 def counters_key(settings: ServerSettings, title: bytes) -> str:
     """Under which name the last counter of this client and key is kept."""
-    key = settings.security._encryption_key if settings.security is not None else None
-    return key_id(title, key) if key is not None else ""
+    return (settings.security.counter_id(title) or "") if settings.security is not None else ""
 
 
 def _known_context(aarq: AssociationRequest) -> ApplicationContext:
@@ -159,10 +157,7 @@ def _security(
     counters_of = "" if title is None else counters_key(settings, title)
     try:
         security = AssociationSecurity(
-            configured,
-            role="server",
-            last_received=settings.received.get(counters_of),
-            tolerances=settings.tolerances,
+            configured, role="server", received=settings.received, tolerances=settings.tolerances
         )
         if title is not None:
             security.peer_system_title = title

@@ -13,6 +13,8 @@ an invocation counter that is not new       exception-response service-not-allow
 a service that was not negotiated           exception-response service-not-allowed, service-not-supported
 an APDU that no server takes                exception-response service-unknown, service-not-supported
 octets that are no APDU                     exception-response service-not-allowed, other-reason
+AARQ in a pre-established association       AARE rejected-permanent, no-reason-given: that association stays
+RLRQ in a pre-established association       exception-response service-not-allowed, operation-not-possible
 ==========================================  =====================================================
 """
 
@@ -31,6 +33,7 @@ from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import (
     AcseServiceProviderDiagnostic,
+    AcseServiceUserDiagnostic,
     ActionResult,
     ApduTag,
     ApplicationContext,
@@ -213,12 +216,10 @@ class ServerAssociation(Association[ServerEvent]):
     def _refused(self, error: DlmsError) -> ExceptionResponse:
         logger.warning("refused a ciphered APDU: %s", error)
         if isinstance(error, ReplayError):
-            security = self._security
-            last = security.last_received if security is not None else None
             return ExceptionResponse(
                 ExceptionStateError.SERVICE_NOT_ALLOWED,
                 ExceptionServiceError.INVOCATION_COUNTER_ERROR,
-                error.expected_above if last is None else last,
+                max(error.expected_above or 0, 0),
             )
         if isinstance(error, AuthenticationError | KeyMissing | RemoteProtocolError):
             return _exception(ExceptionServiceError.DECIPHERING_ERROR)
@@ -234,10 +235,7 @@ class ServerAssociation(Association[ServerEvent]):
             self._counters_of = counters_key(settings, title) if title is not None else ""
             self._is_ciphered = True
             self._security = AssociationSecurity(
-                security,
-                role="server",
-                last_received=settings.received.get(self._counters_of),
-                tolerances=settings.tolerances,
+                security, role="server", received=settings.received, tolerances=settings.tolerances
             )
         context = ApplicationContext.LOGICAL_NAME_CIPHERED if self._is_ciphered else ApplicationContext.LOGICAL_NAME
         self.parameters = AssociationParameters(
@@ -246,6 +244,9 @@ class ServerAssociation(Association[ServerEvent]):
         self._opened()
 
     def _associate(self, plain: bytes) -> None:
+        if self.settings is not None and self.settings.pre_established:
+            self._send(_NO_AARQ, PLAIN)
+            return
         if self.state is not State.IDLE:
             self._close(Event.ABORT, "the client opened a new association")
         tolerances = self.settings.tolerances if self.settings is not None else frozenset[Tolerance]()
@@ -335,6 +336,9 @@ class ServerAssociation(Association[ServerEvent]):
             self._send(ReleaseResponse(ReleaseResponseReason.NORMAL), PLAIN)
             return
         assert self.settings is not None
+        if self.settings.pre_established:
+            self._send(_NOT_ALLOWED, PLAIN)
+            return
         apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
         assert isinstance(apdu, ReleaseRequest)
         content, security = apdu.user_information, self._security
@@ -432,6 +436,9 @@ _MALFORMED = AssociationResponse(
     AssociationResult.REJECTED_PERMANENT,
     AcseServiceProviderDiagnostic.NO_REASON_GIVEN,
     "provider",
+)
+_NO_AARQ = AssociationResponse(
+    ApplicationContext.LOGICAL_NAME, AssociationResult.REJECTED_PERMANENT, AcseServiceUserDiagnostic.NO_REASON_GIVEN
 )
 _SERVICES = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST))
 _UNSUPPORTED = frozenset((ApduTag.GENERAL_CIPHERING, ApduTag.GENERAL_SIGNING))

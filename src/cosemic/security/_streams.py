@@ -81,10 +81,12 @@ class Outgoing:
 class Incoming:
     """The counters accepted from the peer under one key; each must be above the last."""
 
-    __slots__ = ("_floor", "_key_id", "_lenient", "_seen", "_shared", "before_current", "last")
+    __slots__ = ("_floor", "_key_id", "_lenient", "_seen", "_shared", "_unproved", "before_current", "last")
 
     def __init__(self, shared: bool = False) -> None:
         self.last: int | None = None
+        """The highest counter whose tag was found right."""
+        self._unproved = -1
         self.before_current: int | None = None
         """The last counter before the message that is being worked on."""
         self._seen: dict[str, int] | None = None
@@ -111,8 +113,22 @@ class Incoming:
         if self._seen is not None:
             self._note(self._seen, counter)
 
+    def accept_unproved(self, counter: int) -> int | None:
+        """Note the counter of a message without a tag; what it does not exceed, if it is not new, else None.
+
+        Anybody can write any counter into such a message. So it moves nothing but the bar for others of its kind, and
+        that only within this association: it must never keep out, or outlive, a message that proves itself.
+        """
+        bar = self._unproved if self.last is None else max(self.last, self._unproved)
+        if counter <= bar:
+            return bar
+        self._unproved = counter
+        return None
+
     def allows_inner(self, counter: int) -> bool:
         """Whether the counter of a GMAC is new; made before the message around it, it may be lower than that one."""
+        if counter == self._unproved and not self._shared:
+            return False
         if self.last is None or counter > self.last:
             return True
         if counter == self.last and self._shared:

@@ -12,12 +12,14 @@ HLS-GMAC replies f(StoC), f(CtoS)      global unicast key, in every case       s
 =====================================  ======================================  ================================
 
 The authentication key is the same for all. Incoming messages are checked in this order: tag, policy, counter; a
-message that fails leaves no trace in the state.
+message that fails leaves no trace in the state. Where the policy lets messages without a tag pass, their counters must
+rise within the association, but only those of messages with a tag are remembered: a forged one locks nobody out.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Literal
 
@@ -61,8 +63,9 @@ class AssociationSecurity:
     """Protection of one association: our next counters, the peer's last ones, the dedicated key.
 
     Made when the association is opened, closed when it ends. ``last_received`` is the highest counter accepted from
-    this peer before; a client's context remembers it between associations by itself. Not for several threads at once
-    (no counter would be repeated, though).
+    this peer before; a server whose peer is not known yet gives ``received``, with those of all peers by
+    ``SecurityContext.counter_id``. A client's context remembers by itself. Not for several threads at once (no counter
+    would be repeated, though).
     """
 
     __slots__ = (
@@ -73,6 +76,7 @@ class AssociationSecurity:
         "_minimum",
         "_outgoing",
         "_peer_title",
+        "_received",
         "_role",
         "_suite",
         "_title",
@@ -87,9 +91,11 @@ class AssociationSecurity:
         peer_system_title: bytes | None = None,
         dedicated_key: bytes | None = None,
         last_received: int | None = None,
+        received: Mapping[str, int] | None = None,
         tolerances: AbstractSet[Tolerance] = DEFAULT,
     ) -> None:
         self._context = context
+        self._received = received
         self._role = Role(role)
         self._tolerances = tolerances
         self._suite = context.suite
@@ -142,13 +148,19 @@ class AssociationSecurity:
             )
         self._peer_title = bytes(title)
         name = self._context.counter_id(self._peer_title)
-        if self._role is Role.CLIENT and name is not None:
+        if name is None:
+            return
+        incoming = self._incoming[_GLOBAL]
+        if self._role is Role.CLIENT:
             lenient = Tolerance.SERVER_COUNTER_RESTART in self._tolerances
-            self._incoming[_GLOBAL].remember(self._context.last_received, name, lenient)
+            incoming.remember(self._context.last_received, name, lenient)
+        elif self._received is not None and name in self._received:
+            last = self._received[name]
+            incoming.last = last if incoming.last is None else max(incoming.last, last)
 
     @property
     def last_received(self) -> int | None:
-        """The highest counter accepted under the global key; None when there was none yet."""
+        """The highest counter under the global key that a tag proved; None when there was none yet."""
         return self._incoming[_GLOBAL].last
 
     @property
@@ -237,6 +249,11 @@ class AssociationSecurity:
         if self._peer_title is None:
             self.peer_system_title = title  # brings what earlier associations accepted from it
         incoming = self._incoming[stream]
+        if not control & AUTHENTICATED:
+            bar = incoming.accept_unproved(counter)
+            if bar is not None:
+                raise self._replay(control, title, counter, bar, key.name)
+            return information
         if incoming.last is not None and counter <= incoming.last:
             raise self._replay(control, title, counter, incoming.last, key.name)
         incoming.accept(counter)

@@ -1,0 +1,97 @@
+"""What somebody without the keys may try, and what must survive it."""
+
+from __future__ import annotations
+
+import pytest
+
+from cosemic.apdu.acse import AssociationRequest, AssociationResponse, InitiateRequest, ReleaseRequest
+from cosemic.apdu.base import decode_apdu
+from cosemic.apdu.protected import wrap_ciphered, wrap_general
+from cosemic.apdu.services import ExceptionResponse, GetRequestNormal
+from cosemic.enums import ApplicationContext, AssociationResult, AuthenticationMechanism
+from cosemic.protocol.events import Associated, Requested
+from cosemic.protocol.requests import GetResults
+from cosemic.protocol.server_association import ServerAssociation
+from cosemic.protocol.settings import DEFAULT_CONFORMANCE
+from cosemic.protocol.states import State
+from cosemic.security.context import AssociationSecurity
+from tests.pair.support import (
+    CLIENT_TITLE,
+    ENERGY,
+    METER_TITLE,
+    Pair,
+    client_settings,
+    get,
+    security,
+    server_settings,
+)
+
+GET = get((3, ENERGY, 2))
+GMAC = AuthenticationMechanism.HLS_GMAC
+NONE = AuthenticationMechanism.NONE
+
+
+def get_request(octet: int = 0xC1) -> bytes:
+    return GetRequestNormal(octet, GET.items[0][0], None).encode()
+
+
+@pytest.mark.parametrize("control", [0x00, 0x20])
+def test_a_stranger_cannot_use_up_the_counters_of_a_client(control: int) -> None:
+    """An AARQ that names the client's title, then a message without a tag under the highest counter of all."""
+    context = security(METER_TITLE, minimum_policy="none")
+    settings = server_settings(GMAC, context)
+    stranger = ServerAssociation(settings)
+    initiate = InitiateRequest(None, True, None, 6, DEFAULT_CONFORMANCE, 0xFFFF).encode()
+    stranger.receive_apdu(
+        AssociationRequest(
+            application_context=ApplicationContext.LOGICAL_NAME,
+            mechanism=GMAC,
+            calling_authentication_value=bytes(range(16)),
+            calling_ap_title=CLIENT_TITLE,
+            user_information=initiate,
+        ).encode()
+    )
+    assert stranger.state is State.AUTHENTICATION_PENDING
+    sealed = context.unicast_cipher().seal(control, CLIENT_TITLE, 0xFFFFFFFF, get_request(), b"")
+    stranger.receive_apdu(wrap_ciphered(0xC8, sealed))
+    assert settings.received == {}
+    pair = Pair(client_settings(GMAC, security(CLIENT_TITLE)), settings)
+    assert isinstance(pair.connect(), Associated)
+    assert pair.do(GET).results[0].value == 12345
+
+
+def test_a_pre_established_association_refuses_what_an_earlier_one_took() -> None:
+    """The client's title is learned from its general-glo-ciphering; its last counter comes with it."""
+    settings = server_settings(NONE, security(METER_TITLE), pre_established=True)
+    client = AssociationSecurity(security(CLIENT_TITLE), role="client", peer_system_title=METER_TITLE)
+    sealed = [wrap_general(0xDB, CLIENT_TITLE, client.protect(get_request())) for _ in range(3)]
+    first = ServerAssociation(settings)
+    first.receive_apdu(sealed[1])
+    assert [type(event) for event in first.events()].count(Requested) == 1
+    for replay in sealed[:2]:
+        again = ServerAssociation(settings)
+        again.receive_apdu(replay)
+        assert [type(event) for event in again.events()].count(Requested) == 0
+        (answer,) = again.apdus_to_send()
+        assert answer.hex() == "d8010600000002"
+    again.receive_apdu(sealed[2])
+    assert [type(event) for event in again.events()].count(Requested) == 1
+
+
+def test_a_pre_established_association_can_be_neither_released_nor_replaced() -> None:
+    settings = server_settings(NONE, pre_established=True)
+    association = ServerAssociation(settings)
+    association.receive_apdu(ReleaseRequest(0).encode())
+    assert isinstance(decode_apdu(association.apdus_to_send()[0]), ExceptionResponse)
+    initiate = InitiateRequest(None, True, None, 6, DEFAULT_CONFORMANCE, 0xFFFF).encode()
+    association.receive_apdu(
+        AssociationRequest(application_context=ApplicationContext.LOGICAL_NAME, user_information=initiate).encode()
+    )
+    answer = decode_apdu(association.apdus_to_send()[0])
+    assert isinstance(answer, AssociationResponse)
+    assert answer.result == AssociationResult.REJECTED_PERMANENT
+    association.events()
+    association.receive_apdu(get_request())
+    assert [type(event) for event in association.events()] == [Requested]
+    association.respond(GetResults((1,)))
+    assert association.state is State.ASSOCIATED
