@@ -49,3 +49,10 @@ def test_names_stay_the_same_objects() -> None:
 
     assert cosemic.DlmsClient is DlmsClient is cosemic.DlmsClient
     assert cosemic.axdr is sys.modules["cosemic.codec.axdr"]
+
+
+@pytest.mark.parametrize("module", ["link.wrapper", "apdu.base", "security.context", "protocol.session", "client"])
+def test_logging_is_silent_until_it_is_asked_for(module: str) -> None:
+    program = f"import cosemic.{module}, logging\nlogging.getLogger('cosemic.{module.split('.')[0]}').warning('heard')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

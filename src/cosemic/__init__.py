@@ -68,6 +68,8 @@ if TYPE_CHECKING:
 
     __version__: str
 
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent until the user asks for logs
+
 _MODULES = {
     "axdr": "cosemic.codec.axdr",
     "blocking": "cosemic.blocking",

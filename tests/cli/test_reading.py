@@ -106,7 +106,7 @@ def test_long_values_go_in_blocks(cosemic, meter) -> None:
 
 
 def test_a_refused_set_says_why(cosemic, meter) -> None:
-    done = cosemic("set", meter.wrapper, "3/1-0:1.8.0/2", "double-long-unsigned", "1", "--json")
+    done = cosemic("set", meter.wrapper, "3/1-0:2.8.0/2", "double-long-unsigned", "1", "--json")
     assert done.code == 1
     assert done.objects[0]["result"] == "read-write-denied"
     assert done.objects[0]["error"] == "read-write-denied (3)"

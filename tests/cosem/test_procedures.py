@@ -188,7 +188,7 @@ def test_a_refusal_tells_what_the_object_list_grants(ask):
     cache = MeterCache()
     ask(procedures.read_objects(cache=cache))
     with pytest.raises(DataAccessError, match=r"the object list grants read$"):
-        ask(procedures.set_attribute(3, ENERGY, 2, axdr.double_long_unsigned(1), cache=cache))
+        ask(procedures.set_attribute(3, "1-0:2.8.0", 2, axdr.double_long_unsigned(1), cache=cache))
     with pytest.raises(DataAccessError, match="not in the object list"):
         ask(procedures.get(3, "1-0:9.9.9", 2, cache=cache))
 

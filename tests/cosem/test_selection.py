@@ -22,6 +22,14 @@ CET = timezone(timedelta(hours=1))
 START, END = datetime(2025, 1, 1, tzinfo=CET), datetime(2025, 1, 2, tzinfo=CET)
 
 
+@pytest.mark.parametrize("place, number", [(0, 70_000), (0, -1), (2, 200), (3, 70_000), (3, -1)])
+def test_a_capture_object_that_could_not_be_sent_back_is_refused(place, number):
+    fields = [3, bytes(6), 2, 0]
+    fields[place] = number
+    with pytest.raises(DecodeError, match="capture object"):
+        CaptureObject.from_value(tuple(fields))
+
+
 def test_a_range_by_clock():
     access = by_range(START, END)
     assert access.selector == 1

@@ -110,7 +110,7 @@ def test_the_more_trusted_see_more(meter):
     writable = [sum(e.may_write(n) for e in view.values() for n in e.attributes) for view in (public, reader, manager)]
     assert writable[0] < writable[1] < writable[2]
     assert {obis for obis, entry in public.items() if any(map(entry.may_write, entry.attributes))} == {
-        SCRATCH_NUMBER, SCRATCH_OCTETS, SCRATCH_REGISTER
+        SCRATCH_NUMBER, SCRATCH_OCTETS, SCRATCH_REGISTER, ObisCode.parse(ENERGY)
     }  # fmt: skip
 
 
@@ -203,7 +203,8 @@ def test_what_cannot_be_read(meter, class_id, obis, attribute, result):
         (1, SCRATCH_NUMBER, 2, axdr.double_long_unsigned(5), DataAccessResult.SUCCESS),
         (1, SCRATCH_OCTETS, 2, axdr.octet_string(bytes(20_000)), DataAccessResult.SUCCESS),
         (1, SCRATCH_OCTETS, 2, axdr.octet_string(bytes(70_000)), DataAccessResult.OTHER_REASON),
-        (3, ENERGY, 2, axdr.double_long_unsigned(5), DataAccessResult.READ_WRITE_DENIED),
+        (3, ENERGY, 2, axdr.double_long_unsigned(5), DataAccessResult.SUCCESS),
+        (3, "1-0:2.8.0*255", 2, axdr.double_long_unsigned(5), DataAccessResult.READ_WRITE_DENIED),
         (3, "1-0:77.77.77*77", 2, axdr.double_long_unsigned(5), DataAccessResult.OBJECT_UNDEFINED),
         (1, ENERGY, 2, axdr.double_long_unsigned(5), DataAccessResult.OBJECT_CLASS_INCONSISTENT),
         (8, CLOCK, 2, axdr.octet_string(bytes(CosemDateTime.from_datetime(NOW))), DataAccessResult.READ_WRITE_DENIED),

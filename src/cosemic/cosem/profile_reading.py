@@ -109,8 +109,8 @@ class _Buffer:
 
     def entries(self) -> Procedure[int]:
         value = yield from get(PROFILE, self.code, 7, cache=self.cache)
-        if not isinstance(value, int):
-            raise DecodeError(f"{self.code}: entries_in_use is a number, not {value!r}")
+        if not isinstance(value, int) or not 0 <= value < 1 << 32:
+            raise DecodeError(f"{self.code}: entries_in_use is a number of 32 bits, not {value!r}")
         return value
 
 

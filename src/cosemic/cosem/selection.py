@@ -64,7 +64,9 @@ class CaptureObject:
     def from_value(cls, value: object) -> CaptureObject:
         """From a decoded structure {class_id, logical_name, attribute_index, data_index}."""
         match value:
-            case (int(class_id), bytes(name), int(attribute), int(data_index)) if len(name) == 6:
+            case (int(class_id), bytes(name), int(attribute), int(data_index)) if (
+                len(name) == 6 and 0 <= class_id <= 0xFFFF and -128 <= attribute < 128 and 0 <= data_index <= 0xFFFF
+            ):
                 return cls(int(class_id), ObisCode.from_bytes(name), int(attribute), int(data_index))
         raise DecodeError(f"a capture object is a structure of class, name, attribute and data index, not {value!r}")
 

@@ -9,7 +9,9 @@ client authentication                 may
 ====== ============================== =====================================================================
 
 The test area is three manufacturer-specific objects that anybody may write: a number (0-0:128.0.0*255, class 1), a long
-octet-string (0-0:128.0.1*255, class 1) and a register with a reset (0-0:128.0.2*255, class 3).
+octet-string (0-0:128.0.1*255, class 1) and a register with a reset (0-0:128.0.2*255, class 3). So that the everyday
+examples work without keys, anybody may also write the register 1-0:1.8.0*255 and have the clock rounded (its methods 1
+to 3), which no real meter would grant; the object list says so.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from cosemic.meter.administration import association_objects, device_objects, po
 from cosemic.meter.consumption import Energy
 from cosemic.meter.instruments import POWER_UP, Switch, clock, demand, maximum_demand, register, scratch_register
 from cosemic.meter.model import Access, LogicalDevice, MeterAssociation, SimulatedMeter
-from cosemic.meter.objects import FREE, MANAGED, READ_ALL, Attribute, Level, MeterObject, fixed, rights, stored
+from cosemic.meter.objects import FREE, MANAGED, READ_ALL, Attribute, Level, MeterObject, Rights, fixed, rights, stored
 from cosemic.meter.profiles import EVENT_COLUMNS, LOAD_COLUMNS, EventRows, LoadRows, profile
 from cosemic.obis import ObisCode
 from cosemic.protocol.settings import ServerSettings
@@ -121,7 +123,7 @@ def _electricity(device: LogicalDevice, events: EventRows, profile_rows: int) ->
         switch.meter_object(),
         maximum_demand(),
         demand(),
-        _energy("1-0:1.8.0", consumption.ACTIVE_IMPORT, Unit.WATT_HOUR),
+        _energy("1-0:1.8.0", consumption.ACTIVE_IMPORT, Unit.WATT_HOUR, FREE),
         _energy("1-0:1.8.1", consumption.HIGH_TARIFF, Unit.WATT_HOUR),
         _energy("1-0:1.8.2", consumption.LOW_TARIFF, Unit.WATT_HOUR),
         _energy("1-0:2.8.0", consumption.ACTIVE_EXPORT, Unit.WATT_HOUR),
@@ -174,8 +176,8 @@ def _gas(device: LogicalDevice, events: EventRows) -> None:
     )
 
 
-def _energy(obis: str, energy: Energy, unit: Unit) -> MeterObject:
-    return register(obis, lambda access: axdr.double_long_unsigned(energy.at(_now(access))), 0, unit)
+def _energy(obis: str, energy: Energy, unit: Unit, who: Rights = MANAGED) -> MeterObject:
+    return register(obis, lambda access: axdr.double_long_unsigned(energy.at(_now(access))), 0, unit, who)
 
 
 def _power(obis: str, energy: Energy, unit: Unit, switch: Switch) -> MeterObject:

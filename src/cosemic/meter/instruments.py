@@ -110,9 +110,9 @@ def clock(events: EventRows) -> MeterObject:
             9: fixed(axdr.enum(ClockBase.INTERNAL_CRYSTAL)),
         },
         {
-            1: Method(adjust(900), CALL_READER),
-            2: Method(adjust(PERIOD), CALL_READER),
-            3: Method(adjust(60), CALL_READER),
+            1: Method(adjust(900), CALL_ALL),
+            2: Method(adjust(PERIOD), CALL_ALL),
+            3: Method(adjust(60), CALL_ALL),
             4: Method(to_preset, CALL_MANAGER),
             5: Method(preset_time, CALL_MANAGER),
             6: Method(shift, CALL_READER),
