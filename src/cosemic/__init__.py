@@ -5,6 +5,8 @@ Read, write and simulate electricity, gas, water and heat meters. Everything her
 
 from __future__ import annotations
 
+import logging
+
 TYPE_CHECKING = False  # importing typing would cost more than all the rest
 
 if TYPE_CHECKING:
