@@ -286,7 +286,7 @@ class Connection(Generic[_Way]):
         self._allowance = options.allowance(self.timeout)
         self._clock = clock
         self._associated = None
-        self._session = ClientSession(link, settings, trace=self.trace)
+        self._session = ClientSession(link, settings, datagram=options.datagram, trace=self.trace)
         return self._session
 
     def _begin(self) -> tuple[ClientSession, float]:

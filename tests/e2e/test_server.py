@@ -11,7 +11,7 @@ import pytest
 
 from cosemic import axdr, blocking
 from cosemic.client import DlmsClient
-from cosemic.errors import AssociationRefused, DlmsError, LinkError
+from cosemic.errors import AssociationRefused, DataAccessError, DlmsError, LinkError
 from cosemic.link.frames import HdlcAddress, HdlcFrame
 from cosemic.link.wrapper import WrapperPdu
 from cosemic.meter.server import MeterServer, running
@@ -336,6 +336,45 @@ async def test_udp_answers_get_lost(credentials) -> None:
         ) as meter:
             assert isinstance(await meter.get(3, ENERGY, 2), int)
         assert relay.lost >= 2
+        transport.close()
+
+
+class _StutteringRelay(_ForgetfulRelay):
+    """Passes every datagram on twice, and the one before the last once more, both ways."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.before: dict[bool, list[bytes]] = {False: [], True: []}
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        out = addr[1] != self.port
+        if out:
+            self.client = addr
+        for again in (data, data, *self.before[out][-1:]):
+            self.transport.sendto(again, ("127.0.0.1", self.port) if out else self.client)
+        self.before[out] = [data]
+
+
+@pytest.mark.parametrize("credentials", ["lls", "gmac", "gmac-dedicated"])
+async def test_udp_datagrams_come_twice_and_late(credentials) -> None:
+    """Nothing is carried out twice, no answer is taken for another, and no session ends because of it."""
+    meter = make_meter(40)
+    async with MeterServer(meter) as server:
+        port = await server.serve_udp()
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: _StutteringRelay(port), local_addr=("127.0.0.1", 0))
+        url = f"udp://127.0.0.1:{transport.get_extra_info('sockname')[1]}"
+        async with DlmsClient(url, timeout=5, retries=1, max_pdu_size=100, **CREDENTIALS[credentials]()) as client:
+            for number in range(3):
+                await client.set(1, "0.0.128.0.0.255", 2, axdr.double_long_unsigned(number))
+                assert await client.get(1, "0.0.128.0.0.255", 2) == number
+                await client.action(8, "0.0.1.0.0.255", 6, axdr.long(10))
+            assert meter.offset.total_seconds() == 30
+            if credentials == "lls":  # a plain GET that comes late begins its transfer anew, and says so
+                with contextlib.suppress(DataAccessError):
+                    assert len(await client.get(7, "1.0.99.1.0.255", 2)) == 40
+            else:
+                assert len(await client.get(7, "1.0.99.1.0.255", 2)) == 40
         transport.close()
 
 

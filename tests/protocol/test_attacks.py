@@ -9,6 +9,7 @@ from cosemic.apdu.base import decode_apdu
 from cosemic.apdu.protected import wrap_ciphered, wrap_general
 from cosemic.apdu.services import ExceptionResponse, GetRequestNormal
 from cosemic.enums import ApplicationContext, AssociationResult, AuthenticationMechanism
+from cosemic.protocol.datagrams import AnsweredRequests
 from cosemic.protocol.events import Associated, Requested
 from cosemic.protocol.requests import GetResults
 from cosemic.protocol.server_association import ServerAssociation
@@ -95,3 +96,35 @@ def test_a_pre_established_association_can_be_neither_released_nor_replaced() ->
     assert [type(event) for event in association.events()] == [Requested]
     association.respond(GetResults((1,)))
     assert association.state is State.ASSOCIATED
+
+
+# Datagrams that come twice or late
+
+
+def test_a_request_that_comes_twice_is_answered_twice_and_done_once() -> None:
+    answered = AnsweredRequests()
+    set_request, late = b"\xc1\x01\xc1 value", b"\xc1\x01\xc2 value"
+    assert answered.repeated(set_request, 0.0, True) is None
+    answered.add(b"done")
+    assert answered.repeated(set_request, 1.0, True) == [b"done"]
+    assert answered.repeated(b"\xc0\x01\xc1 get", 1.5, True) is None
+    answered.add(b"a value")
+    assert answered.repeated(set_request, 2.0, True) == [b"done"]
+    assert answered.repeated(late, 3.0, True) is None
+    answered.add(b"done too")
+    assert answered.repeated(set_request, 4.0, True) == []
+    assert answered.repeated(late, 5.0, True) == [b"done too"]
+    assert answered.repeated(late, 40.0, True) is None  # after so long a time it is meant
+
+
+def test_a_late_aarq_does_not_end_the_association_that_it_opened() -> None:
+    answered = AnsweredRequests()
+    aarq = b"\x60 associate"
+    assert answered.repeated(aarq, 0.0, False) is None
+    answered.add(b"aare")
+    assert answered.repeated(b"\xc1\x01\xc1", 1.0, True) is None
+    answered.add(b"done")
+    assert answered.repeated(aarq, 2.0, True) == [b"aare"]
+    assert answered.repeated(b"\xc1\x01\xc1", 3.0, True) == [b"done"]
+    assert answered.repeated(aarq, 4.0, False) is None  # released meanwhile: it opens another one
+    assert answered.repeated(b"\xc1\x01\xc1", 5.0, True) is None

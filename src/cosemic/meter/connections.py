@@ -20,9 +20,11 @@ from cosemic.link.hdlc import HdlcLink
 from cosemic.link.parameters import HdlcParameters, HdlcTimers
 from cosemic.link.wrapper import WrapperPdu, WrapperReader
 from cosemic.meter.model import SimulatedMeter
+from cosemic.protocol.datagrams import AnsweredRequests
 from cosemic.protocol.events import Requested
 from cosemic.protocol.requests import ActionResults, Get, GetResults, Request, Result, Set, SetResults
 from cosemic.protocol.server_association import ServerAssociation
+from cosemic.protocol.states import State
 
 logger = logging.getLogger("cosemic.meter")
 
@@ -38,11 +40,12 @@ MOST_AHEAD = 1 << 20
 class Talk:
     """What one client SAP says to one logical device, and what that answers."""
 
-    __slots__ = ("_association", "_meter", "_pair")
+    __slots__ = ("_answered", "_association", "_meter", "_pair")
 
     def __init__(self, meter: SimulatedMeter, client_sap: int, server_sap: int, trace: Trace | None = None) -> None:
         self._meter = meter
         self._pair = (client_sap, server_sap)
+        self._answered: AnsweredRequests | None = None
         self._association = ServerAssociation(meter.settings(client_sap, server_sap), trace=trace)
 
     def receive(self, apdu: bytes) -> list[bytes]:
@@ -56,6 +59,18 @@ class Talk:
                     if event.confirmed:
                         association.respond(result)
         return association.apdus_to_send()
+
+    def receive_datagram(self, apdu: bytes, now: float) -> list[bytes]:
+        """Take an APDU that may have come before: it is answered again, but nothing is done twice."""
+        answered = self._answered
+        if answered is None:
+            answered = self._answered = AnsweredRequests()
+        answers = answered.repeated(apdu, now, self._association.state is not State.IDLE)
+        if answers is None:
+            answers = self.receive(apdu)
+            for answer in answers:
+                answered.add(answer)
+        return answers
 
     def close(self, reason: str) -> None:
         """The link below is gone."""
@@ -129,14 +144,14 @@ class WrapperConnection:
                 break
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def receive_datagram(self, data: bytes) -> list[bytes]:
+    def receive_datagram(self, data: bytes, now: float) -> list[bytes]:
         """Take one datagram, give those to send back."""
         try:
             pdu = WrapperPdu.decode(data)
         except FrameError as error:
             logger.info("datagram dropped: %s", error)
             return []
-        answer = self._answer(pdu)
+        answer = self._answer(pdu, now)
         return [answer] if answer else []
 
     def next_deadline(self) -> float | None:
@@ -153,7 +168,8 @@ class WrapperConnection:
             talk.close("the connection ended")
         self._talks.clear()
 
-    def _answer(self, pdu: WrapperPdu) -> bytes:
+    def _answer(self, pdu: WrapperPdu, now: float | None = None) -> bytes:
+        """What to send back; ``now`` for a datagram, which may have come before."""
         pair = (pdu.source, pdu.destination)
         talk = self._talks.get(pair)
         if talk is None:
@@ -163,7 +179,8 @@ class WrapperConnection:
             talk = self._talks[pair] = Talk(self._meter, *pair, trace=self._trace)
         if self._trace is not None:
             self._trace("link", "in", pdu.encode())
-        out = [WrapperPdu(pdu.destination, pdu.source, apdu).encode() for apdu in talk.receive(pdu.apdu)]
+        answers = talk.receive(pdu.apdu) if now is None else talk.receive_datagram(pdu.apdu, now)
+        out = [WrapperPdu(pdu.destination, pdu.source, apdu).encode() for apdu in answers]
         if self._trace is not None:
             for octets in out:
                 self._trace("link", "out", octets)

@@ -21,10 +21,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
 
-from cosemic.enums import ApduTag
 from cosemic.errors import LinkError
 from cosemic.link.parameters import HdlcParameters, HdlcTimers
-from cosemic.link.wrapper import HEADER_LENGTH
 from cosemic.meter.connections import (
     HdlcConnection,
     MeterConnection,
@@ -33,7 +31,6 @@ from cosemic.meter.connections import (
     logger,
 )
 from cosemic.meter.model import SimulatedMeter
-from cosemic.protocol.ciphering import CIPHERED
 from cosemic.transports.streams import Stream, clock_of, open_stream
 from cosemic.transports.targets import Framing, parse_url
 
@@ -257,8 +254,6 @@ class _Connection(asyncio.Protocol):
 class _Peer:
     connection: WrapperConnection
     heard: float
-    request: bytes = b""
-    answers: tuple[bytes, ...] = ()
 
 
 class _Datagrams(asyncio.DatagramProtocol):
@@ -287,13 +282,9 @@ class _Datagrams(asyncio.DatagramProtocol):
             peer = _Peer(self._server.new_datagram_connection(), now)
         self._peers[addr] = peer  # last in the order of the dict
         peer.heard = now
-        # A protected request, or one for an association, comes twice only because our answer got lost; to carry it out
-        # again would refuse its counter.
-        if data != peer.request or not peer.answers:
-            peer.answers = tuple(peer.connection.receive_datagram(data))
-            peer.request = data if _is_unique(data) else b""
+        answers = peer.connection.receive_datagram(data, now)
         if self._transport is not None:
-            for answer in peer.answers:
+            for answer in answers:
                 self._transport.sendto(answer, addr)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -301,11 +292,6 @@ class _Datagrams(asyncio.DatagramProtocol):
             peer.connection.close()
         self._peers.clear()
         self._transport = None
-
-
-def _is_unique(datagram: bytes) -> bool:
-    tag = datagram[HEADER_LENGTH] if len(datagram) > HEADER_LENGTH else 0
-    return bool(CIPHERED[tag]) or tag in (ApduTag.AARQ, ApduTag.RLRQ)
 
 
 @dataclass(frozen=True, slots=True)

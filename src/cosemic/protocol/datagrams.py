@@ -63,6 +63,57 @@ class RecentDatagrams:
         return Repetition.NEW
 
 
+class AnsweredRequests:
+    """A server's side of it: a request that comes again is answered again, not carried out again.
+
+    A plain GET is left alone: it changes nothing, and a client with a constant invoke id wants a fresh value. Two equal
+    plain SET or ACTION requests within half a minute, with nothing else of that client between them, are one to us; a
+    client that means two gives them different invoke ids.
+    """
+
+    __slots__ = ("_aare", "_aarq", "_answers", "_keeps", "_recent")
+
+    def __init__(self) -> None:
+        self._recent = RecentDatagrams()
+        self._answers: list[bytes] = []
+        self._aarq: int | None = None
+        self._aare: list[bytes] = []
+        self._keeps = False
+
+    def repeated(self, apdu: bytes, now: float, is_open: bool) -> list[bytes] | None:
+        """The answers to send again (none to one that is late as well); None for an APDU that is new.
+
+        ``is_open``: there is an association. The AARQ that opened it is answered again and does not end it.
+        """
+        if apdu[:2] in _HARMLESS:
+            self._keeps = False
+            return None
+        repetition = self._recent.take(apdu, now)
+        if repetition is Repetition.LAST:
+            return self._answers
+        if apdu[:1] == _AARQ:
+            if is_open and hash(apdu) == self._aarq:
+                return self._aare
+            self._recent.clear()  # a new association may repeat the requests of the last one
+            self._recent.take(apdu, now)
+            self._aarq = hash(apdu)
+            self._answers = self._aare = []
+            self._keeps = True
+            return None
+        if repetition is Repetition.OLD:
+            return []
+        self._answers = []
+        self._keeps = True
+        return None
+
+    def add(self, answer: bytes) -> None:
+        """Note what was answered to the APDU that came last."""
+        if self._keeps:
+            self._answers.append(answer)
+
+
+_AARQ = bytes((ApduTag.AARQ,))
+_HARMLESS = frozenset((bytes((ApduTag.GET_REQUEST, 1)), bytes((ApduTag.GET_REQUEST, 3))))
 _SERVICES = frozenset(
     bytes((tag,))
     for tag in (

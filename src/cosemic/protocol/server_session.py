@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cosemic.apdu.base import Apdu
-from cosemic.enums import ApduTag
 from cosemic.errors import DlmsError, LocalProtocolError
 from cosemic.link.addresses import HdlcAddress
 from cosemic.link.events import (
@@ -27,7 +26,7 @@ from cosemic.link.events import (
 from cosemic.link.hdlc import HdlcLink
 from cosemic.protocol import redaction
 from cosemic.protocol.association import Trace, logger
-from cosemic.protocol.datagrams import RecentDatagrams, Repetition
+from cosemic.protocol.datagrams import AnsweredRequests
 from cosemic.protocol.events import Failed, ServerEvent
 from cosemic.protocol.requests import Result
 from cosemic.protocol.server_association import ServerAssociation
@@ -35,23 +34,20 @@ from cosemic.protocol.settings import ServerSettings
 from cosemic.protocol.states import State
 
 _MAX_CLIENTS = 64
-_AARQ = bytes((ApduTag.AARQ,))
-_HARMLESS = frozenset((bytes((ApduTag.GET_REQUEST, 1)), bytes((ApduTag.GET_REQUEST, 3))))
-"""A plain GET can be done again: nothing changes, and a client with a constant invoke id gets a fresh value."""
 
 
 class ServerSession:
     """The server's end of one link. ``lookup`` gives the settings for a client SAP, or None for one that has none."""
 
     __slots__ = (
-        "_answers",
+        "_answered",
         "_associations",
         "_current",
         "_datagram",
         "_events",
         "_link",
         "_lookup",
-        "_recent",
+        "_sap",
         "trace",
     )
 
@@ -69,9 +65,9 @@ class ServerSession:
         self._datagram = datagram
         self._associations: dict[int, ServerAssociation] = {}
         self._current: ServerAssociation | None = None
+        self._sap = 0
         self._events: list[ServerEvent] = []
-        self._recent = RecentDatagrams()
-        self._answers: list[bytes] = []
+        self._answered: dict[int, AnsweredRequests] = {}
         if trace is not None:
             link.trace = self._trace_frame
 
@@ -107,8 +103,14 @@ class ServerSession:
         if association is None:
             association = self._new_association(client_sap)
         self._current = association
-        if self._datagram and self._is_repetition(apdu, now):
-            return
+        self._sap = client_sap
+        if self._datagram:
+            answers = self._answered[client_sap].repeated(apdu, now, association.state is not State.IDLE)
+            if answers is not None:
+                logger.info("a request came twice")
+                for answer in answers:
+                    self._send(answer, now)
+                return
         association.receive_apdu(apdu)
         answered = self._collect(association, now)
         if not answered and association.state is not State.EXCHANGING and isinstance(self._link, HdlcLink):
@@ -183,10 +185,12 @@ class ServerSession:
         if len(self._associations) >= _MAX_CLIENTS:
             oldest = next(iter(self._associations))
             association = self._associations.pop(oldest)
+            del self._answered[oldest]
             association.abort("too many clients on one link")
             self._events += association.events()
         association = ServerAssociation(self._lookup(client_sap), trace=self.trace)
         self._associations[client_sap] = association
+        self._answered[client_sap] = AnsweredRequests()
         self._events += association.events()
         return association
 
@@ -195,6 +199,7 @@ class ServerSession:
             association.abort(reason)
             self._events += association.events()
         self._associations.clear()
+        self._answered.clear()
         self._current = None
 
     def _collect(self, association: ServerAssociation, now: float) -> bool:
@@ -205,27 +210,9 @@ class ServerSession:
         apdus = association.apdus_to_send()
         for apdu in apdus:
             if self._datagram:
-                self._answers.append(apdu)
+                self._answered[self._sap].add(apdu)
             self._send(apdu, now)
         return bool(apdus)
-
-    def _is_repetition(self, apdu: bytes, now: float) -> bool:
-        """Whether a datagram came before; the last one gets the same answer again, and nothing happens twice."""
-        if apdu[:2] in _HARMLESS:
-            return False
-        repetition = self._recent.take(apdu, now)
-        if repetition is Repetition.LAST:
-            for answer in self._answers:
-                self._send(answer, now)
-            return True
-        if apdu[:1] == _AARQ:  # a new association may repeat the requests of the last one
-            self._recent.clear()
-            self._recent.take(apdu, now)
-        elif repetition is Repetition.OLD:
-            logger.info("dropped a request that came twice and late")
-            return True
-        self._answers.clear()
-        return False
 
     def _send(self, apdu: bytes, now: float) -> None:
         try:
