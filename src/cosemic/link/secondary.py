@@ -7,7 +7,7 @@ lost is recovered when the client polls with RR, whose N(R) tells what to send a
 from __future__ import annotations
 
 from cosemic.enums import Role
-from cosemic.errors import FrameError, LocalProtocolError
+from cosemic.errors import FrameError, LinkLost, LocalProtocolError
 from cosemic.link import control, llc
 from cosemic.link.addresses import HdlcAddress
 from cosemic.link.control import FrameKind, RejectReason
@@ -55,6 +55,9 @@ class Secondary(Station):
             raise LocalProtocolError(f"the link is {self.state.value}")
         if len(apdu) > self.max_apdu:
             raise LocalProtocolError(f"an APDU of {len(apdu)} octets exceeds the limit of {self.max_apdu}")
+        if self._sender.waiting_octets + len(apdu) > 2 * self.max_apdu:
+            self._down("the client asks for more and takes no answers")
+            raise LinkLost(f"client {self.destination} asks for more and takes no answers")
         self._sender.queue(llc.RESPONSE + apdu, self.negotiated.max_information_transmit)
         self._working = False
         if self._has_turn:

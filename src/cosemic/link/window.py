@@ -35,6 +35,11 @@ class SendWindow:
         """Whether something was never sent yet."""
         return bool(self._queue)
 
+    @property
+    def waiting_octets(self) -> int:
+        """Octets that were never sent yet, those of whole information fields."""
+        return sum(map(len, self._queue))
+
     def queue(self, information: bytes, max_information: int) -> None:
         """Line up ``information``; it goes out in segments of at most ``max_information`` octets."""
         self._queue.append(information)

@@ -244,18 +244,26 @@ class HdlcConnection:
         self._stations.clear()
 
     def _frames(self, items: list[HdlcFrame | FrameDropped], now: float) -> bytes:
-        out = b""
+        out: list[bytes] = []
+        size = 0
         for item in items:
             if not isinstance(item, HdlcFrame):
                 logger.info("%d octets dropped: %s", len(item.octets), item.reason)
                 continue
             station = self._station(item)
-            if station is not None:
-                station.link.receive_frame(item, now)
-                out += station.work(now)
-                if station.is_down:
-                    self._forget()
-        return out
+            if station is None:
+                continue
+            station.link.receive_frame(item, now)
+            answer = station.work(now)
+            if station.is_down:
+                self._forget()
+            out.append(answer)
+            size += len(answer)
+            if size > MOST_AHEAD:  # RR after RR, each of which has a whole window sent again
+                logger.warning("connection closed: it asks for more than it can have listened to")
+                self.is_broken = True
+                break
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def _station(self, frame: HdlcFrame) -> _Station | None:
         pair = (frame.source, frame.destination)
