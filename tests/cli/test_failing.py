@@ -99,6 +99,40 @@ def test_a_port_of_the_other_framing(cosemic, meter, scheme: str, other: str) ->
     assert f"the port wants {other}:// in place of {scheme}://" in text
 
 
+def test_something_else_than_a_meter(cosemic) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        done = cosemic("read", f"tcp://127.0.0.1:{listener.getsockname()[1]}", ENERGY, "--timeout", "5")
+        thread.join()
+    assert "something else than a meter may answer there" in failure(done, 1)
+
+
+def test_counters_that_cannot_be_kept(cosemic, meter, monkeypatch, tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("COSEMIC_STATE", str(tmp_path / "file"))
+    assert "COSEMIC_STATE" in failure(cosemic("read", meter.wrapper, ENERGY, *GMAC), 1)
+
+
+def test_ctrl_c_while_modules_are_loading(monkeypatch, capsys) -> None:
+    class Slow:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "cosemic.cli.app":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "cosemic.cli.app", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Slow(), *sys.meta_path])
+    assert cosemic.cli.main(["demo"]) == 130
+    assert capsys.readouterr().err == "cosemic: interrupted\n"
+
+
 @pytest.mark.parametrize("silent", [True, False], ids=["silent", "closed"])
 @pytest.mark.parametrize("command", [("read", ENERGY), ("profile", "1-0:99.1.0")], ids=["read", "profile"])
 def test_a_meter_that_goes_away_after_the_association(cosemic, silent: bool, command: tuple[str, str]) -> None:
@@ -183,7 +217,7 @@ def test_a_serial_line_that_is_pulled_out(cosemic) -> None:
         (["read", "tcp://127.0.0.1:1", ENERGY, "--physical", "17"], "for hdlc:// and serial:// only"),
         (["read", "tcp://127.0.0.1:1", ENERGY, "--suite", "7"], "--suite is a number from 0 to 2"),
         (["read", "tcp://127.0.0.1:1", ENERGY, "--timeout", "0"], "--timeout is a number of seconds above 0"),
-        (["read", "tcp://127.0.0.1:1", ENERGY, "--ek", "0" * 31], "--ek has 31 hexadecimal digits"),
+        (["read", "tcp://127.0.0.1:1", ENERGY, "--ek", "0" * 31], "--ek has an odd number of hexadecimal digits (31)"),
         (["set", "tcp://127.0.0.1:1", "1/0-0:128.0.0/2", "long", "abc"], "write a whole number, such as 12"),
         (["set", "tcp://127.0.0.1:1", "1/0-0:128.0.0/2", "float32", "abc"], "write a number, such as 1.5"),
         (["set", "tcp://127.0.0.1:1", "1/0-0:128.0.0/2", "array", "[1"], "is written as JSON"),

@@ -34,7 +34,7 @@ from cosemic.meter.server import Ports, running
 from .conftest import CREDENTIALS, MOMENT, make_meter
 
 ENERGY, VOLTAGE, LOAD = "1.0.1.8.0.255", "1.0.32.7.0.255", "1.0.99.1.0.255"
-SCRATCH_NUMBER, SCRATCH_OCTETS, SCRATCH_REGISTER = "0.0.128.0.0.255", "0.0.128.0.1.255", "0.0.128.0.2.255"
+SCRATCH_OCTETS, SCRATCH_REGISTER = "0.0.128.0.1.255", "0.0.128.0.2.255"
 EK, AK = "000102030405060708090A0B0C0D0E0F", "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF"
 
 
@@ -271,13 +271,15 @@ async def test_the_example(ports) -> None:
             assert r.error is None
             results.append(r.value)
         assert results[0] == wh
-        await meter.set(1, SCRATCH_NUMBER, 2, axdr.double_long_unsigned(12345))
-        assert await meter.get(1, SCRATCH_NUMBER, 2) == 12345
+        await meter.set(3, "1.0.1.8.0.255", 2, axdr.double_long_unsigned(12345))
+        wh = await meter.get(3, "1.0.1.8.0.255", 2)
+        assert wh == 12345
+        reply = await meter.action(8, ObisCode.CLOCK, 1, axdr.integer(0))
+        assert reply is None
         with pytest.raises(cosemic.DataAccessError):
-            await meter.set(3, "1.0.1.8.0.255", 2, axdr.double_long_unsigned(12345))
-        assert await meter.action(3, SCRATCH_REGISTER, 1, axdr.integer(0)) is None
+            await meter.set(3, "1.0.2.8.0.255", 2, axdr.double_long_unsigned(12345))
         with pytest.raises(cosemic.ActionError):
-            await meter.action(8, ObisCode.CLOCK, 1, axdr.integer(0))  # the public client may not
+            await meter.action(8, ObisCode.CLOCK, 6, axdr.long(0))  # the public client may not
         energy = await meter.read_register("1.0.1.8.0.255")
         assert (energy.value, energy.unit, energy.raw, energy.scaler) == (Decimal(wh), "Wh", wh, 0)
         assert type(energy.value) is Decimal
@@ -292,7 +294,7 @@ async def test_the_example(ports) -> None:
         assert (register.class_id, register.version, register.obis.dotted) == (3, 0, ENERGY)
         assert "energy" in register.name
         assert register.may_read(2)
-        assert not register.may_write(2)
+        assert register.may_write(2)  # in the simulated meter; the other energy registers are as in a real one
         load = await meter.read_profile("1.0.99.1.0.255", start=start, end=MOMENT, last=None, columns=None)
         assert load.columns[0].obis == ObisCode.CLOCK
         assert all(start <= row[0] <= MOMENT for row in load.rows)

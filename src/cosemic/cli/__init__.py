@@ -15,6 +15,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError:
         print(MISSING, file=sys.stderr)
         return 1
-    from cosemic.cli.app import run
-
+    except KeyboardInterrupt:
+        return _interrupted()
+    try:
+        from cosemic.cli.app import run
+    except KeyboardInterrupt:
+        return _interrupted()
     return run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _interrupted() -> int:
+    """Ctrl-C while modules were still loading."""
+    print("cosemic: interrupted", file=sys.stderr)
+    return 130

@@ -18,6 +18,7 @@ from cosemic.errors import (
     LinkTimeout,
     MissingExtra,
     ReplayError,
+    SecurityError,
     ServiceError,
 )
 
@@ -29,7 +30,7 @@ class CommandError(Exception):
 class ConnectionTrouble(Exception):
     """An error of the way to the meter: where that was, and whether the association was open already."""
 
-    def __init__(self, error: LinkError, url: str, *, associated: bool) -> None:
+    def __init__(self, error: LinkError | FrameError, url: str, *, associated: bool) -> None:
         super().__init__(str(error))
         self.error = error
         self.url = url
@@ -76,6 +77,8 @@ def one_line(error: BaseException) -> str:
 
 def _trouble_hint(trouble: ConnectionTrouble, text: str) -> str:
     error = trouble.error
+    if isinstance(error, FrameError) and not trouble.associated:
+        return f"check the address: something else than a meter may answer there{_other_framing(trouble.url)}"
     if not isinstance(error, (LinkTimeout, LinkLost)):
         return _hint(error, text)
     if trouble.associated:
@@ -90,6 +93,8 @@ def _hint(error: BaseException, text: str) -> str:
         return "run it again with -v to see the exchange"
     if isinstance(error, KeyMissing):
         return "give --ek, --ak and --system-title"
+    if isinstance(error, SecurityError) and "counters in" in text:
+        return "name a folder that can be written with COSEMIC_STATE"
     if isinstance(error, AuthenticationError):
         return "check --password, --ek, --ak and --system-title"
     if isinstance(error, MissingExtra):

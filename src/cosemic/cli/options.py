@@ -16,7 +16,7 @@ from cosemic.cli.meters import find_meter
 from cosemic.cli.parsing import key_octets, password_octets
 from cosemic.cli.titles import own_title
 from cosemic.enums import AuthenticationMechanism
-from cosemic.errors import LinkError
+from cosemic.errors import FrameError, LinkError
 
 if TYPE_CHECKING:
     from cosemic.blocking import DlmsClient
@@ -91,14 +91,14 @@ class OutputOptions:
 
 @contextmanager
 def connected(url: str, options: ConnectionOptions | None, output: OutputOptions) -> Iterator[DlmsClient]:
-    """The client for a URL or a named meter, connected; an error of the line comes as ConnectionTrouble."""
+    """The client for a URL or a named meter, connected; an error on the way comes as ConnectionTrouble."""
     url, settings = resolve(url, options)
     associated = False
     try:
         with make_client(url, settings, output) as client:
             associated = True
             yield client
-    except LinkError as error:
+    except (LinkError, FrameError) as error:
         raise ConnectionTrouble(error, url, associated=associated) from error
 
 
@@ -130,6 +130,7 @@ def make_client(url: str, options: ConnectionOptions | None, output: OutputOptio
         password=password,
         security=security,
         timeout=30.0 if settings.timeout is None else settings.timeout,
+        connect_timeout=10.0 if settings.timeout is None else settings.timeout,
     )
     if output.verbose:
         from cosemic.cli.tracing import make_trace

@@ -193,6 +193,6 @@ def key_octets(text: str, option: str) -> bytes:
     except ValueError:
         if re.fullmatch("[0-9A-Fa-f]+", digits):
             raise CommandError(
-                f"{option} has {len(digits)} hexadecimal digits; an octet has two: one is missing"
+                f"{option} has an odd number of hexadecimal digits ({len(digits)}); each octet has two"
             ) from None
         raise CommandError(f"{option} is not hexadecimal") from None
