@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
+import sys
 import time
 
 from cosemic.errors import LinkTimeout
@@ -11,12 +13,16 @@ from cosemic.transports.targets import Target, cannot_connect
 
 _CHUNK = 16384
 _SLACK = 0.005  # a socket time-out this close to the deadline is left as it is: setting it costs a system call
+_TIMEVAL = struct.Struct("@ll")
+# Where the kernel can time a blocking call itself, each call is one system call and not two: Python's own time-out
+# polls first. The layout of the option is known for 64-bit Linux and macOS.
+_KERNEL_TIMES = sys.platform in ("linux", "darwin") and sys.maxsize > 1 << 32
 
 
 class SocketStream:
     """A BlockingStream on a connected socket; a datagram socket gives one datagram a call."""
 
-    __slots__ = ("_chunk", "_is_datagram", "_recv", "_sendall", "_socket", "_timeout", "_woken")
+    __slots__ = ("_chunk", "_is_datagram", "_recv", "_send", "_socket", "_timeout", "_woken")
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -25,20 +31,31 @@ class SocketStream:
         self._timeout = -1.0
         self._woken = False
         self._recv = sock.recv
-        self._sendall = sock.sendall
+        self._send = sock.send
+        if _KERNEL_TIMES:
+            sock.settimeout(None)
 
     def send(self, data: bytes, deadline: float | None = None) -> None:
         """Send all of ``data``: TimeoutError when the deadline passes."""
         self._set(deadline)
-        self._sendall(data)
+        try:
+            sent = self._send(data)
+            while sent < len(data):  # whoever takes little at a time gets no more time for it
+                self._set(deadline)
+                sent += self._send(data[sent:])
+        except BlockingIOError:
+            raise TimeoutError("the deadline passed while sending") from None
 
     def receive(self, deadline: float | None = None) -> bytes:
         """Octets as they come, ``b""`` at the end of the stream; TimeoutError when the deadline passes."""
         self._set(deadline)
-        data = self._recv(self._chunk)
-        while not data and self._is_datagram and not self._woken:  # an empty datagram is no end
-            self._set(deadline)
+        try:
             data = self._recv(self._chunk)
+            while not data and self._is_datagram and not self._woken:  # an empty datagram is no end
+                self._set(deadline)
+                data = self._recv(self._chunk)
+        except BlockingIOError:
+            raise TimeoutError("the deadline passed") from None
         return data
 
     def close(self) -> None:
@@ -55,7 +72,7 @@ class SocketStream:
         if deadline is None:
             if self._timeout != float("inf"):
                 self._timeout = float("inf")
-                self._socket.settimeout(None)
+                self._set_timeout(None)
             return
         left = deadline - time.monotonic()
         if -_SLACK < left - self._timeout < _SLACK and left > _SLACK:
@@ -63,7 +80,17 @@ class SocketStream:
         if left <= 0:
             raise TimeoutError("the deadline passed")
         self._timeout = left
-        self._socket.settimeout(left)
+        self._set_timeout(left)
+
+    def _set_timeout(self, seconds: float | None) -> None:
+        if not _KERNEL_TIMES:
+            self._socket.settimeout(seconds)
+            return
+        # Microseconds of zero would mean no time-out at all.
+        whole, part = divmod(max(seconds, 1e-6), 1.0) if seconds is not None else (0.0, 0.0)
+        value = _TIMEVAL.pack(int(whole), int(part * 1_000_000))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
 
 
 def open_socket(target: Target, *, timeout: float) -> SocketStream:
