@@ -36,6 +36,7 @@ class Tolerance(enum.Enum):
     LOCAL_ECHO = "our own frames coming back from an optical head or an RS-485 adapter"
     INVOKE_ID = "an answer with another invoke id where only one request is open"
     DATE_TIME_TAG = "a notification whose date-time has the type tag of an octet-string (09 0C)"
+    COUNTER_ERROR_WITHOUT_COUNTER = "an exception-response invocation-counter-error that does not name the counter"
     GMAC_COUNTER_SHARED = "an HLS-GMAC reply under the very counter of the APDU that carries it (one IV used twice)"
     SERVER_COUNTER_RESTART = "a meter whose invocation counter starts again in each association (replays pass)"
 

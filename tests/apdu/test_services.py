@@ -170,7 +170,6 @@ def test_no_octets():
         GetResponseNormal(0xC1, 256),
         SetResponseNormal(-1, 0),
         DataNotification(1 << 32, b"", Data.of(None)),
-        ExceptionResponse(1, 6),
         GeneralBlockTransfer(True, False, 64, 1, 0, b""),
     ],
 )
@@ -200,8 +199,13 @@ def test_exception_response():
     assert apdu == ExceptionResponse(1, 6, 256)
     assert apdu.state_error is ExceptionStateError.SERVICE_NOT_ALLOWED
     assert apdu.service_error is ExceptionServiceError.INVOCATION_COUNTER_ERROR
+    without = decode_apdu(bytes.fromhex("d80106"))
+    assert without == ExceptionResponse(1, 6, None)
+    assert without.encode().hex() == "d80106"
     with pytest.raises(DecodeError, match="invocation counter"):
-        decode_apdu(bytes.fromhex("d80106"))
+        decode_apdu(bytes.fromhex("d80106000001"))
+    with pytest.raises(DecodeError, match="invocation counter"):
+        decode_apdu(bytes.fromhex("d80106"), tolerances=STRICT)
     assert decode_apdu(bytes.fromhex("d8090c")) == ExceptionResponse(9, 12)
 
 

@@ -22,7 +22,7 @@ from cosemic.errors import (
 )
 from cosemic.meter.demo import SCRATCH_NUMBER, demo_meter
 from cosemic.obis import ObisCode
-from cosemic.protocol.requests import Get
+from cosemic.protocol.requests import ActionResults, Get, SetResults
 from cosemic.times import CosemDateTime
 from tests.cosem.driving import ScriptedMeter, drive
 
@@ -414,3 +414,8 @@ def test_scalers_of_columns_are_read_once():
         drive(procedures.read_profile(name, cache=cache), meter)
     scalers = [at for request in meter.asked for at, _ in request.items if at.class_id == 3]
     assert len(scalers) == 1
+
+
+def test_unconfirmed_requests_bring_no_result():
+    assert drive(procedures.set_attribute(1, SCRATCH_NUMBER, 2, axdr.unsigned(1)), lambda _: SetResults(())) == 0
+    assert drive(procedures.call_method(3, ENERGY, 1), lambda _: ActionResults(())) is None

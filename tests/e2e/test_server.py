@@ -11,7 +11,7 @@ import pytest
 
 from cosemic import axdr, blocking
 from cosemic.client import DlmsClient
-from cosemic.errors import AssociationRefused, DataAccessError, DlmsError, LinkError
+from cosemic.errors import AssociationRefused, DataAccessError, DlmsError, LinkError, LocalProtocolError
 from cosemic.link.frames import HdlcAddress, HdlcFrame
 from cosemic.link.wrapper import WrapperPdu
 from cosemic.meter.server import MeterServer, running
@@ -435,3 +435,22 @@ async def test_ipv6() -> None:
             pytest.skip("this machine has no IPv6")
         async with DlmsClient(f"tcp://[::1]:{port}") as meter:
             assert isinstance(await meter.get(3, ENERGY, 2), int)
+
+
+@pytest.mark.parametrize("framing", ["wrapper", "hdlc", "udp"])
+@pytest.mark.parametrize("credentials", ["lls", "gmac"])
+async def test_unconfirmed_requests_are_carried_out(framing, credentials) -> None:
+    meter = make_meter(1)
+    async with MeterServer(meter) as server:
+        serve = {"wrapper": server.serve_wrapper, "hdlc": server.serve_hdlc, "udp": server.serve_udp}[framing]
+        scheme = {"wrapper": "tcp", "hdlc": "hdlc", "udp": "udp"}[framing]
+        url = f"{scheme}://127.0.0.1:{await serve()}"
+        async with DlmsClient(url, confirmed=False, timeout=5, **CREDENTIALS[credentials]()) as client:
+            assert await client.set(1, "0.0.128.0.0.255", 2, axdr.double_long_unsigned(7)) == 0
+            for _ in range(3):
+                assert await client.action(8, "0.0.1.0.0.255", 6, axdr.long(10)) is None
+            with pytest.raises(LocalProtocolError, match="no answer"):
+                await client.get(3, ENERGY, 2)
+        async with DlmsClient(url, timeout=5) as client:
+            assert await client.get(1, "0.0.128.0.0.255", 2) == 7
+        assert meter.offset.total_seconds() == 30

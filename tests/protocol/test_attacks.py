@@ -9,15 +9,19 @@ from cosemic.apdu.base import decode_apdu
 from cosemic.apdu.protected import wrap_ciphered, wrap_general
 from cosemic.apdu.services import ExceptionResponse, GetRequestNormal
 from cosemic.enums import ApplicationContext, AssociationResult, AuthenticationMechanism
+from cosemic.errors import ExceptionResponseError, SecurityError
+from cosemic.link.wrapper import WrapperPdu
 from cosemic.protocol.datagrams import AnsweredRequests
-from cosemic.protocol.events import Associated, Requested
+from cosemic.protocol.events import Associated, Released, Requested
 from cosemic.protocol.requests import GetResults
 from cosemic.protocol.server_association import ServerAssociation
 from cosemic.protocol.settings import DEFAULT_CONFORMANCE
 from cosemic.protocol.states import State
 from cosemic.security.context import AssociationSecurity
+from cosemic.security.counters import MemoryCounters, key_id
 from tests.pair.support import (
     CLIENT_TITLE,
+    ENCRYPTION_KEY,
     ENERGY,
     METER_TITLE,
     Pair,
@@ -128,3 +132,77 @@ def test_a_late_aarq_does_not_end_the_association_that_it_opened() -> None:
     assert answered.repeated(b"\xc1\x01\xc1", 3.0, True) == [b"done"]
     assert answered.repeated(aarq, 4.0, False) is None  # released meanwhile: it opens another one
     assert answered.repeated(b"\xc1\x01\xc1", 5.0, True) is None
+
+
+# Counters
+
+
+class _Failing(MemoryCounters):
+    fails = False
+
+    def reserve(self, key_id: str, count: int) -> range:
+        if self.fails:
+            raise SecurityError("the disk is full")
+        return super().reserve(key_id, min(count, 1))
+
+
+def test_a_release_that_cannot_be_sealed_changes_nothing() -> None:
+    counters = _Failing()
+    pair = Pair(
+        client_settings(GMAC, security(CLIENT_TITLE, counters=counters)), server_settings(GMAC, security(METER_TITLE))
+    )
+    assert isinstance(pair.connect(), Associated)
+    counters.fails = True
+    with pytest.raises(SecurityError):
+        pair.client.release(0.0)
+    assert pair.client.state is State.ASSOCIATED
+    counters.fails = False
+    assert isinstance(pair.release(), Released)
+
+
+def test_the_counter_of_a_dedicated_key_is_not_taken_from_the_meter() -> None:
+    counters = MemoryCounters()
+    context = security(CLIENT_TITLE, counters=counters, dedicated_key=True, allow_counter_from_meter=True)
+    pair = Pair(client_settings(GMAC, context), server_settings(GMAC, security(METER_TITLE)))
+    assert isinstance(pair.connect(), Associated)
+    before = counters.peek(key_id(CLIENT_TITLE, ENCRYPTION_KEY))
+    pair.client.request(GET, 0.0)
+    pair.client.data_to_send()
+    answer = ExceptionResponse(1, 6, 0x10000000).encode()
+    pair.client.receive_data(WrapperPdu(1, 16, answer).encode(), 0.0)
+    (event,) = pair.client.events()
+    assert isinstance(event.error, ExceptionResponseError)
+    assert not event.fatal
+    assert pair.client.data_to_send() == b""
+    assert counters.peek(key_id(CLIENT_TITLE, ENCRYPTION_KEY)) == before
+
+
+def test_the_counter_is_taken_from_the_meter_once_for_a_request() -> None:
+    context = security(CLIENT_TITLE, allow_counter_from_meter=True)
+    pair = Pair(client_settings(GMAC, context), server_settings(GMAC, security(METER_TITLE)))
+    assert isinstance(pair.connect(), Associated)
+    pair.client.request(GET, 0.0)
+    pair.client.data_to_send()
+    sent = []
+    for counter in (1000, 2000):
+        answer = ExceptionResponse(1, 6, counter).encode()
+        pair.client.receive_data(WrapperPdu(1, 16, answer).encode(), 0.0)
+        sent.append(pair.client.data_to_send())
+    assert sent[0][10:15].hex() == "30000003e9"
+    assert sent[1] == b""
+    (event,) = pair.client.events()
+    assert isinstance(event.error, ExceptionResponseError)
+
+
+def test_a_counter_error_without_a_counter_is_an_error_by_name() -> None:
+    context = security(CLIENT_TITLE, allow_counter_from_meter=True)
+    pair = Pair(client_settings(GMAC, context), server_settings(GMAC, security(METER_TITLE)))
+    assert isinstance(pair.connect(), Associated)
+    pair.client.request(GET, 0.0)
+    pair.client.data_to_send()
+    pair.client.receive_data(WrapperPdu(1, 16, bytes.fromhex("d80106")).encode(), 0.0)
+    (event,) = pair.client.events()
+    assert isinstance(event.error, ExceptionResponseError)
+    assert event.error.invocation_counter is None
+    assert not event.fatal
+    assert pair.do(GET).results[0].value == 12345

@@ -355,3 +355,29 @@ def test_a_fork_does_not_wait_for_a_thread_that_it_does_not_have(tmp_path: Path)
         [sys.executable, "-c", program, str(tmp_path / "c.sqlite3")], check=True, capture_output=True, text=True
     )
     assert done.stdout.splitlines() == ["range(2, 3)", "range(3, 4)"]
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_a_store_that_forgets_a_key_repeats_no_counter(kept: int) -> None:
+    """A meter keeps the counters of so many dedicated keys; an association that outlives its place goes on above."""
+    store = MemoryCounters(limit=kept)
+    outgoing = Outgoing(store, "long")
+    taken = [outgoing.take() for _ in range(64)]
+    for number in range(kept):
+        store.reserve(f"other {number}", 1)
+    assert store.peek("long") is None
+    taken += [outgoing.take() for _ in range(64)]
+    assert len(set(taken)) == 128
+    assert taken == sorted(taken)
+
+
+def test_a_store_that_goes_back_for_good_is_an_error() -> None:
+    class Amnesia(MemoryCounters):
+        def reserve(self, key_id: str, count: int) -> range:
+            return range(1, 1 + count)
+
+    outgoing = Outgoing(Amnesia(), NAME)
+    for _ in range(64):
+        outgoing.take()
+    with pytest.raises(SecurityError, match="went back"):
+        outgoing.take()

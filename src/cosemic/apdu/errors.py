@@ -15,11 +15,15 @@ from cosemic.enums import (
     ServiceErrorType,
     known,
 )
+from cosemic.tolerances import Tolerance, note
 
 
 @dataclass(frozen=True, slots=True)
 class ExceptionResponse(Apdu):
-    """Exception-Response; with service-error 6 the meter says which invocation counter it expects to be exceeded."""
+    """Exception-Response; with service-error 6 the meter says which invocation counter has to be exceeded.
+
+    Some meters leave it out (``Tolerance.COUNTER_ERROR_WITHOUT_COUNTER``): ``invocation_counter`` is None then.
+    """
 
     TAG: ClassVar[int] = 0xD8
     state_error: ExceptionStateError | int
@@ -28,10 +32,8 @@ class ExceptionResponse(Apdu):
 
     def _encode(self) -> bytes:
         head = bytes((0xD8, self.state_error, self.service_error))
-        if self.service_error != ExceptionServiceError.INVOCATION_COUNTER_ERROR:
+        if self.service_error != ExceptionServiceError.INVOCATION_COUNTER_ERROR or self.invocation_counter is None:
             return head
-        if self.invocation_counter is None:
-            raise ValueError("service-error 6 needs the invocation counter")
         return head + self.invocation_counter.to_bytes(4, "big")
 
 
@@ -61,7 +63,10 @@ def decode_exception_response(reader: Reader) -> ExceptionResponse:
     service_error = known(ExceptionServiceError, reader.octet("service-error"))
     counter = None
     if service_error == ExceptionServiceError.INVOCATION_COUNTER_ERROR:
-        counter = reader.unsigned32("invocation counter")
+        if not reader.left and Tolerance.COUNTER_ERROR_WITHOUT_COUNTER in reader.tolerances:
+            note(Tolerance.COUNTER_ERROR_WITHOUT_COUNTER, "it ends after the service-error")
+        else:
+            counter = reader.unsigned32("invocation counter")
     return ExceptionResponse(state_error, service_error, counter)
 
 

@@ -122,9 +122,14 @@ def set_attribute(
     check: bool = True,
     cache: MeterCache | None = None,
 ) -> Procedure[DataAccessResult | int]:
-    """Write one attribute. DataAccessError when the meter refuses; with ``check`` False its code is returned."""
+    """Write one attribute. DataAccessError when the meter refuses; with ``check`` False its code is returned.
+
+    An unconfirmed SET is never answered: success then means that it was sent.
+    """
     code = ObisCode.parse(obis)
     answer = yield Set(((AttributeDescriptor(class_id, code, attribute), access),), (Data.of(value),))
+    if isinstance(answer, SetResults) and not answer.results:
+        return DataAccessResult.SUCCESS
     if not isinstance(answer, SetResults) or len(answer.results) != 1:
         raise DecodeError(f"the meter answered a SET of one attribute with {answer!r}")
     result = answer.results[0]
@@ -141,9 +146,14 @@ def call_method(
     *,
     cache: MeterCache | None = None,
 ) -> Procedure[Value]:
-    """Invoke a method and return its return parameters, None without any; ActionError when the meter refuses."""
+    """Invoke a method and return its return parameters, None without any; ActionError when the meter refuses.
+
+    An unconfirmed ACTION is never answered: None then means that it was sent.
+    """
     code = ObisCode.parse(obis)
     answer = yield Action.one(class_id, code, method, parameters)
+    if isinstance(answer, ActionResults) and not answer.results:
+        return None
     if not isinstance(answer, ActionResults) or len(answer.results) != 1:
         raise DecodeError(f"the meter answered an ACTION of one method with {answer!r}")
     outcome = answer.results[0]

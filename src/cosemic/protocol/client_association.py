@@ -158,13 +158,21 @@ class ClientAssociation(Association[ClientEvent]):
             self._events.append(Completed(SetResults(()) if type(request) is Set else ActionResults(())))
 
     def release(self) -> None:
-        """Close the association in an orderly way: RLRQ where it is used. ``Released`` follows."""
+        """Close the association in an orderly way: RLRQ where it is used. ``Released`` follows.
+
+        SecurityError when the counter store cannot be used; the association is as before then.
+        """
+        state = self.state
         self._step(Event.RELEASE, "release")
         settings = self.settings
         if settings.pre_established or not settings.use_rlrq:
             self._released()
             return
-        apdu = opening.release_request(settings, self._security).encode()
+        try:
+            apdu = opening.release_request(settings, self._security).encode()
+        except DlmsError:
+            self.state = state
+            raise
         if self.trace is not None:
             self.trace("apdu", "out", apdu)
         self._outgoing.append(apdu)
@@ -375,6 +383,8 @@ class ClientAssociation(Association[ClientEvent]):
         security = self._security
         if counter is None or security is None or self._counter_adopted:
             return False
+        if self._envelope.dedicated and self.state is _EXCHANGING:
+            return False  # the counter of a key that only this association has cannot be behind
         if not security.context.allow_counter_from_meter or not security.adopt_counter(counter):
             return False
         self._counter_adopted = True

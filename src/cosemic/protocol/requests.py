@@ -77,14 +77,14 @@ class GetResults:
 
 @dataclass(frozen=True, slots=True)
 class SetResults:
-    """One data-access-result for each item of a ``Set``, in its order."""
+    """One data-access-result for each item of a ``Set``, in its order; none of an unconfirmed one."""
 
     results: tuple[DataAccessResult | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ActionResults:
-    """One outcome for each item of an ``Action``, in its order."""
+    """One outcome for each item of an ``Action``, in its order; none of an unconfirmed one."""
 
     results: tuple[ActionOutcome, ...]
 

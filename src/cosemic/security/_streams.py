@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 
-from cosemic.errors import DlmsError
+from cosemic.errors import DlmsError, SecurityError
 from cosemic.security.counters import CounterStore
 from cosemic.tolerances import Tolerance, note
 
@@ -51,12 +51,13 @@ class Outgoing:
             return False
         # The tail is not given back: the store must not fall below ``to`` again.
         self._store.advance(self._key_id, to)
-        self._end = 0
+        self._end = max(self._end, to)
         return True
 
     def close(self) -> None:
         """Give back what was not used. A failure costs nothing but the tail, so it is only logged."""
         tail = self._drain()
+        self._end = 0
         if not tail:
             return
         try:
@@ -70,6 +71,12 @@ class Outgoing:
 
     def _refill(self) -> int:
         reserved = self._store.reserve(self._key_id, self._size)
+        if reserved.start < self._end:
+            # The store forgot this key (one in memory has room for so many), or was put back to an earlier state.
+            self._store.advance(self._key_id, self._end)
+            reserved = self._store.reserve(self._key_id, self._size)
+            if reserved.start < self._end:
+                raise SecurityError("the invocation counters went back; nothing was sent with one used before")
         self._size = min(2 * self._size, _LARGEST_RANGE)
         self._end = reserved.stop
         left = iter(reserved)
