@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import tty
 import pytest
 
 from cosemic.errors import LinkError, LinkLost, LinkTimeout, MissingExtra
+from cosemic.transports.sockets import SocketStream
 from cosemic.transports.streams import clock_of, open_blocking_stream, open_stream
 
 
@@ -238,3 +240,85 @@ def test_connecting_has_a_time_limit() -> None:
 def test_the_blocking_way_needs_no_asyncio() -> None:
     code = "import sys, cosemic.transports.sockets; sys.exit('asyncio' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# The time to connect is one for the look-up and all addresses
+
+
+def test_a_look_up_that_hangs_ends_at_the_time_to_connect(monkeypatch) -> None:
+    """The system's resolver knows no deadline."""
+    release = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def slow(host, port, **options):
+        if not options.get("flags"):
+            release.wait(30)
+        return look_up(host, port, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    begun = time.monotonic()
+    try:
+        with pytest.raises(LinkTimeout, match=r"within 0\.05 s"):
+            open_blocking_stream("tcp://meter.invalid:4059", timeout=0.05)
+    finally:
+        release.set()
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "udp"])
+def test_names_that_are_none(scheme) -> None:
+    with pytest.raises(LinkError, match="no host name"):
+        open_blocking_stream(f"{scheme}://a..b:4059", timeout=5)
+
+
+def test_a_silent_address_leaves_time_for_the_next(listener, monkeypatch) -> None:
+    silent = ("192.0.2.1", listener.getsockname()[1])
+    tried: list[tuple[str, float]] = []
+
+    class Socket(socket.socket):
+        def connect(self, address):
+            tried.append((address[0], self.gettimeout()))
+            if address == silent:
+                raise TimeoutError("timed out")
+            super().connect(address)
+
+    def look_up(host, port, **options):
+        if options.get("flags"):
+            raise socket.gaierror(socket.EAI_NONAME, "not a number")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in (silent, listener.getsockname())]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "socket", Socket)
+    stream = open_blocking_stream(f"tcp://two.invalid:{silent[1]}", timeout=8)
+    stream.close()
+    assert [place for place, _ in tried] == ["192.0.2.1", "127.0.0.1"]
+    assert 3 < tried[0][1] <= 4
+    assert 4 < tried[1][1] <= 8
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
+def test_signals_do_not_put_off_a_deadline() -> None:
+    """Python begins an interrupted call again: a profiler's timer must not give it its whole time each time."""
+    ours, theirs = socket.socketpair()
+    stream = SocketStream(ours)
+    ticks = 0
+
+    def tick(number, frame) -> None:
+        nonlocal ticks
+        ticks += 1
+        if ticks > 200:
+            raise AssertionError("the deadline never comes")
+
+    previous = signal.signal(signal.SIGALRM, tick)
+    try:
+        with pytest.raises(TimeoutError):
+            stream.receive(time.monotonic() + 0.02)  # the time-out is set; then the timer starts
+        signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+        with pytest.raises(TimeoutError):
+            stream.receive(time.monotonic() + 0.02)
+        assert ticks >= 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+        stream.close()
+        theirs.close()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import struct
 import sys
+import threading
 import time
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
 
 from cosemic.errors import LinkTimeout
 from cosemic.transports.targets import Target, cannot_connect
@@ -19,10 +23,19 @@ _TIMEVAL = struct.Struct("@ll")
 _KERNEL_TIMES = sys.platform in ("linux", "darwin") and sys.maxsize > 1 << 32
 
 
+def _is_interrupted() -> bool:
+    """Whether an interval timer sends signals (a profiler, say).
+
+    After a signal Python begins the system call again, and the kernel its time-out: with one every now and then a wait
+    would never end, where Python's own time-out goes on counting.
+    """
+    return signal.getitimer(signal.ITIMER_REAL)[0] > 0 or signal.getitimer(signal.ITIMER_PROF)[0] > 0
+
+
 class SocketStream:
     """A BlockingStream on a connected socket; a datagram socket gives one datagram a call."""
 
-    __slots__ = ("_chunk", "_is_datagram", "_recv", "_send", "_socket", "_timeout", "_woken")
+    __slots__ = ("_chunk", "_is_datagram", "_kernel_times", "_recv", "_send", "_socket", "_timeout", "_woken")
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -32,6 +45,7 @@ class SocketStream:
         self._woken = False
         self._recv = sock.recv
         self._send = sock.send
+        self._kernel_times = _KERNEL_TIMES
         if _KERNEL_TIMES:
             sock.settimeout(None)
 
@@ -48,6 +62,8 @@ class SocketStream:
 
     def receive(self, deadline: float | None = None) -> bytes:
         """Octets as they come, ``b""`` at the end of the stream; TimeoutError when the deadline passes."""
+        if self._kernel_times and _is_interrupted():
+            self._count_ourselves()
         self._set(deadline)
         try:
             data = self._recv(self._chunk)
@@ -83,9 +99,19 @@ class SocketStream:
         self._set_timeout(left)
 
     def _set_timeout(self, seconds: float | None) -> None:
-        if not _KERNEL_TIMES:
+        if self._kernel_times and _is_interrupted():
+            self._count_ourselves()
+        if not self._kernel_times:
             self._socket.settimeout(seconds)
             return
+        self._set_kernel_times(seconds)
+
+    def _count_ourselves(self) -> None:
+        self._set_kernel_times(None)
+        self._kernel_times = False
+        self._timeout = -1.0
+
+    def _set_kernel_times(self, seconds: float | None) -> None:
         # Microseconds of zero would mean no time-out at all.
         whole, part = divmod(max(seconds, 1e-6), 1.0) if seconds is not None else (0.0, 0.0)
         value = _TIMEVAL.pack(int(whole), int(part * 1_000_000))
@@ -94,31 +120,75 @@ class SocketStream:
 
 
 def open_socket(target: Target, *, timeout: float) -> SocketStream:
-    """Connect a socket within ``timeout`` seconds."""
+    """Connect a socket within ``timeout`` seconds, the look-up of the name and all its addresses included."""
+    deadline = time.monotonic() + timeout
+    kind = socket.SOCK_DGRAM if target.is_datagram else socket.SOCK_STREAM
     try:
-        if target.is_datagram:
-            return SocketStream(_open_udp(target, timeout))
-        sock = socket.create_connection((target.host, target.port), timeout)
+        sock = _connect(target, kind, deadline)
     except TimeoutError as error:
         raise LinkTimeout(f"{target} did not take the connection within {timeout:g} s") from error
     except OSError as error:
         raise cannot_connect(target, error) from error
-    with contextlib.suppress(OSError):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if kind == socket.SOCK_STREAM:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return SocketStream(sock)
 
 
-def _open_udp(target: Target, timeout: float) -> socket.socket:
+def _connect(target: Target, kind: int, deadline: float) -> socket.socket:
+    """A socket to the first address that takes the connection; one that is silent leaves the others their share."""
     trouble: OSError | None = None
-    for family, kind, number, _, address in socket.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM):
+    places = _look_up(target, kind, deadline)
+    for tried, (family, number, address) in enumerate(places):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
         sock = socket.socket(family, kind, number)
         try:
-            sock.settimeout(timeout)
+            sock.settimeout(left / (len(places) - tried))
             sock.connect(address)
         except OSError as error:
             sock.close()
             trouble = error
+        except BaseException:
+            sock.close()
+            raise
         else:
             return sock
-    raise trouble or OSError(f"{target.host} has no address")
+    raise trouble or TimeoutError("the deadline passed")
+
+
+def _look_up(target: Target, kind: int, deadline: float) -> list[_Place]:
+    """The addresses of the host. The system's look-up knows no time-out, so a name is asked for in a thread."""
+    try:
+        return _addresses(target.host, target.port, kind, socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        pass
+    found: SimpleQueue[list[_Place] | OSError] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found.put(_addresses(target.host, target.port, kind, 0))
+        except OSError as error:
+            found.put(error)
+
+    threading.Thread(target=ask, name="look-up", daemon=True).start()
+    try:
+        answer = found.get(timeout=max(deadline - time.monotonic(), 0))
+    except Empty:
+        raise TimeoutError("the look-up of the name takes too long") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
+def _addresses(host: str, port: int, kind: int, flags: int) -> list[_Place]:
+    try:
+        found = socket.getaddrinfo(host, port, type=kind, flags=flags)
+    except UnicodeError:  # a label that is empty or too long
+        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name") from None
+    return [(family, number, address) for family, _, number, _, address in found]
+
+
+_Place: TypeAlias = tuple[int, int, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
