@@ -134,7 +134,8 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
         typed: bool = False,
     ) -> Value | Typed:
         """Read an attribute as plain Python, or with its types; DataAccessError when the meter refuses."""
-        data = self.run(procedures.get_data(class_id, obis, attribute, access, cache=self.cache))
+        request = procedures.get_request(class_id, obis, attribute, access)
+        data = procedures.got(request, self.request(request), self.cache)
         return data.typed if typed else data.value
 
     def get_list(self, items: Iterable[GetItem]) -> Iterator[ItemResult]:
@@ -297,7 +298,7 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
             raise LocalProtocolError(self._state)
         received = over = False
         while True:
-            outcome = self._outcome(session)
+            outcome = self._outcome(session.events())
             data = session.data_to_send()
             if data and received:
                 self._renew(clock())
@@ -326,7 +327,7 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
                 received = True
             else:
                 session.end_of_stream(clock())
-                return self._finish(self._outcome(session) or self._ended())
+                return self._finish(self._outcome(session.events()) or self._ended())
 
     def _let_go(self, reason: str) -> None:
         if self._session is not None:

@@ -130,7 +130,8 @@ class DlmsClient(Connection[Stream | _Opener]):
         typed: bool = False,
     ) -> Value | Typed:
         """Read an attribute as plain Python, or with its types; DataAccessError when the meter refuses."""
-        data = await self.run(procedures.get_data(class_id, obis, attribute, access, cache=self.cache))
+        request = procedures.get_request(class_id, obis, attribute, access)
+        data = procedures.got(request, await self.request(request), self.cache)
         return data.typed if typed else data.value
 
     async def get_list(self, items: Iterable[GetItem]) -> AsyncIterator[ItemResult]:
@@ -295,7 +296,7 @@ class DlmsClient(Connection[Stream | _Opener]):
             raise LocalProtocolError(self._state)
         received = over = False
         while True:
-            outcome = self._outcome(session)
+            outcome = self._outcome(session.events())
             data = session.data_to_send()
             if data and received:
                 self._renew(clock())
@@ -324,7 +325,7 @@ class DlmsClient(Connection[Stream | _Opener]):
                 received = True
             else:
                 session.end_of_stream(clock())
-                return self._finish(self._outcome(session) or self._ended())
+                return self._finish(self._outcome(session.events()) or self._ended())
 
     def _let_go(self, reason: str) -> None:
         if self._session is not None:

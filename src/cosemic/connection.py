@@ -21,7 +21,15 @@ from cosemic.link.parameters import HdlcParameters, HdlcTimers
 from cosemic.link.wrapper import WrapperLink
 from cosemic.obis import ObisCode
 from cosemic.protocol.association import Trace
-from cosemic.protocol.events import Associated, AssociationParameters, Completed, Failed, Notified, Released
+from cosemic.protocol.events import (
+    Associated,
+    AssociationParameters,
+    ClientEvent,
+    Completed,
+    Failed,
+    Notified,
+    Released,
+)
 from cosemic.protocol.session import ClientSession
 from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
 from cosemic.tolerances import DEFAULT, Tolerance
@@ -313,25 +321,25 @@ class Connection(Generic[_Way]):
         """The error when the whole time for an answer is over; the link's own time-outs come before."""
         return LinkTimeout(f"no complete answer within {self._give_up - self._began:.3g} s from {self._name}")
 
-    def _outcome(self, session: ClientSession) -> Outcome | None:
-        """Go through the session's events; what ends the exchange is returned."""
+    def _outcome(self, events: list[ClientEvent]) -> Outcome | None:
+        """Go through events of the session; what ends the exchange is returned."""
         outcome: Outcome | None = None
-        for event in session.events():
+        for event in events:
             if isinstance(event, Notified):
                 self._notify(event)
-            elif not isinstance(outcome, Failed):
+            elif type(outcome) is not Failed:
                 outcome = event
         return outcome
 
     def _finish(self, outcome: Outcome) -> Outcome:
         """The exchange is over and everything is sent: note what it means, or raise its error."""
-        if isinstance(outcome, Failed):
+        if type(outcome) is Failed:
             self._in_step = not outcome.fatal
             if outcome.fatal:
                 self._give_up_session(str(outcome.error))
             raise outcome.error
         self._in_step = True
-        if isinstance(outcome, Associated):
+        if type(outcome) is Associated:
             self._associated = outcome.parameters
             self._state = "connected"
         return outcome

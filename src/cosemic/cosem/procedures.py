@@ -19,6 +19,8 @@ from cosemic.cosem.access import (
     get,
     get_data,
     get_list,
+    get_request,
+    got,
     set_attribute,
 )
 from cosemic.cosem.object_list import ObjectEntry, decode_object_list
@@ -38,6 +40,8 @@ __all__ = [
     "call_method",
     "get",
     "get_data",
+    "get_request",
+    "got",
     "get_list",
     "moment",
     "read_clock",

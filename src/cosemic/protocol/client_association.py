@@ -24,6 +24,7 @@ from cosemic.apdu.services import (
     ActionResponseNormal,
     ConfirmedServiceError,
     ExceptionResponse,
+    GetResponseNormal,
     MethodDescriptor,
     invoke_octet,
 )
@@ -62,7 +63,7 @@ from cosemic.protocol.events import (
     Released,
 )
 from cosemic.protocol.exchange import Exchange, Terms
-from cosemic.protocol.requests import ActionResults, Request, Set, SetResults, target
+from cosemic.protocol.requests import ActionResults, GetResults, Request, Set, SetResults, target
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import Event, State
 from cosemic.security.context import AssociationSecurity, SecurityPolicy
@@ -142,8 +143,12 @@ class ClientAssociation(Association[ClientEvent]):
             self._step(Event.REQUEST, "request")
         terms = self._terms
         assert terms is not None
-        steps = exchange.start(request, terms)
-        plain = next(steps).encode()
+        steps: Exchange | None = None
+        first: Apdu | None = exchange.single_get(request, terms)
+        if first is None:
+            steps = exchange.start(request, terms)
+            first = next(steps)
+        plain = first.encode()
         self.state = _EXCHANGING
         self._request = request
         self._exchange = steps
@@ -316,9 +321,19 @@ class ClientAssociation(Association[ClientEvent]):
             self._authentication_response(decode_apdu(plain, tolerances=self.settings.tolerances))
             return
         steps = self._exchange
-        assert steps is not None
         try:
-            following = steps.send(decode_apdu(plain, tolerances=self.settings.tolerances))
+            response = decode_apdu(plain, tolerances=self.settings.tolerances)
+            if steps is not None:
+                following = steps.send(response)
+            elif type(response) is GetResponseNormal:
+                self.state = _ASSOCIATED
+                self._request = None
+                self._events.append(Completed(GetResults((response.result,))))
+                return
+            else:
+                assert self._terms is not None
+                steps = self._exchange = exchange.rest_of_single_get(response, self._plain[2], self._terms)
+                following = next(steps)
         except StopIteration as done:
             self.state = _ASSOCIATED
             self._exchange = self._request = None

@@ -100,6 +100,22 @@ def start(request: Request, terms: Terms) -> Exchange:
 # GET
 
 
+def single_get(request: Request, terms: Terms) -> GetRequestNormal | None:
+    """The APDU of a GET that asks for one attribute as it is; None for every other request, which needs ``start``.
+
+    This is what a client asks most, and most answers to it are complete: no generator is needed then.
+    """
+    if type(request) is not Get or len(request.items) != 1 or not terms.conformance & _GET or not terms.confirmed:
+        return None
+    attribute, access = request.items[0]
+    return None if access is not None else GetRequestNormal(terms.invoke(), attribute)
+
+
+def rest_of_single_get(response: Apdu, octet: int, terms: Terms) -> Exchange:
+    """Go on where the answer to ``single_get`` is not complete: blocks, or an answer that is none."""
+    return GetResults((yield from _get_rest(octet, response, 1, terms)))
+
+
 def _get(request: Get, terms: Terms) -> Generator[Apdu, Apdu, GetResults]:
     items = request.items
     if not terms.conformance & _GET:

@@ -14,6 +14,8 @@ exists; whatever the peer, the line or the time does becomes ``Failed``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cosemic.enums import AuthenticationMechanism
 from cosemic.errors import DlmsError, LinkLost, LinkTimeout, LocalProtocolError
 from cosemic.link.events import (
@@ -44,7 +46,23 @@ _PATIENCE = 4
 class ClientSession:
     """One client's talk with one logical device over one link; ``connect`` again after ``Released`` is allowed."""
 
-    __slots__ = ("_association", "_datagram", "_deadline", "_link", "_recent", "_release_due", "_releasing", "settings")
+    __slots__ = (
+        "_association",
+        "_datagram",
+        "_deadline",
+        "_link",
+        "_recent",
+        "_release_due",
+        "_releasing",
+        "data_to_send",
+        "events",
+        "settings",
+    )
+
+    events: Callable[[], list[ClientEvent]]
+    """What happened since the last call."""
+    data_to_send: Callable[[], bytes]
+    """The octets to write now."""
 
     def __init__(
         self, link: Link, settings: ClientSettings, *, datagram: bool = False, trace: Trace | None = None
@@ -55,6 +73,9 @@ class ClientSession:
         self._recent = RecentDatagrams()
         self._link = link
         self._association = ClientAssociation(settings, trace=trace)
+        # Handed on as they are: two calls less for each of them in every exchange.
+        self.events = self._association.events
+        self.data_to_send = link.data_to_send
         self._release_due = False
         self._releasing = False
         self._deadline: float | None = None
@@ -153,14 +174,6 @@ class ClientSession:
         """The meter closed the stream."""
         self._link.end_of_stream(now)
         self._link_events(now)
-
-    def events(self) -> list[ClientEvent]:
-        """What happened since the last call."""
-        return self._association.events()
-
-    def data_to_send(self) -> bytes:
-        """The octets to write now."""
-        return self._link.data_to_send()
 
     def next_deadline(self) -> float | None:
         """When ``on_time`` wants to be called; None while nothing is waited for."""
