@@ -6,7 +6,7 @@
     python3 dev.py lint            format, lint, types, import contracts, module sizes
     python3 dev.py check           lint and test: all that a reviewer runs, documentation examples among them
     python3 dev.py fix             format and mend what the linter can mend
-    python3 dev.py soak            the long runs, over an hour: faults with 10,000 seeds, 2,000 killed processes, fuzzing
+    python3 dev.py soak            the long runs, over an hour: 10,000 fault seeds, 2,000 kills, fuzzing
     python3 dev.py bench [ARGS]    the benchmarks, against the peers, in one run
     python3 dev.py run ARGS        the cosemic command of this checkout
 

@@ -345,7 +345,7 @@ def scripted_profile(captures, buffer, *, period=900, sort_method=1, entries=Non
         (7, name, 3): axdr.array(*(capture.typed() for capture in captures)),
         (7, name, 4): axdr.double_long_unsigned(period),
         (7, name, 5): axdr.enum(sort_method),
-        (7, name, 7): axdr.double_long_unsigned(entries or 0),
+        (7, name, 7): axdr.long64(entries or 0),
         (3, ENERGY, 3): axdr.structure(axdr.integer(1), axdr.enum(30)),
     })  # fmt: skip
 
@@ -381,6 +381,20 @@ def test_the_newest_rows_of_a_profile_that_begins_with_the_newest():
 def test_an_empty_profile_is_not_asked_for_entries():
     name, meter = scripted_profile(CAPTURED, DataAccessResult.HARDWARE_FAULT, entries=0)
     assert drive(procedures.read_profile(name, last=5), meter).rows == []
+
+
+@pytest.mark.parametrize("selection", [{}, {"last": 5}, {"start": NOW}])
+def test_a_profile_that_captures_nothing_is_empty(selection):
+    name, meter = scripted_profile([], DataAccessResult.HARDWARE_FAULT)
+    profile = drive(procedures.read_profile(name, **selection), meter)
+    assert (profile.columns, profile.rows) == ((), [])
+
+
+@pytest.mark.parametrize("entries", [-1, 1 << 32])
+def test_a_number_of_entries_that_cannot_be(entries):
+    name, meter = scripted_profile(CAPTURED, axdr.array(), entries=entries)
+    with pytest.raises(DecodeError, match="entries_in_use"):
+        drive(procedures.read_profile(name, last=5), meter)
 
 
 def test_a_meter_that_ignores_the_columns_asked_for_is_understood():

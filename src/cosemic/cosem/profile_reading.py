@@ -49,6 +49,9 @@ def read_profile(
     code = ObisCode.parse(obis)
     captures, period, sort_method = yield from _definition(code, with_list, cache)
     wanted = _wanted(captures, columns)
+    if not captures:
+        logger.warning("%s captures nothing: no columns and no rows", code)
+        return Profile((), [])
     newest_first = sort_method == SortMethod.LIFO
     buffer = _Buffer(code, captures, wanted, period, newest_first, cache)
     if start is not None or end is not None:
