@@ -22,6 +22,7 @@ from cosemic.link.wrapper import WrapperPdu, WrapperReader
 from cosemic.meter.model import SimulatedMeter
 from cosemic.protocol.datagrams import AnsweredRequests
 from cosemic.protocol.events import Requested
+from cosemic.protocol.redaction import FrameRedactor
 from cosemic.protocol.requests import ActionResults, Get, GetResults, Request, Result, Set, SetResults
 from cosemic.protocol.server_association import ServerAssociation
 from cosemic.protocol.states import State
@@ -40,12 +41,13 @@ MOST_AHEAD = 1 << 20
 class Talk:
     """What one client SAP says to one logical device, and what that answers."""
 
-    __slots__ = ("_answered", "_association", "_meter", "_pair")
+    __slots__ = ("_answered", "_association", "_meter", "_pair", "redactor")
 
     def __init__(self, meter: SimulatedMeter, client_sap: int, server_sap: int, trace: Trace | None = None) -> None:
         self._meter = meter
         self._pair = (client_sap, server_sap)
         self._answered: AnsweredRequests | None = None
+        self.redactor = FrameRedactor()
         self._association = ServerAssociation(meter.settings(client_sap, server_sap), trace=trace)
 
     def receive(self, apdu: bytes) -> list[bytes]:
@@ -178,12 +180,12 @@ class WrapperConnection:
                 return b""
             talk = self._talks[pair] = Talk(self._meter, *pair, trace=self._trace)
         if self._trace is not None:
-            self._trace("link", "in", pdu.encode())
+            self._trace("link", "in", talk.redactor.frame("in", pdu.encode()))
         answers = talk.receive(pdu.apdu) if now is None else talk.receive_datagram(pdu.apdu, now)
         out = [WrapperPdu(pdu.destination, pdu.source, apdu).encode() for apdu in answers]
         if self._trace is not None:
             for octets in out:
-                self._trace("link", "out", octets)
+                self._trace("link", "out", talk.redactor.frame("out", octets))
         return b"".join(out)
 
 
@@ -314,7 +316,8 @@ class _Station:
         self._talk: Talk | None = None
         self._trace = trace
         if trace is not None:
-            link.trace = lambda direction, octets: trace("link", direction, octets)
+            redactor = FrameRedactor()
+            link.trace = lambda direction, octets: trace("link", direction, redactor.frame(direction, octets))
 
     def work(self, now: float) -> bytes:
         """Deal with what the link received, give the octets to send."""

@@ -8,6 +8,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from cosemic.errors import LocalProtocolError
 from cosemic.protocol.events import AssociationParameters
+from cosemic.protocol.redaction import Redactor
 from cosemic.protocol.states import STEPS, Event, State
 
 logger = logging.getLogger("cosemic.protocol")
@@ -21,7 +22,7 @@ _E = TypeVar("_E")
 class Association(Generic[_E]):
     """One application association of one side, without its link: APDUs in, APDUs and events out."""
 
-    __slots__ = ("_events", "_outgoing", "parameters", "state", "trace")
+    __slots__ = ("_events", "_outgoing", "_redactor", "parameters", "state", "trace")
 
     def __init__(self, trace: Trace | None = None) -> None:
         self.state = State.IDLE
@@ -29,6 +30,7 @@ class Association(Generic[_E]):
         self.trace = trace
         self._events: list[_E] = []
         self._outgoing: list[bytes] = []
+        self._redactor = Redactor()
 
     def events(self) -> list[_E]:
         """What happened since the last call."""

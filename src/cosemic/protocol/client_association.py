@@ -250,7 +250,7 @@ class ClientAssociation(Association[ClientEvent]):
         self._plain = plain
         self._invoke_id = plain[2] & 0x0F
         if self.trace is not None:
-            self.trace("apdu", "out", redaction.service(plain))
+            self.trace("apdu", "out", self._redactor.service(plain))
         if envelope is None:
             envelope = self._envelope
         if envelope.policy:
@@ -283,7 +283,7 @@ class ClientAssociation(Association[ClientEvent]):
                 logger.warning("a push that could not be opened was dropped", exc_info=True)
                 return
         if self.trace is not None:
-            self.trace("apdu", "in", plain)
+            self.trace("apdu", "in", self._redactor.service(plain))
         tag = plain[0]
         if tag in _RESPONSES:
             self._response(plain, envelope)

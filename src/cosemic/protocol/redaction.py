@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from cosemic.apdu.acse import AssociationRequest, InitiateRequest
-from cosemic.enums import AuthenticationMechanism
+from cosemic.apdu.base import decode_apdu
+from cosemic.enums import ApduTag, AuthenticationMechanism
+from cosemic.errors import DecodeError, FrameError
+from cosemic.link import llc
+from cosemic.link.control import FrameKind
+from cosemic.link.frames import HdlcFrame
 
 
 def association_request(aarq: AssociationRequest, initiate: InitiateRequest | None) -> bytes:
@@ -20,26 +26,106 @@ def association_request(aarq: AssociationRequest, initiate: InitiateRequest | No
     return aarq.encode()
 
 
-def service(apdu: bytes) -> bytes:
-    """A plain service APDU; new secrets for an association object (class 15) are replaced by zeros.
+class Redactor:
+    """Puts zeros in the places of secrets of association objects (class 15): attribute 7, the LLS secret, read and
+    written, and method 2, which changes the HLS secret; in blocks and lists too. Keys travel wrapped.
 
-    Attribute 7 of class 15 is the LLS secret, method 2 changes the HLS secret; keys travel wrapped.
+    It follows one association: which blocks and answers hold a secret is told by the request before them.
     """
-    if len(apdu) > 12 and apdu[3:5] == b"\x00\x0f" and (apdu[0], apdu[1], apdu[11]) in _SECRETS:
-        return apdu[:12] + bytes(len(apdu) - 12)
-    return apdu
+
+    __slots__ = ("_answers", "_blocks")
+
+    def __init__(self) -> None:
+        self._answers = False
+        self._blocks = False
+
+    def service(self, apdu: bytes) -> bytes:
+        """A plain service APDU as it may be shown."""
+        kept = self.kept(apdu, True)
+        return apdu if kept is None else apdu[:kept] + bytes(max(len(apdu) - kept, 0))
+
+    def kept(self, apdu: bytes, is_whole: bool) -> int | None:
+        """How many octets of an APDU (or of its beginning) may be shown; None: all of them."""
+        tag, choice = apdu[0] if apdu else 0, apdu[1] if len(apdu) > 1 else 0
+        if tag == ApduTag.GET_REQUEST:
+            if choice != 2:  # not the request for the next block
+                # Of a list that is cut nobody knows the rest.
+                self._answers = _is_at(apdu, 7) if choice == 1 else not is_whole or bool(_ATTRIBUTE.search(apdu))
+            return None
+        if tag == ApduTag.GET_RESPONSE:
+            return 3 if self._answers else None
+        if tag not in _WRITES:
+            return None
+        number, pattern, further = _WRITES[tag]
+        if choice == further:
+            return 3 if self._blocks else None
+        if tag == ApduTag.ACTION_REQUEST and choice == 2:  # the request for the next block of an answer
+            return None
+        is_single = choice in (1, 2, 4) if tag == ApduTag.ACTION_REQUEST else choice in (1, 2)
+        self._blocks = _is_at(apdu, number) if is_single else not is_whole or bool(pattern.search(apdu))
+        return (12 if is_single else 3) if self._blocks else None
 
 
-def frame(octets: bytes, secret: bytes) -> bytes:
-    """A frame of the opening of an association; the secret, or the part of it that a segment holds, becomes zeros."""
-    if secret in octets:
-        return octets.replace(secret, bytes(len(secret)))
-    for length in range(len(secret) - 1, 1, -1):
-        for part in (secret[:length], secret[-length:]):
-            if part in octets:
-                return octets.replace(part, bytes(length))
-    return octets
+class FrameRedactor:
+    """The frames and wrapper PDUs of one link as they may be shown: zeros where an unprotected APDU holds a secret.
+
+    In a whole AARQ that is the password; of one in segments, or one that cannot be read, everything goes unless it
+    names an HLS mechanism and so holds a challenge only. What to hide is told by the structure of frames and APDUs, not
+    by looking for the secret, so that it does not matter how an APDU is cut.
+    """
+
+    __slots__ = ("_hides", "_redactor")
+
+    def __init__(self) -> None:
+        self._redactor = Redactor()
+        self._hides = {"in": False, "out": False}  # echoes of our own frames come in
+
+    def frame(self, direction: str, octets: bytes) -> bytes:
+        """One whole frame or wrapper PDU."""
+        if octets[:1] != b"\x7e":
+            return octets[:8] + self._shown(octets[8:], True)[0]
+        try:
+            frame = HdlcFrame.decode(octets)
+        except FrameError:
+            return octets
+        information = frame.information
+        if not information or frame.kind not in _WITH_APDU:
+            return octets
+        if information[:3] in llc.HEADERS:
+            shown, self._hides[direction] = self._shown(information[3:], not frame.segmented)
+            shown = information[:3] + shown
+        else:  # goes on with what the last header began
+            shown = bytes(len(information)) if self._hides[direction] else information
+        return octets if shown == information else replace(frame, information=shown).encode()
+
+    def _shown(self, apdu: bytes, is_whole: bool) -> tuple[bytes, bool]:
+        """An APDU, or the beginning of one, as it may be shown, and whether there is something to hide."""
+        if apdu[:1] != _AARQ:
+            kept = self._redactor.kept(apdu, is_whole)
+            return (apdu, False) if kept is None else (apdu[:kept] + bytes(max(len(apdu) - kept, 0)), True)
+        mechanism = _MECHANISM.search(apdu)
+        if mechanism is not None and mechanism[1] not in (b"\x00", b"\x01"):
+            return apdu, False
+        if is_whole:
+            try:
+                aarq = decode_apdu(apdu)
+            except DecodeError:
+                pass
+            else:
+                password = getattr(aarq, "calling_authentication_value", None)
+                return (apdu.replace(password, bytes(len(password))) if password else apdu), True
+        return apdu[:1] + bytes(len(apdu) - 1), True
 
 
-_SECRETS = frozenset({(0xC1, 1, 7), (0xC1, 2, 7), (0xC3, 1, 2), (0xC3, 4, 2)})
-"""Tag, choice and attribute or method."""
+def _is_at(apdu: bytes, number: int) -> bool:
+    """Whether the descriptor of a single request is this attribute or method of class 15, as far as it is there."""
+    return b"\x00\x0f".startswith(apdu[3:5]) and apdu[11:12] in (b"", bytes((number,)))
+
+
+_AARQ = bytes((ApduTag.AARQ,))
+_MECHANISM = re.compile(rb"\x60\x85\x74\x05\x08\x02(.)", re.DOTALL)
+_ATTRIBUTE = re.compile(rb"\x00\x0f.{6}\x07", re.DOTALL)
+_METHOD = re.compile(rb"\x00\x0f.{6}\x02", re.DOTALL)
+_WRITES = {int(ApduTag.SET_REQUEST): (7, _ATTRIBUTE, 3), int(ApduTag.ACTION_REQUEST): (2, _METHOD, 6)}
+"""Attribute or method, its place in a list, and the choice that carries further blocks."""
+_WITH_APDU = (FrameKind.INFORMATION, FrameKind.UNNUMBERED_INFORMATION)

@@ -399,7 +399,7 @@ class ServerAssociation(Association[ServerEvent]):
     def _send(self, apdu: Apdu, envelope: Envelope) -> None:
         plain = apdu.encode()
         if self.trace is not None:
-            self.trace("apdu", "out", plain)
+            self.trace("apdu", "out", self._redactor.service(plain))
         if envelope.policy:
             assert self._security is not None
             plain = seal(self._security, plain, envelope)
@@ -417,7 +417,7 @@ class ServerAssociation(Association[ServerEvent]):
 
     def _trace_in(self, plain: bytes) -> None:
         if self.trace is not None:
-            self.trace("apdu", "in", redaction.service(plain))
+            self.trace("apdu", "in", self._redactor.service(plain))
 
     def _trace_aarq(self, aarq: AssociationRequest, admission: object) -> None:
         if self.trace is not None:

@@ -24,10 +24,10 @@ from cosemic.link.events import (
     UnconfirmedApduReceived,
 )
 from cosemic.link.hdlc import HdlcLink
-from cosemic.protocol import redaction
 from cosemic.protocol.association import Trace, logger
 from cosemic.protocol.datagrams import AnsweredRequests
 from cosemic.protocol.events import Failed, ServerEvent
+from cosemic.protocol.redaction import FrameRedactor
 from cosemic.protocol.requests import Result
 from cosemic.protocol.server_association import ServerAssociation
 from cosemic.protocol.settings import ServerSettings
@@ -47,6 +47,7 @@ class ServerSession:
         "_events",
         "_link",
         "_lookup",
+        "_redactor",
         "_sap",
         "trace",
     )
@@ -66,6 +67,7 @@ class ServerSession:
         self._associations: dict[int, ServerAssociation] = {}
         self._current: ServerAssociation | None = None
         self._sap = 0
+        self._redactor = FrameRedactor()
         self._events: list[ServerEvent] = []
         self._answered: dict[int, AnsweredRequests] = {}
         if trace is not None:
@@ -221,10 +223,5 @@ class ServerSession:
             logger.warning("an answer could not be sent: %s", error)
 
     def _trace_frame(self, direction: str, octets: bytes) -> None:
-        if self.trace is None:
-            return
-        for association in self._associations.values():
-            settings = association.settings
-            if settings is not None and settings.secret:
-                octets = redaction.frame(octets, settings.secret)
-        self.trace("link", direction, octets)
+        if self.trace is not None:
+            self.trace("link", direction, self._redactor.frame(direction, octets))

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cosemic.enums import AuthenticationMechanism
 from cosemic.errors import DlmsError, LinkLost, LinkTimeout, LocalProtocolError
 from cosemic.link.events import (
     ApduReceived,
@@ -30,11 +29,11 @@ from cosemic.link.events import (
     LocalEcho,
     UnconfirmedApduReceived,
 )
-from cosemic.protocol import redaction
 from cosemic.protocol.association import Trace, logger
 from cosemic.protocol.client_association import ClientAssociation
 from cosemic.protocol.datagrams import RecentDatagrams, Repetition
 from cosemic.protocol.events import AssociationParameters, ClientEvent, Released
+from cosemic.protocol.redaction import FrameRedactor
 from cosemic.protocol.requests import Request
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import State
@@ -52,6 +51,7 @@ class ClientSession:
         "_deadline",
         "_link",
         "_recent",
+        "_redactor",
         "_release_due",
         "_releasing",
         "data_to_send",
@@ -76,6 +76,7 @@ class ClientSession:
         # Handed on as they are: two calls less for each of them in every exchange.
         self.events = self._association.events
         self.data_to_send = link.data_to_send
+        self._redactor = FrameRedactor()
         self._release_due = False
         self._releasing = False
         self._deadline: float | None = None
@@ -278,9 +279,5 @@ class ClientSession:
 
     def _trace_frame(self, direction: str, octets: bytes) -> None:
         trace = self._association.trace
-        if trace is None:
-            return
-        settings = self.settings
-        if settings.password and settings.mechanism == AuthenticationMechanism.LLS and direction == "out":
-            octets = redaction.frame(octets, settings.password)
-        trace("link", direction, octets)
+        if trace is not None:
+            trace("link", direction, self._redactor.frame(direction, octets))
