@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 from cosemic import blocking
+from cosemic.apdu.base import encode_apdu
+from cosemic.apdu.notify import DataNotification
 from cosemic.client import DlmsClient as AsyncClient
+from cosemic.codec import axdr
 from cosemic.errors import AssociationRefused, DlmsError, LinkError, LinkLost, LinkTimeout, LocalProtocolError
+from cosemic.link.wrapper import WrapperPdu
 from cosemic.meter.connections import MeterConnection
 from cosemic.meter.server import MeterServer
 from cosemic.transports.targets import Framing
@@ -217,11 +221,6 @@ def test_refused_association_closes_the_stream(bench) -> None:
 
 
 def test_calls_from_a_callback_are_refused_and_nothing_hangs() -> None:
-    from cosemic.apdu.base import encode_apdu
-    from cosemic.apdu.notify import DataNotification
-    from cosemic.codec import axdr
-    from cosemic.link.wrapper import WrapperPdu
-
     bench = Bench("wrapper")
     errors: list[Exception] = []
 
@@ -276,3 +275,73 @@ def test_two_thousand_requests(ports) -> None:
     """Long enough to meet a socket time-out that is not renewed, invoke ids that wrap, counters that run out."""
     with blocking.DlmsClient(url_of(ports, "wrapper"), **CREDENTIALS["gmac"]()) as client:
         assert len({client.get(3, ENERGY, 2) for _ in range(2000)}) == 1
+
+
+def test_an_abort_while_connecting_ends_the_connecting(bench) -> None:
+    open_stream = bench.open
+
+    def opened_late():
+        stream = open_stream()
+        thread = threading.Thread(target=client.abort)
+        thread.start()
+        thread.join()
+        return stream
+
+    client = blocking.DlmsClient(opened_late, framing=bench.framing)
+    with pytest.raises(LinkLost, match="aborted"):
+        client.connect()
+    assert bench.line.closed
+    assert not client.is_connected
+    bench.open = open_stream
+
+
+def test_an_abort_leaves_the_session_to_the_thread_that_uses_it(bench) -> None:
+    """Forgetting keys and numbers under the feet of another thread would end it with anything but an error of ours."""
+    with bench.client(**CREDENTIALS["gmac"]()) as client:
+
+        def abort(data: bytes) -> list[bytes]:
+            thread = threading.Thread(target=client.abort)
+            thread.start()
+            thread.join()
+            return [data]
+
+        bench.line.pass_on = abort
+        with pytest.raises(LinkLost, match="aborted"):
+            client.read_profile("1.0.99.1.0.255")
+        assert not client.is_connected
+        with pytest.raises(LocalProtocolError, match=r"reconnect\(\)"):
+            client.get(3, ENERGY, 2)
+        bench.line.pass_on = lambda data: [data]
+        client.reconnect()
+        assert isinstance(client.get(3, ENERGY, 2), int)
+
+
+def test_what_on_notification_may_not_do() -> None:
+    """It asks from within an exchange: the waiting call keeps its deadline, and listening its end."""
+    bench = Bench("wrapper")
+    push = WrapperPdu(1, 16, encode_apdu(DataNotification(0, b"", axdr.Data.of(axdr.unsigned(1))))).encode()
+    errors: list[str] = []
+
+    def callback(event: object) -> None:
+        for call in (lambda: client.get(3, ENERGY, 2), lambda: client.listen(1000)):
+            try:
+                call()
+            except LocalProtocolError as error:
+                errors.append(str(error))
+
+    with bench.client(on_notification=callback) as client:
+        bench.line.waiting.append(push)
+        begun = bench.line.now
+        client.listen(5)
+        assert errors
+        assert all("on_notification" in error for error in errors)
+        assert bench.line.now - begun < 6
+        assert isinstance(client.get(3, ENERGY, 2), int)
+
+        def close(event: object) -> None:
+            client.close()
+
+        client.on_notification = close
+        bench.line.waiting.append(push)
+        with pytest.raises(LinkError, match="closed by the caller"):
+            client.listen(5)

@@ -526,3 +526,34 @@ async def test_a_connected_client_is_small(bench) -> None:
         for client in clients:
             await client.close()
     await bench.end()
+
+
+async def test_an_abort_while_connecting_ends_the_connecting(bench) -> None:
+    async def opened_late():
+        client.abort()
+        return await bench.open()
+
+    client = DlmsClient(opened_late, framing=bench.framing)
+    with pytest.raises(LinkLost, match="aborted"):
+        await client.connect()
+    assert bench.near.is_closed
+    assert not client.is_connected
+    await bench.end()
+
+
+async def test_a_stream_that_never_lets_go_does_not_hold_up_close(bench, monkeypatch) -> None:
+    monkeypatch.setattr("cosemic.client.CLOSE_TIMEOUT", 0.01)
+    client = bench.client()
+    await client.connect()
+    stream = client._stream
+
+    class Stubborn:
+        send, receive, close = stream.send, stream.receive, stream.close
+
+        async def wait_closed(self) -> None:
+            await asyncio.Event().wait()
+
+    client._stream = Stubborn()
+    async with asyncio.timeout(10):
+        await client.close()
+    await bench.end()

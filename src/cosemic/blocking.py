@@ -88,14 +88,18 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
                 self._state = "closed by the caller; call reconnect()"
 
     def abort(self) -> None:
-        """Close the stream at once, without a word to the meter; a call that waits elsewhere ends with an error."""
+        """Close the stream at once, without a word to the meter; a call that waits elsewhere ends with an error.
+
+        One that is still opening the stream ends once that is done, or at ``connect_timeout``.
+        """
+        self._aborted = True
         if self._lock.acquire(blocking=False):
             try:
                 self._let_go("aborted by the caller")
             finally:
                 self._lock.release()
             return
-        self._give_up_session("aborted by the caller")
+        # The session belongs to whoever has the lock; that one finds the stream ended and gives it up.
         stream = self._stream
         if stream is not None:
             getattr(stream, "wake", stream.close)()
@@ -228,10 +232,13 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
     # What waits
 
     def _connect(self) -> None:
+        self._aborted = False
         try:
             stream = self._stream = self._open()
+            self._check_not_aborted()
             if self.connect_delay:
                 system_time.sleep(self.connect_delay)
+                self._check_not_aborted()
             session = self._begin_session(self._clock or clock_of(stream))
             _, now = self._begin()
             session.connect(now)
@@ -259,7 +266,7 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
 
     def _release(self) -> None:
         """Say goodbye where there is somebody; what goes wrong with that is of no interest any more."""
-        if self._session is None:
+        if self._session is None or self._exchanging:
             return
         session, now = self._begin()
         self._give_up = self._latest = now + min(CLOSE_TIMEOUT, self.timeout)
@@ -281,14 +288,16 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
     def _exchange(self, session: ClientSession, *, idle: bool = False) -> Outcome | None:
         """Write and read until the exchange is over; interrupted in any way, the session is out of step and closed."""
         self._in_step = idle
+        self._exchanging = True
         try:
             return self._pump(session, idle)
         except OSError as error:
             self._in_step = False
-            if isinstance(error, LinkError):
+            if isinstance(error, LinkError) and not self._aborted:
                 raise
             raise self._broken(error) from error
         finally:
+            self._exchanging = False
             if not self._in_step:
                 self._let_go("an exchange was interrupted")
 
@@ -327,7 +336,8 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
                 received = True
             else:
                 session.end_of_stream(clock())
-                return self._finish(self._outcome(session.events()) or self._ended())
+                outcome = None if self._aborted else self._outcome(session.events())
+                return self._finish(outcome or self._ended())
 
     def _let_go(self, reason: str) -> None:
         if self._session is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime, tzinfo
 from types import TracebackType
@@ -88,12 +89,18 @@ class DlmsClient(Connection[Stream | _Opener]):
                 self._state = "closed by the caller; call reconnect()"
             wait_closed = getattr(stream, "wait_closed", None)
             if wait_closed is not None:
-                await wait_closed()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSE_TIMEOUT):
+                        await wait_closed()
 
     aclose = close
 
     def abort(self) -> None:
-        """Close the stream at once, without a word to the meter; a call that is waiting ends with an error."""
+        """Close the stream at once, without a word to the meter; a call that is waiting ends with an error.
+
+        One that is still opening the stream ends once that is done, or at ``connect_timeout``.
+        """
+        self._aborted = True
         self._let_go("aborted by the caller")
 
     # Services
@@ -227,10 +234,13 @@ class DlmsClient(Connection[Stream | _Opener]):
     # What waits
 
     async def _connect(self) -> None:
+        self._aborted = False
         try:
             stream = self._stream = await self._open()
+            self._check_not_aborted()
             if self.connect_delay:
                 await asyncio.sleep(self.connect_delay)
+                self._check_not_aborted()
             session = self._begin_session(self._clock or clock_of(stream))
             _, now = self._begin()
             session.connect(now)
@@ -257,7 +267,7 @@ class DlmsClient(Connection[Stream | _Opener]):
 
     async def _release(self) -> None:
         """Say goodbye where there is somebody; what goes wrong with that is of no interest any more."""
-        if self._session is None:
+        if self._session is None or self._exchanging:
             return
         session, now = self._begin()
         self._give_up = self._latest = now + min(CLOSE_TIMEOUT, self.timeout)
@@ -279,14 +289,16 @@ class DlmsClient(Connection[Stream | _Opener]):
     async def _exchange(self, session: ClientSession, *, idle: bool = False) -> Outcome | None:
         """Write and read until the exchange is over; interrupted in any way, the session is out of step and closed."""
         self._in_step = idle
+        self._exchanging = True
         try:
             return await self._pump(session, idle)
         except OSError as error:
             self._in_step = False
-            if isinstance(error, LinkError):
+            if isinstance(error, LinkError) and not self._aborted:
                 raise
             raise self._broken(error) from error
         finally:
+            self._exchanging = False
             if not self._in_step:
                 self._let_go("an exchange was interrupted")
 
@@ -325,7 +337,8 @@ class DlmsClient(Connection[Stream | _Opener]):
                 received = True
             else:
                 session.end_of_stream(clock())
-                return self._finish(self._outcome(session.events()) or self._ended())
+                outcome = None if self._aborted else self._outcome(session.events())
+                return self._finish(outcome or self._ended())
 
     def _let_go(self, reason: str) -> None:
         if self._session is not None:

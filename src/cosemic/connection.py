@@ -132,11 +132,13 @@ class Connection(Generic[_Way]):
 
     __slots__ = (
         "__weakref__",
+        "_aborted",
         "_allowance",
         "_associated",
         "_began",
         "_clock",
         "_exchange_limit",
+        "_exchanging",
         "_give_up",
         "_in_step",
         "_latest",
@@ -252,6 +254,8 @@ class Connection(Generic[_Way]):
         self._associated: AssociationParameters | None = None
         self._state = "not connected yet; call connect(), or use the client in a with statement"
         self._in_step = True
+        self._exchanging = False
+        self._aborted = False
         self._began = 0.0
         self._give_up = 0.0
         self._latest = 0.0
@@ -302,6 +306,8 @@ class Connection(Generic[_Way]):
         session, clock = self._session, self._clock
         if session is None or clock is None:
             raise LocalProtocolError(f"not connected: {self._state}")
+        if self._exchanging:
+            raise LocalProtocolError("an exchange is going on: on_notification must not ask the meter for anything")
         now = clock()
         self._began = now
         self._give_up = now + self._allowance
@@ -344,12 +350,21 @@ class Connection(Generic[_Way]):
             self._state = "connected"
         return outcome
 
+    def _check_not_aborted(self) -> None:
+        """LinkLost after ``abort`` while the connection was still being opened."""
+        if self._aborted:
+            raise LinkLost(f"connection to {self._name} ended: aborted by the caller")
+
     def _ended(self) -> Failed:
         """What it means when the stream has ended and the session does not say."""
+        if self._aborted:
+            return Failed(LinkLost(f"connection to {self._name} ended: aborted by the caller"), True)
         return Failed(LinkLost(f"connection to {self._name} ended: {self._state}"), True)
 
     def _broken(self, error: OSError) -> LinkError:
         """What an error of the stream is in our tree."""
+        if self._aborted:
+            return LinkLost(f"connection to {self._name} ended: aborted by the caller")
         if isinstance(error, LinkError):
             return error
         if self._session is None:
