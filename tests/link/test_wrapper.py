@@ -221,3 +221,30 @@ def test_trace():
     link.receive_data(answer()[:4], 0.0)
     link.receive_data(answer()[4:], 0.0)
     assert seen == [("out", WrapperPdu(16, 1, b"\xc0").encode()), ("in", answer()), ("in", answer())]
+
+
+def test_a_push_in_place_of_the_answer_does_not_end_the_repetitions():
+    link = WrapperLink(Role.CLIENT, source=16, destination=1, datagram=True, response_timeout=1.0, retries=2)
+    link.connect(0.0)
+    link.send_apdu(b"request", 0.0)
+    request = link.data_to_send()
+    link.receive_data(WrapperPdu(1, 16, b"push").encode(), 0.5)
+    link.poll(0.5)
+    assert link.data_to_send() == b""
+    for now in (1.5, 2.5):
+        assert link.next_deadline() == now
+        link.on_time(now)
+        assert link.data_to_send() == request
+    link.events()
+    link.on_time(3.5)
+    (event,) = link.events()
+    assert isinstance(event.error, LinkTimeout)
+    link = WrapperLink(Role.CLIENT, source=16, destination=1, datagram=True, response_timeout=1.0, retries=2)
+    link.connect(0.0)
+    link.send_apdu(b"request", 0.0)
+    link.receive_data(WrapperPdu(1, 16, b"answer").encode(), 0.5)
+    link.send_apdu(b"unconfirmed", 1.0, expect_response=False)
+    link.data_to_send(), link.data_to_send()
+    link.poll(2.0)
+    link.on_time(3.0)
+    assert link.data_to_send() == b"", "what was answered is not asked again"

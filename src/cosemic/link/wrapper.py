@@ -205,15 +205,15 @@ class WrapperLink:
             if self._retries:
                 self._request = pdu
                 self._tries = 0
+        elif self._retries:
+            self._request = b""
 
     def poll(self, now: float) -> None:
         """Go on waiting: the APDU that came was not the answer, or one more follows it."""
         if self._state is not _CONNECTED:
             raise LocalProtocolError(f"the link is {self._state.value}")
         self._octets = self._others = 0
-        self._request = b""  # what was asked has been answered: nothing to repeat
-        self._tries = 0
-        self._deadline = now + self._timeout
+        self._deadline = now + self._timeout  # and repeat the request: it, or its answer, may be lost all the same
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Take octets from the stream, or one datagram."""
