@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
-from cosemic.apdu.acse import AssociationRequest, AssociationResponse, InitiateRequest, ReleaseRequest
+from cosemic.apdu.acse import (
+    AssociationRequest,
+    AssociationResponse,
+    InitiateRequest,
+    InitiateResponse,
+    ReleaseRequest,
+)
 from cosemic.apdu.base import decode_apdu
 from cosemic.apdu.protected import wrap_ciphered, wrap_general
-from cosemic.apdu.services import ExceptionResponse, GetRequestNormal
-from cosemic.enums import ApplicationContext, AssociationResult, AuthenticationMechanism
+from cosemic.apdu.services import (
+    ExceptionResponse,
+    GetRequestNormal,
+    SetRequestWithDatablock,
+    SetRequestWithFirstDatablock,
+)
+from cosemic.codec import axdr
+from cosemic.enums import ApplicationContext, AssociationResult, AuthenticationMechanism, Conformance
 from cosemic.errors import ExceptionResponseError, SecurityError
 from cosemic.link.wrapper import WrapperPdu
 from cosemic.protocol.datagrams import AnsweredRequests
 from cosemic.protocol.events import Associated, Released, Requested
-from cosemic.protocol.requests import GetResults
+from cosemic.protocol.requests import GetResults, SetResults
 from cosemic.protocol.server_association import ServerAssociation
 from cosemic.protocol.settings import DEFAULT_CONFORMANCE
 from cosemic.protocol.states import State
 from cosemic.security.context import AssociationSecurity
 from cosemic.security.counters import MemoryCounters, key_id
 from tests.pair.support import (
+    AUTHENTICATION_KEY,
     CLIENT_TITLE,
     ENCRYPTION_KEY,
     ENERGY,
@@ -206,3 +222,88 @@ def test_a_counter_error_without_a_counter_is_an_error_by_name() -> None:
     assert event.error.invocation_counter is None
     assert not event.fatal
     assert pair.do(GET).results[0].value == 12345
+
+
+# Answers that prove nothing
+
+
+def opened_with(forge: Callable[[AssociationResponse], AssociationResponse]) -> object:
+    """What becomes of a ciphered association whose AARE is changed on the way."""
+    pair = Pair(client_settings(GMAC, security(CLIENT_TITLE)), server_settings(GMAC, security(METER_TITLE)))
+    pair.client.connect(0.0)
+    pair.server.receive_data(pair.client.data_to_send(), 0.0)
+    aare = decode_apdu(pair.server.data_to_send()[8:])
+    assert isinstance(aare, AssociationResponse)
+    pair.client.receive_data(WrapperPdu(1, 16, forge(aare).encode()).encode(), 0.0)
+    (event,) = pair.client.events() or [None]
+    return event
+
+
+INITIATE_RESPONSE = InitiateResponse(None, 6, Conformance.GET, 100, 7).encode()
+
+
+def test_a_plain_initiate_response_in_a_ciphered_association() -> None:
+    """Whoever stands between could take services and PDU size away."""
+    assert opened_with(lambda aare: aare) is None
+    event = opened_with(lambda aare: replace(aare, user_information=INITIATE_RESPONSE))
+    assert isinstance(event.error, SecurityError)
+    assert event.fatal
+
+
+@pytest.mark.parametrize("control", [0x00, 0x10, 0x20])
+def test_an_initiate_response_with_less_protection(control: int) -> None:
+    context = security(METER_TITLE)
+    associated = {0x10: b"\x10" + AUTHENTICATION_KEY}.get(control, b"")
+    sealed = context.unicast_cipher().seal(control, METER_TITLE, 99, INITIATE_RESPONSE, associated)
+    event = opened_with(lambda aare: replace(aare, user_information=wrap_ciphered(0x28, sealed)))
+    assert isinstance(event.error, SecurityError)
+    assert "demanded" in str(event.error)
+    assert event.fatal
+
+
+@pytest.mark.parametrize("plain", range(3))
+def test_a_block_without_protection_takes_it_from_the_whole_request(plain: int) -> None:
+    """Else a forged first block would choose what the client's own last one is written to."""
+    settings = server_settings(GMAC, security(METER_TITLE, minimum_policy="none"))
+    pair = Pair(client_settings(GMAC, security(CLIENT_TITLE)), settings)
+    assert isinstance(pair.connect(), Associated)
+    association = pair.server.association
+    assert association is not None
+    client = AssociationSecurity(pair.client.settings.security, role="client", peer_system_title=METER_TITLE)
+    octets = axdr.encode(axdr.octet_string(b"a value in three blocks"))
+    blocks = [
+        SetRequestWithFirstDatablock(0xC1, GET.items[0][0], None, False, 1, octets[:5]),
+        SetRequestWithDatablock(0xC1, False, 2, octets[5:10]),
+        SetRequestWithDatablock(0xC1, True, 3, octets[10:]),
+    ]
+    for number, block in enumerate(blocks):
+        apdu = block.encode()
+        association.receive_apdu(apdu if number == plain else wrap_ciphered(0xC9, client.protect(apdu)))
+    (requested,) = association.events()
+    assert isinstance(requested, Requested)
+    assert requested.protection == 0
+    association.respond(SetResults((0,)))
+    association.receive_apdu(wrap_ciphered(0xC8, client.protect(get_request(0xC2))))
+    (requested,) = association.events()
+    assert requested.protection == 0x30
+
+
+@pytest.mark.parametrize("control", [None, 0x00, 0x20])
+def test_an_initiate_request_has_to_be_authenticated_whatever_the_policy(control: int | None) -> None:
+    """It is what ties an association to a key: without a tag anybody could open one in a client's name."""
+    context = security(METER_TITLE, minimum_policy="none")
+    association = ServerAssociation(server_settings(NONE, context))
+    initiate = InitiateRequest(None, True, None, 6, DEFAULT_CONFORMANCE, 0xFFFF).encode()
+    if control is not None:
+        initiate = wrap_ciphered(0x21, context.unicast_cipher().seal(control, CLIENT_TITLE, 9, initiate, b""))
+    association.receive_apdu(
+        AssociationRequest(
+            application_context=ApplicationContext.LOGICAL_NAME_CIPHERED,
+            calling_ap_title=CLIENT_TITLE,
+            user_information=initiate,
+        ).encode()
+    )
+    assert association.state is State.IDLE
+    assert association.events() == []
+    answer = decode_apdu(association.apdus_to_send()[0])
+    assert isinstance(answer, ExceptionResponse) or answer.result == AssociationResult.REJECTED_PERMANENT

@@ -83,7 +83,7 @@ class Requested:
     """Server: a client asks for something, after decryption and with its blocks put together.
 
     A confirmed request is answered with ``respond(result)`` before the next one comes; an unconfirmed one is not.
-    ``protection`` is the protection that the request carried.
+    ``protection`` is the protection that the request carried; in blocks, what all of them carried.
     """
 
     request: Request

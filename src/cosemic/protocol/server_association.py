@@ -28,7 +28,13 @@ from cosemic.apdu.acse import (
     ReleaseResponse,
 )
 from cosemic.apdu.base import Apdu, decode_apdu
-from cosemic.apdu.services import ActionRequestNormal, ActionResponseNormal, ExceptionResponse
+from cosemic.apdu.services import (
+    ActionRequestNormal,
+    ActionRequestWithPblock,
+    ActionResponseNormal,
+    ExceptionResponse,
+    SetRequestWithDatablock,
+)
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import (
@@ -85,6 +91,7 @@ class ServerAssociation(Association[ServerEvent]):
         "_hls",
         "_is_ciphered",
         "_is_opened",
+        "_proved",
         "_security",
         "_serving",
         "settings",
@@ -100,6 +107,7 @@ class ServerAssociation(Association[ServerEvent]):
         self._counters_of = ""
         self._is_ciphered = False
         self._is_opened = False
+        self._proved = SecurityPolicy.NONE  # what protected every block of a request so far
         if settings is not None and settings.pre_established:
             self._pre_establish(settings)
 
@@ -188,6 +196,8 @@ class ServerAssociation(Association[ServerEvent]):
         self._envelope = reply = self._protection(envelope)
         serving.room = room(self.parameters.max_pdu_size, reply, _UNLIMITED)
         octet: int = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
+        # A request in blocks is protected as its least protected block is.
+        self._proved = self._proved & envelope.policy if type(apdu) in _FURTHER_BLOCKS else envelope.policy
         outcome = serving.receive(apdu)
         confirmed = bool(octet & 0x40)
         if isinstance(outcome, Apdu):
@@ -200,7 +210,7 @@ class ServerAssociation(Association[ServerEvent]):
         else:
             serving.drop()
             self.state = State.ASSOCIATED
-        self._events.append(Requested(outcome, envelope.policy, confirmed, bool(octet & 0x80), self.settings))
+        self._events.append(Requested(outcome, self._proved, confirmed, bool(octet & 0x80), self.settings))
 
     def _is_waiting(self) -> bool:
         return self._serving is not None and self._serving.is_open
@@ -440,5 +450,6 @@ _MALFORMED = AssociationResponse(
 _NO_AARQ = AssociationResponse(
     ApplicationContext.LOGICAL_NAME, AssociationResult.REJECTED_PERMANENT, AcseServiceUserDiagnostic.NO_REASON_GIVEN
 )
+_FURTHER_BLOCKS = (SetRequestWithDatablock, ActionRequestWithPblock)
 _SERVICES = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST))
 _UNSUPPORTED = frozenset((ApduTag.GENERAL_CIPHERING, ApduTag.GENERAL_SIGNING))
