@@ -17,20 +17,23 @@ from cosemic.apdu.acse import (
 from cosemic.apdu.base import decode_apdu
 from cosemic.apdu.protected import wrap_ciphered, wrap_general
 from cosemic.apdu.services import (
+    ActionResponseNextPblock,
     ExceptionResponse,
     GetRequestNormal,
+    SetResponseDatablock,
     SetRequestWithDatablock,
     SetRequestWithFirstDatablock,
 )
 from cosemic.codec import axdr
 from cosemic.enums import ApplicationContext, AssociationResult, AuthenticationMechanism, Conformance
-from cosemic.errors import ExceptionResponseError, SecurityError
+from cosemic.errors import ExceptionResponseError, SecurityError, SequenceError
 from cosemic.link.wrapper import WrapperPdu
+from cosemic.protocol.client_association import ClientAssociation
 from cosemic.protocol.datagrams import AnsweredRequests
 from cosemic.protocol.events import Associated, Released, Requested
-from cosemic.protocol.requests import GetResults, SetResults
+from cosemic.protocol.requests import Action, GetResults, SetResults
 from cosemic.protocol.server_association import ServerAssociation
-from cosemic.protocol.settings import DEFAULT_CONFORMANCE
+from cosemic.protocol.settings import DEFAULT_CONFORMANCE, ClientSettings
 from cosemic.protocol.states import State
 from cosemic.security.context import AssociationSecurity
 from cosemic.security.counters import MemoryCounters, key_id
@@ -45,6 +48,7 @@ from tests.pair.support import (
     get,
     security,
     server_settings,
+    set_,
 )
 
 GET = get((3, ENERGY, 2))
@@ -307,3 +311,25 @@ def test_an_initiate_request_has_to_be_authenticated_whatever_the_policy(control
     assert association.events() == []
     answer = decode_apdu(association.apdus_to_send()[0])
     assert isinstance(answer, ExceptionResponse) or answer.result == AssociationResult.REJECTED_PERMANENT
+
+
+@pytest.mark.parametrize("confirmed", [0, 1, 3, 0xFFFFFFFF])
+@pytest.mark.parametrize("service", ["set", "action"])
+def test_the_confirmation_of_another_block_is_fatal(service: str, confirmed: int) -> None:
+    """To go on would leave a hole in what the meter puts together."""
+    client = ClientAssociation(ClientSettings(pre_established=True, pre_established_pdu_size=40))
+    client.associate()
+    value = axdr.octet_string(bytes(100))
+    client.request(set_((1, ENERGY, 2, value)) if service == "set" else Action.one(1, ENERGY, 1, value))
+    (first,) = client.apdus_to_send()
+    octet = decode_apdu(first).invoke_id_and_priority
+    kind = SetResponseDatablock if service == "set" else ActionResponseNextPblock
+    client.receive_apdu(kind(octet, 1).encode())
+    (second,) = client.apdus_to_send()
+    assert decode_apdu(second).block_number == 2
+    client.events()
+    client.receive_apdu(kind(octet, confirmed).encode())
+    (event,) = client.events()
+    assert isinstance(event.error, SequenceError)
+    assert event.fatal
+    assert client.apdus_to_send() == []

@@ -130,7 +130,7 @@ class ClientAssociation(Association[ClientEvent]):
         self._counter_adopted = False
         try:
             self._open_security()
-            self._hls = self._new_hls()
+            self._hls = opening.hls_exchange(self.settings, self._security)
             self._send_association_request()
         except DlmsError:
             self._advance(Event.ABORT)
@@ -573,20 +573,6 @@ class ClientAssociation(Association[ClientEvent]):
         context = self.settings.security
         if context is not None:
             self._security = AssociationSecurity(context, role="client", tolerances=self.settings.tolerances)
-
-    def _new_hls(self) -> HlsExchange | None:
-        settings = self.settings
-        if settings.mechanism in (AuthenticationMechanism.NONE, AuthenticationMechanism.LLS):
-            return None
-        return HlsExchange(
-            settings.mechanism,
-            role="client",
-            secret=settings.password,
-            security=self._security,
-            function=settings.hls_function,
-            challenge_length=settings.challenge_length,
-            random=settings.random_octets,
-        )
 
     def _is_ciphered(self) -> bool:
         return opening.application_context(self.settings) == ApplicationContext.LOGICAL_NAME_CIPHERED

@@ -55,6 +55,21 @@ def proposed_conformance(settings: ClientSettings) -> Conformance:
     return DEFAULT_CONFORMANCE
 
 
+def hls_exchange(settings: ClientSettings, security: AssociationSecurity | None) -> HlsExchange | None:
+    """Challenge and reply, for the mechanisms that have them."""
+    if settings.mechanism in (AuthenticationMechanism.NONE, AuthenticationMechanism.LLS):
+        return None
+    return HlsExchange(
+        settings.mechanism,
+        role="client",
+        secret=settings.password,
+        security=security,
+        function=settings.hls_function,
+        challenge_length=settings.challenge_length,
+        random=settings.random_octets,
+    )
+
+
 def association_request(
     settings: ClientSettings, security: AssociationSecurity | None, hls: HlsExchange | None
 ) -> tuple[AssociationRequest, InitiateRequest]:
