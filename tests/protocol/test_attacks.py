@@ -20,9 +20,9 @@ from cosemic.apdu.services import (
     ActionResponseNextPblock,
     ExceptionResponse,
     GetRequestNormal,
-    SetResponseDatablock,
     SetRequestWithDatablock,
     SetRequestWithFirstDatablock,
+    SetResponseDatablock,
 )
 from cosemic.codec import axdr
 from cosemic.enums import ApplicationContext, AssociationResult, AuthenticationMechanism, Conformance
