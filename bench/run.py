@@ -4,9 +4,14 @@
     python dev.py bench --all                        every item in every library, half an hour
     python dev.py bench --items hdlc_parse_128 --rounds 3
     python dev.py bench --check-only                 only: do all libraries give the same values?
+    python dev.py bench --items tcp_get --one-core   client and server on one processor
 
 Every library runs in a process and an environment of its own; the rounds are interleaved; a cell is the median over
 the rounds of each process's median. Same input octets, same decoded values, checked before anything is timed.
+
+The TCP items need a wake-up from one processor to another and back for each request. In a virtual machine that can
+take longer than all the work, for every library alike; ``--one-core`` leaves it out, and the columns ``floor`` and
+``floor_async`` show what a round trip costs without any library.
 """
 
 from __future__ import annotations
@@ -32,6 +37,8 @@ ENVIRONMENTS = {
     "pydlms": "pydlms-client",
 }
 LIBRARIES = ("cosemic", "cosemic_async", "cosemic_durable", "dlms_cosem", "gurux", "pydlms")
+FLOORS_OF_THE_MACHINE = ("floor", "floor_async")
+"""No libraries: bare round trips, which say how much of a TCP figure is the kernel and the server."""
 FASTEST = "the fastest peer"
 
 #: what is promised: (item, our column, peer, at least so many times as fast)
@@ -54,13 +61,16 @@ FLOORS = (
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true", help="every item in every library")
-    parser.add_argument("--libs", default=",".join(LIBRARIES))
+    parser.add_argument("--libs", default=",".join(LIBRARIES + FLOORS_OF_THE_MACHINE))
     parser.add_argument("--items")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.6)
     parser.add_argument("--check-only", action="store_true")
+    parser.add_argument("--one-core", action="store_true", help="everything on one processor (Linux)")
     parser.add_argument("--out", default=str(HERE / "results" / "latest.json"))
     arguments = parser.parse_args()
+    if arguments.one_core:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     libraries = [name for name in arguments.libs.split(",") if _python(name).exists()]
     promised = list(dict.fromkeys(item for item, *_ in FLOORS))
     names = arguments.items.split(",") if arguments.items else list(items.ITEMS) if arguments.all else promised
@@ -83,6 +93,8 @@ def main() -> int:
 
 def _needed(item: str, library: str) -> bool:
     """Whether a promise compares this library in this item; items without a promise are measured in all."""
+    if library in FLOORS_OF_THE_MACHINE:
+        return item == "tcp_get"
     rows = [(ours, peer) for name, ours, peer, _ in FLOORS if name == item]
     return not rows or any(
         library in (ours, peer) or (peer == FASTEST and library in ENVIRONMENTS) for ours, peer in rows
