@@ -22,7 +22,6 @@ from cosemic.apdu.services import (
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import (
-    ApplicationContext,
     AssociationResult,
     AuthenticationMechanism,
     Conformance,
@@ -36,7 +35,7 @@ from cosemic.errors import (
     RemoteProtocolError,
     SequenceError,
 )
-from cosemic.protocol import opening, redaction
+from cosemic.protocol import opening, redaction, short_name_exchange
 from cosemic.protocol.association import Association, Trace
 from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, room, seal, unseal
 from cosemic.protocol.events import (
@@ -219,12 +218,17 @@ class ClientOpening(Association[ClientEvent]):
             assert self._security is not None
             self._envelope = Envelope(self._security.context.policy)
             self._is_protected = bool(self._security.context.minimum_policy)
+        if self._uses_short_names():
+            self._send(short_name_exchange.authentication_request(proof).encode())
+            return
         self._send(ActionRequestNormal(octet, descriptor, proof).encode())
 
     def _authentication_response(self, response: Apdu) -> None:
         """Pass 4: f(CtoS) must prove the meter."""
         assert self._hls is not None
         assert self.parameters is not None
+        if self._uses_short_names():
+            response = short_name_exchange.authentication_answer(response)
         if not isinstance(response, ActionResponseNormal):
             raise SequenceError(f"{type(response).__name__} does not answer pass 3 of the authentication")
         if response.result:
@@ -258,6 +262,7 @@ class ClientOpening(Association[ClientEvent]):
             settings.max_octets,
             settings.tolerances,
             settings.confirmed,
+            settings.short_names if self._uses_short_names() else None,
         )
         self._events.append(Associated(parameters))
 
@@ -285,7 +290,10 @@ class ClientOpening(Association[ClientEvent]):
             self._security = AssociationSecurity(context, role="client", tolerances=self.settings.tolerances)
 
     def _is_ciphered(self) -> bool:
-        return opening.application_context(self.settings) == ApplicationContext.LOGICAL_NAME_CIPHERED
+        return opening.application_context(self.settings).is_ciphered
+
+    def _uses_short_names(self) -> bool:
+        return opening.application_context(self.settings).is_short_name
 
     def _is_gmac(self) -> bool:
         return self.settings.mechanism == AuthenticationMechanism.HLS_GMAC

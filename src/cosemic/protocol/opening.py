@@ -16,6 +16,7 @@ from cosemic.enums import (
     ApplicationContext,
     AuthenticationMechanism,
     Conformance,
+    Referencing,
     ReleaseRequestReason,
 )
 from cosemic.errors import (
@@ -29,6 +30,7 @@ from cosemic.protocol import hints
 from cosemic.protocol.ciphering import INITIATE, seal
 from cosemic.protocol.events import AssociationParameters
 from cosemic.protocol.settings import DEFAULT_CONFORMANCE, MINIMUM_PDU_SIZE, ClientSettings
+from cosemic.protocol.short_naming import ASSOCIATION_BASE_NAME, SHORT_NAME_CONFORMANCE
 from cosemic.security.context import AssociationSecurity
 from cosemic.security.hls import HlsExchange
 from cosemic.tolerances import Tolerance, note
@@ -37,19 +39,27 @@ DLMS_VERSION = 6
 _VAA_NAME = 0x0007
 
 
+def vaa_name(context: ApplicationContext | int) -> int:
+    """The vaa-name of an InitiateResponse: with short names the base name of the association."""
+    return ASSOCIATION_BASE_NAME if ApplicationContext(context).is_short_name else _VAA_NAME
+
+
 def application_context(settings: ClientSettings) -> ApplicationContext:
     """The context to ask for: ciphered where keys were given, unless the settings say otherwise."""
     if settings.application_context is not None:
         return settings.application_context
-    if settings.security is not None and settings.security.has_keys:
-        return ApplicationContext.LOGICAL_NAME_CIPHERED
-    return ApplicationContext.LOGICAL_NAME
+    ciphered = settings.security is not None and settings.security.has_keys
+    if settings.referencing is Referencing.SHORT_NAME:
+        return ApplicationContext.SHORT_NAME_CIPHERED if ciphered else ApplicationContext.SHORT_NAME
+    return ApplicationContext.LOGICAL_NAME_CIPHERED if ciphered else ApplicationContext.LOGICAL_NAME
 
 
 def proposed_conformance(settings: ClientSettings) -> Conformance:
     """The services to propose."""
     if settings.conformance is not None:
         return settings.conformance
+    if settings.referencing is Referencing.SHORT_NAME:
+        return SHORT_NAME_CONFORMANCE
     if settings.security is not None and settings.security.general:
         return DEFAULT_CONFORMANCE | Conformance.GENERAL_PROTECTION
     return DEFAULT_CONFORMANCE
@@ -75,7 +85,7 @@ def association_request(
 ) -> tuple[AssociationRequest, InitiateRequest]:
     """The AARQ and the InitiateRequest in it; takes an invocation counter, and a dedicated key where one is wanted."""
     context = application_context(settings)
-    ciphered = context == ApplicationContext.LOGICAL_NAME_CIPHERED
+    ciphered = context.is_ciphered
     if ciphered and security is None:
         raise KeyMissing("the ciphered application context needs a SecurityContext")
     dedicated_key: bytes | None = None
@@ -103,7 +113,7 @@ def association_request(
 
 def release_request(settings: ClientSettings, security: AssociationSecurity | None) -> ReleaseRequest:
     """The RLRQ; in a ciphered association it proves itself by a protected InitiateRequest."""
-    if security is None or application_context(settings) != ApplicationContext.LOGICAL_NAME_CIPHERED:
+    if security is None or not application_context(settings).is_ciphered:
         return ReleaseRequest(ReleaseRequestReason.NORMAL)
     initiate = InitiateRequest(None, True, None, DLMS_VERSION, proposed_conformance(settings), settings.max_pdu_size)
     return ReleaseRequest(ReleaseRequestReason.NORMAL, seal(security, initiate.encode(), INITIATE))
@@ -120,8 +130,9 @@ def negotiated(
         _tolerate(Tolerance.AARE_CONTEXT_NAME, detail, tolerances)
     if response.negotiated_dlms_version < DLMS_VERSION:
         raise RemoteProtocolError(f"the meter speaks DLMS version {response.negotiated_dlms_version}, 6 is needed")
-    if response.vaa_name != _VAA_NAME:
-        _tolerate(Tolerance.VAA_NAME, f"VAA name {response.vaa_name:#06x} instead of {_VAA_NAME:#06x}", tolerances)
+    if response.vaa_name != vaa_name(context):
+        detail = f"VAA name {response.vaa_name:#06x} instead of {vaa_name(context):#06x}"
+        _tolerate(Tolerance.VAA_NAME, detail, tolerances)
     proposed, answered = initiate.proposed_conformance, response.negotiated_conformance
     if answered & ~proposed:
         detail = f"conformance {int(answered):06X} where {int(proposed):06X} was proposed"
