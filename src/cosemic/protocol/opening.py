@@ -30,7 +30,7 @@ from cosemic.protocol import hints
 from cosemic.protocol.ciphering import INITIATE, seal
 from cosemic.protocol.events import AssociationParameters
 from cosemic.protocol.settings import DEFAULT_CONFORMANCE, MINIMUM_PDU_SIZE, ClientSettings
-from cosemic.protocol.short_naming import ASSOCIATION_BASE_NAME, SHORT_NAME_CONFORMANCE
+from cosemic.protocol.short_naming import ASSOCIATION_BASE_NAME, ONLY_SHORT_NAMES, SHORT_NAME_CONFORMANCE
 from cosemic.security.context import AssociationSecurity
 from cosemic.security.hls import HlsExchange
 from cosemic.tolerances import Tolerance, note
@@ -137,13 +137,18 @@ def negotiated(
     if answered & ~proposed:
         detail = f"conformance {int(answered):06X} where {int(proposed):06X} was proposed"
         _tolerate(Tolerance.NEGOTIATION_SUPERSET, detail, tolerances)
+    conformance = answered & proposed
+    if context.is_short_name and not answered & (Conformance.READ | Conformance.WRITE):
+        detail = f"conformance {int(answered):06X}, without Read and Write, in an association with short names"
+        _tolerate(Tolerance.UNNEGOTIATED_SERVICE, detail, tolerances)
+        conformance |= proposed & ONLY_SHORT_NAMES
     size = response.server_max_receive_pdu_size
     if 0 < size < MINIMUM_PDU_SIZE:
         raise RemoteProtocolError(f"the meter takes APDUs of {size} octets only; {MINIMUM_PDU_SIZE} is the least")
     return AssociationParameters(
         application_context=context,
         mechanism=settings.mechanism,
-        conformance=answered & proposed,
+        conformance=conformance,
         max_pdu_size=size,
         peer_system_title=aare.responding_ap_title or None,
         dlms_version=response.negotiated_dlms_version,

@@ -96,6 +96,7 @@ class ServerAssociation(Association[ServerEvent]):
         "_is_opened",
         "_proved",
         "_security",
+        "_services",
         "_serving",
         "settings",
     )
@@ -106,6 +107,8 @@ class ServerAssociation(Association[ServerEvent]):
         self._security: AssociationSecurity | None = None
         self._hls: HlsExchange | None = None
         self._serving: Serving | ShortNameServing | None = None
+        by_short_names = settings is not None and settings.short_names is not None
+        self._services = _BY_SHORT_NAME if by_short_names else _BY_LOGICAL_NAME
         self._envelope = PLAIN
         self._counters_of = ""
         self._is_ciphered = False
@@ -173,7 +176,7 @@ class ServerAssociation(Association[ServerEvent]):
         elif tag == ApduTag.RLRQ:
             self._trace_in(plain)
             self._release(plain)
-        elif tag in _SERVICES:
+        elif tag in self._services:
             self._trace_in(plain)
             self._service(plain, envelope)
         else:
@@ -473,14 +476,6 @@ _NO_AARQ = AssociationResponse(
 _FURTHER_BLOCKS = (SetRequestWithDatablock, ActionRequestWithPblock)
 _WITHOUT_INVOKE_OCTET: dict[type[Apdu], int] = {ReadRequest: 0x40, WriteRequest: 0x40, UnconfirmedWriteRequest: 0}
 """Services without an invoke-id-and-priority, and what theirs would say: confirmed or not."""
-_SERVICES = frozenset(
-    (
-        ApduTag.GET_REQUEST,
-        ApduTag.SET_REQUEST,
-        ApduTag.ACTION_REQUEST,
-        ApduTag.READ_REQUEST,
-        ApduTag.WRITE_REQUEST,
-        ApduTag.UNCONFIRMED_WRITE_REQUEST,
-    )
-)
+_BY_LOGICAL_NAME = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST))
+_BY_SHORT_NAME = frozenset((ApduTag.READ_REQUEST, ApduTag.WRITE_REQUEST, ApduTag.UNCONFIRMED_WRITE_REQUEST))
 _UNSUPPORTED = frozenset((ApduTag.GENERAL_CIPHERING, ApduTag.GENERAL_SIGNING))
