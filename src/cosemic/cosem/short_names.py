@@ -44,7 +44,7 @@ class MethodOffset:
     number: int = 1
 
 
-METHOD_OFFSETS: dict[int, dict[int, MethodOffset]] = {
+METHOD_OFFSETS: dict[int, dict[int, MethodOffset | None]] = {
     InterfaceClass.REGISTER: {0: MethodOffset(0x28)},
     InterfaceClass.EXTENDED_REGISTER: {0: MethodOffset(0x38)},
     InterfaceClass.DEMAND_REGISTER: {0: MethodOffset(0x48)},
@@ -60,17 +60,17 @@ METHOD_OFFSETS: dict[int, dict[int, MethodOffset]] = {
     InterfaceClass.SAP_ASSIGNMENT: {0: MethodOffset(0x20)},
     InterfaceClass.IMAGE_TRANSFER: {0: MethodOffset(0x40)},
     InterfaceClass.ACTIVITY_CALENDAR: {0: MethodOffset(0x50)},
-    InterfaceClass.PUSH_SETUP: {0: MethodOffset(0x38)},
+    InterfaceClass.PUSH_SETUP: {0: MethodOffset(0x38), 1: None},
     InterfaceClass.IPV4_SETUP: {0: MethodOffset(0x60)},
     InterfaceClass.REGISTER_TABLE: {0: MethodOffset(0x28)},
     InterfaceClass.SECURITY_SETUP: {0: MethodOffset(0x28), 1: MethodOffset(0x30)},
-    InterfaceClass.PARAMETER_MONITOR: {0: MethodOffset(0x20)},
+    InterfaceClass.PARAMETER_MONITOR: {0: MethodOffset(0x20), 1: None},
     InterfaceClass.SENSOR_MANAGER: {0: MethodOffset(0x80)},
     InterfaceClass.DISCONNECT_CONTROL: {0: MethodOffset(0x20)},
     InterfaceClass.MBUS_CLIENT: {0: MethodOffset(0x60), 1: MethodOffset(0x70)},
     InterfaceClass.NTP_SETUP: {0: MethodOffset(0x38)},
 }
-"""By class and the first version that it holds for."""
+"""By class and the first version that it holds for; None from the version on whose attributes need the place."""
 
 RETURNING: dict[int, frozenset[int]] = {
     InterfaceClass.PROFILE_GENERIC: frozenset((3, 4)),

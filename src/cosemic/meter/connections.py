@@ -43,12 +43,23 @@ class Talk:
 
     __slots__ = ("_answered", "_association", "_meter", "_pair", "redactor")
 
-    def __init__(self, meter: SimulatedMeter, client_sap: int, server_sap: int, trace: Trace | None = None) -> None:
+    def __init__(
+        self,
+        meter: SimulatedMeter,
+        client_sap: int,
+        server_sap: int,
+        trace: Trace | None = None,
+        *,
+        datagram: bool = False,
+    ) -> None:
         self._meter = meter
         self._pair = (client_sap, server_sap)
         self._answered: AnsweredRequests | None = None
         self.redactor = FrameRedactor()
-        self._association = ServerAssociation(meter.settings(client_sap, server_sap), trace=trace)
+        settings = meter.settings(client_sap, server_sap)
+        if datagram and settings is not None and settings.short_names is not None:
+            settings = None  # without invoke ids a Read that is repeated on the way looks like the next one
+        self._association = ServerAssociation(settings, trace=trace)
 
     def receive(self, apdu: bytes) -> list[bytes]:
         """Take an APDU, give those to send back."""
@@ -178,7 +189,7 @@ class WrapperConnection:
             if len(self._talks) >= MOST_PAIRS or pdu.destination not in self._meter.devices:
                 logger.info("PDU from client %d to logical device %d dropped", *pair)
                 return b""
-            talk = self._talks[pair] = Talk(self._meter, *pair, trace=self._trace)
+            talk = self._talks[pair] = Talk(self._meter, *pair, trace=self._trace, datagram=now is not None)
         if self._trace is not None:
             self._trace("link", "in", talk.redactor.frame("in", pdu.encode()))
         answers = talk.receive(pdu.apdu) if now is None else talk.receive_datagram(pdu.apdu, now)
