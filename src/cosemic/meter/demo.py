@@ -49,6 +49,8 @@ AUTHENTICATION_KEY = bytes.fromhex("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF")
 LLS_PASSWORD = b"00000000"
 
 PUBLIC_CLIENT, READER_CLIENT, MANAGER_CLIENT = 16, 32, 1
+_BY_SHORT_NAMES = {PUBLIC_CLIENT: 18, READER_CLIENT: 34, MANAGER_CLIENT: 3}
+"""The clients that see the same by short names."""
 METER_ZONE = timezone(timedelta(hours=1))
 
 SCRATCH_NUMBER = ObisCode(0, 0, 128, 0, 0, 255)
@@ -132,7 +134,7 @@ def _with_short_names(device: LogicalDevice) -> list[MeterAssociation]:
             association,
             settings=replace(
                 association.settings,
-                client_sap=association.client_sap + 2,
+                client_sap=_BY_SHORT_NAMES[association.client_sap],
                 conformance=SHORT_NAME_CONFORMANCE,
                 application_contexts=None,
                 short_names=names,
@@ -141,6 +143,7 @@ def _with_short_names(device: LogicalDevice) -> list[MeterAssociation]:
             own={own.obis: own},
         )
         for association in device.associations
+        if association.client_sap in _BY_SHORT_NAMES
     ]
 
 

@@ -58,11 +58,11 @@ def proposed_conformance(settings: ClientSettings) -> Conformance:
     """The services to propose."""
     if settings.conformance is not None:
         return settings.conformance
-    if settings.referencing is Referencing.SHORT_NAME:
-        return SHORT_NAME_CONFORMANCE
+    by_short_names = settings.referencing is Referencing.SHORT_NAME
+    conformance = SHORT_NAME_CONFORMANCE if by_short_names else DEFAULT_CONFORMANCE
     if settings.security is not None and settings.security.general:
-        return DEFAULT_CONFORMANCE | Conformance.GENERAL_PROTECTION
-    return DEFAULT_CONFORMANCE
+        return conformance | Conformance.GENERAL_PROTECTION
+    return conformance
 
 
 def hls_exchange(settings: ClientSettings, security: AssociationSecurity | None) -> HlsExchange | None:
