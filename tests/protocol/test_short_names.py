@@ -56,13 +56,14 @@ from cosemic.protocol.events import Associated, Completed, Failed, Notified, Req
 from cosemic.protocol.redaction import Redactor
 from cosemic.protocol.requests import Action, ActionResults, Get, GetResults, Request, Result, Set, SetResults
 from cosemic.protocol.server_association import ServerAssociation
+from cosemic.protocol.server_session import ServerSession
 from cosemic.protocol.settings import ClientSettings, ServerSettings
 from cosemic.protocol.short_name_serving import ShortNameServing
 from cosemic.protocol.short_naming import ONLY_LOGICAL_NAMES, SHORT_NAME_CONFORMANCE
 from cosemic.protocol.states import State
 from cosemic.protocol.terms import Exchange, Terms
 from cosemic.tolerances import DEFAULT, STRICT, Tolerance
-from tests.pair.support import CLIENT_TITLE, ECHO, ENERGY, METER_TITLE, PROFILE, ROWS, Application, security
+from tests.pair.support import CLIENT_TITLE, ECHO, ENERGY, METER_TITLE, PROFILE, ROWS, Application, links, security
 
 NAMES = ShortNameTable(
     [
@@ -460,6 +461,13 @@ def test_a_write_of_attributes_and_methods() -> None:
     assert served.respond(SetResults((DataAccessResult(13),))).encode().hex() == "0d04" + "00" + "00" + "0104" + "010d"  # type: ignore[union-attr]
 
 
+def test_null_data_for_a_method_is_no_parameter() -> None:
+    no_parameter = Action((CALL,), (None,))
+    assert serving().receive(ReadRequest((ParameterizedAccess(0x0420, 0, NULL),))) == no_parameter
+    assert serving().receive(WriteRequest((VariableName(0x0420),), (NULL,))) == no_parameter
+    assert serving().receive(WriteRequest((VariableName(0x0308),), (NULL,))) == write((TEXT, NULL))
+
+
 def test_nothing_known_is_answered_at_once() -> None:
     assert serving().receive(octets("0501020000")).encode().hex() == "0c010104"  # type: ignore[union-attr]
     assert serving().receive(octets("06010200000100")).encode().hex() == "0d010104"  # type: ignore[union-attr]
@@ -735,6 +743,7 @@ def test_a_wrong_secret_is_refused_on_both_sides() -> None:
     assert isinstance(event, Failed)
     assert isinstance(event.error, AuthenticationError)
     assert pair.server.state is State.IDLE
+    assert pair.answered[-1] == bytes.fromhex("0c0101fa")  # other-reason
     stolen = talk(AuthenticationMechanism.HLS_MD5)
     stolen.change = lambda apdu: (
         apdu if apdu[0] != 0x0C else ReadResponse((Data.of(axdr.octet_string(bytes(16))),)).encode()
@@ -773,6 +782,26 @@ def test_the_reply_method_at_the_wrong_moment_is_an_action_of_the_application() 
     pair.client.request(Action((MethodDescriptor(12, CURRENT_ASSOCIATION, 8),), (LONG,)))
     (event,) = pair.pump()
     assert event.result.results[0].result == ActionResult.OBJECT_UNDEFINED  # type: ignore[attr-defined]
+
+
+def test_logical_names_with_a_table_at_hand() -> None:
+    pair = Talk(ClientSettings(short_names=NAMES), ServerSettings(client_sap=16))
+    assert isinstance(pair.connect(), Associated)
+    assert pair.do(get(VALUE)) == pair.application.answer(get(VALUE))
+    assert pair.sent[-1][0] == 0xC0
+
+
+def test_a_session_over_datagrams_offers_none() -> None:
+    settings = ServerSettings(client_sap=16, short_names=NAMES, conformance=SHORT_NAME_CONFORMANCE)
+    client = ClientAssociation(ClientSettings(referencing=Referencing.SHORT_NAME, short_names=NAMES))
+    client.associate()
+    (aarq,) = client.apdus_to_send()
+    for datagram, tag in ((True, 1), (False, 0)):
+        session = ServerSession(links("wrapper")[1], lambda sap: settings, datagram=datagram)
+        session.start(0.0)
+        session.receive_apdu(aarq, 16, 0.0)
+        answer = decode_apdu(session.data_to_send()[8:])
+        assert answer.result == tag  # type: ignore[attr-defined]
 
 
 def test_only_bits_of_short_names_are_proposed_and_agreed() -> None:
@@ -896,7 +925,8 @@ def test_a_plain_request_in_a_ciphered_association_is_refused() -> None:
     assert not pair.server.events()
 
 
-def test_a_write_in_blocks_is_protected_as_its_least_protected_block() -> None:
+@pytest.mark.parametrize("plain", [1, 2])
+def test_a_write_in_blocks_is_protected_as_its_least_protected_block(plain: int) -> None:
     """The policy of the meter lets plain requests in; the rights of its objects may not."""
     names = ShortNameTable(NAMES.objects)
     gmac = AuthenticationMechanism.HLS_GMAC
@@ -922,9 +952,12 @@ def test_a_write_in_blocks_is_protected_as_its_least_protected_block() -> None:
             client.receive_apdu(apdu)
     server.events()
     body = WriteRequest((VariableName(0x0308),), (LONG,)).encode()[1:]
-    client._send(block(1, False, body[:100]).encode())
-    server.receive_apdu(client.apdus_to_send()[0])
-    server.receive_apdu(block(2, True, body[100:]).encode())
+    for number, part in ((1, body[:100]), (2, body[100:])):
+        apdu = block(number, number == 2, part).encode()
+        if number != plain:
+            client._send(apdu)
+            (apdu,) = client.apdus_to_send()
+        server.receive_apdu(apdu)
     (event,) = server.events()
     assert isinstance(event, Requested)
     assert event.request == write((TEXT, LONG))
