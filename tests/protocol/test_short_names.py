@@ -50,6 +50,7 @@ from cosemic.errors import (
     SecurityError,
     SequenceError,
 )
+from cosemic.link.wrapper import WrapperPdu
 from cosemic.protocol import short_name_exchange
 from cosemic.protocol.client_association import ClientAssociation
 from cosemic.protocol.events import Associated, Completed, Failed, Notified, Requested
@@ -799,7 +800,7 @@ def test_a_session_over_datagrams_offers_none() -> None:
     for datagram, tag in ((True, 1), (False, 0)):
         session = ServerSession(links("wrapper")[1], lambda sap: settings, datagram=datagram)
         session.start(0.0)
-        session.receive_apdu(aarq, 16, 0.0)
+        session.receive_data(WrapperPdu(16, 1, aarq).encode(), 0.0)
         answer = decode_apdu(session.data_to_send()[8:])
         assert answer.result == tag  # type: ignore[attr-defined]
 
