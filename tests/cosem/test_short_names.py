@@ -215,9 +215,9 @@ def test_access_rights_of_an_association_of_version_2() -> None:
 
 def test_access_rights_of_an_association_of_version_4_are_bits() -> None:
     own = NamedObject(0xFA00, 12, 4, ASSOCIATION)
-    rights = [(0x0100, [(2, 0b0000_0111, None)], [(1, 0b0010_0001)])]
+    rights = [(0x0100, [(2, 0b0000_0101, None)], [(1, 0b0010_0001)])]
     energy, association = decode_object_entries([OBJECTS[0], own], rights)
-    assert energy.attributes[2] == AccessRight.READ | AccessRight.WRITE | AccessRight.AUTHENTICATED_REQUEST
+    assert energy.attributes[2] == AccessRight.READ | AccessRight.AUTHENTICATED_REQUEST
     assert energy.may_call(1)
     assert energy.methods[1] != AccessRight.READ
     assert not association.may_read(2)

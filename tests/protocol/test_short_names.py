@@ -788,7 +788,7 @@ def test_the_reply_method_at_the_wrong_moment_is_an_action_of_the_application() 
 def test_logical_names_with_a_table_at_hand() -> None:
     pair = Talk(ClientSettings(short_names=NAMES), ServerSettings(client_sap=16))
     assert isinstance(pair.connect(), Associated)
-    assert pair.do(get(VALUE)) == pair.application.answer(get(VALUE))
+    assert pair.do(get(VALUE, UNIT)) == pair.application.answer(get(VALUE, UNIT))
     assert pair.sent[-1][0] == 0xC0
 
 
