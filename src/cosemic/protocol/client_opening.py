@@ -46,7 +46,7 @@ from cosemic.protocol.events import (
     Released,
 )
 from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
-from cosemic.protocol.settings import ClientSettings
+from cosemic.protocol.settings import DEFAULT_WINDOW, ClientSettings
 from cosemic.protocol.states import Event, State
 from cosemic.protocol.terms import Terms
 from cosemic.security.context import AssociationSecurity
@@ -99,7 +99,7 @@ class ClientOpening(Association[ClientEvent]):
                 AssociationParameters(
                     application_context=opening.application_context(settings),
                     mechanism=AuthenticationMechanism.NONE,
-                    conformance=opening.proposed_conformance(settings),
+                    conformance=opening.proposed_conformance(settings, self.datagram),
                     max_pdu_size=settings.pre_established_pdu_size,
                     peer_system_title=self._security.peer_system_title if self._security else None,
                 )
@@ -128,7 +128,7 @@ class ClientOpening(Association[ClientEvent]):
             self._released()
             return
         try:
-            apdu = opening.release_request(settings, self._security).encode()
+            apdu = opening.release_request(settings, self._security, self.datagram).encode()
         except DlmsError:
             self.state = state
             raise
@@ -168,7 +168,7 @@ class ClientOpening(Association[ClientEvent]):
     # AARQ and AARE, passes 3 and 4, RLRE
 
     def _send_association_request(self) -> None:
-        aarq, self._initiate = opening.association_request(self.settings, self._security, self._hls)
+        aarq, self._initiate = opening.association_request(self.settings, self._security, self._hls, self.datagram)
         if self.trace is not None:
             self.trace("apdu", "out", redaction.association_request(aarq, self._initiate))
         self._outgoing.append(aarq.encode())
@@ -262,7 +262,7 @@ class ClientOpening(Association[ClientEvent]):
             general = security.context.general and bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
             self._envelope = Envelope(security.context.policy, security.has_dedicated_key, general)
         longest = parameters.max_pdu_size
-        if parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER and settings.block_transfer_window:
+        if parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
             self._blocks = self._new_blocks(longest)
             self._longest = longest or UNLIMITED
             longest = self._blocks.longest
@@ -279,7 +279,7 @@ class ClientOpening(Association[ClientEvent]):
     def _new_blocks(self, max_pdu_size: int) -> GeneralBlocks:
         settings = self.settings
         return GeneralBlocks(
-            window=settings.block_transfer_window or 1,
+            window=settings.block_transfer_window or DEFAULT_WINDOW,
             max_pdu_size=max_pdu_size,
             max_octets=settings.max_octets,
             datagram=self.datagram,

@@ -92,6 +92,10 @@ class AnsweredRequests:
             # A repeated acknowledgement asks for a window again, a repeated last block for the answer.
             if apdu == self._block:
                 return self._answers
+            if apdu[2:6] == _FIRST_BLOCK and len(apdu) > 7:
+                content = apdu[7 + (apdu[6] & 0x7F if apdu[6] & 0x80 else 0) :]
+                if self._recent.take(content, now) is not Repetition.NEW:
+                    return []  # late: the request that it began is over, or further on
             self._block = apdu
             self._answers = []
             self._keeps = True
@@ -126,6 +130,8 @@ class AnsweredRequests:
 
 _AARQ = bytes((ApduTag.AARQ,))
 _BLOCK = bytes((ApduTag.GENERAL_BLOCK_TRANSFER,))
+_FIRST_BLOCK = bytes((0, 1, 0, 0))
+"""Block 1, which acknowledges nothing: it begins an exchange."""
 _HARMLESS = frozenset((bytes((ApduTag.GET_REQUEST, 1)), bytes((ApduTag.GET_REQUEST, 3))))
 _SERVICES = frozenset(
     bytes((tag,))
