@@ -22,6 +22,7 @@ from cosemic.apdu.services import (
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import (
+    ApduTag,
     ApplicationContext,
     AssociationResult,
     AuthenticationMechanism,
@@ -54,6 +55,7 @@ from cosemic.security.hls import HlsExchange
 from cosemic.tolerances import Tolerance, note
 
 _CONFIRMED = invoke_octet(0, True, False)
+_HIGH_PRIORITY = invoke_octet(0, False, True)
 
 
 class ClientOpening(Association[ClientEvent]):
@@ -67,6 +69,7 @@ class ClientOpening(Association[ClientEvent]):
         "_invoke_flags",
         "_invoke_id",
         "_is_protected",
+        "_long_invoke_id",
         "_plain",
         "_security",
         "_terms",
@@ -86,6 +89,7 @@ class ClientOpening(Association[ClientEvent]):
         self._plain = b""
         self._invoke_id = 0
         self._invoke_flags = 0
+        self._long_invoke_id = 0
         self._is_protected = False
         self._counter_adopted = False
 
@@ -140,7 +144,7 @@ class ClientOpening(Association[ClientEvent]):
 
     def _send(self, plain: bytes, envelope: Envelope | None = None) -> None:
         self._plain = plain
-        self._invoke_id = plain[2] & 0x0F
+        self._invoke_id = plain[2] & 0x0F if plain[0] != ApduTag.ACCESS_REQUEST else self._long_invoke_id
         if self.trace is not None:
             self.trace("apdu", "out", self._redactor.service(plain))
         if envelope is None:
@@ -159,6 +163,10 @@ class ClientOpening(Association[ClientEvent]):
 
     def _next_invoke(self) -> int:
         return self._invoke_flags | (self._invoke_id + 1) & 0x0F
+
+    def _next_long_invoke(self) -> int:
+        self._long_invoke_id = (self._long_invoke_id + 1) & 0xFFFFFF
+        return self._long_invoke_id
 
     def _open(self, apdu: bytes) -> tuple[bytes, Envelope]:
         if self._security is None:
@@ -272,6 +280,8 @@ class ClientOpening(Association[ClientEvent]):
             int(parameters.conformance),
             settings.max_octets,
             settings.tolerances,
+            self._next_long_invoke,
+            bool(self._invoke_flags & _HIGH_PRIORITY),
             settings.confirmed,
         )
         self._events.append(Associated(parameters))

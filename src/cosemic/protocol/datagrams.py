@@ -57,7 +57,7 @@ class RecentDatagrams:
         if apdu[:1] not in _SERVICES or len(apdu) < 3:
             self._sealed.append(mark)
             return Repetition.NEW
-        invoke_id = apdu[2] & 0x0F
+        invoke_id = (apdu[4] if len(apdu) > 4 and apdu[:1] in _ACCESS else apdu[2]) & 0x0F
         if invoke_id != self._invoke_id or not self._exchanges:
             self._exchanges.append((now, set()))
             self._invoke_id = invoke_id
@@ -142,5 +142,9 @@ _SERVICES = frozenset(
         ApduTag.GET_RESPONSE,
         ApduTag.SET_RESPONSE,
         ApduTag.ACTION_RESPONSE,
+        ApduTag.ACCESS_REQUEST,
+        ApduTag.ACCESS_RESPONSE,
     )
 )
+_ACCESS = frozenset(bytes((tag,)) for tag in (ApduTag.ACCESS_REQUEST, ApduTag.ACCESS_RESPONSE))
+"""Their invoke id has 24 bits; the last four tell exchanges apart well enough."""

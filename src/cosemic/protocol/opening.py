@@ -56,6 +56,8 @@ def proposed_conformance(settings: ClientSettings, datagram: bool = False) -> Co
     window = settings.block_transfer_window
     if window == 0 or (window is None and (datagram or settings.pre_established)):
         proposed &= ~Conformance.GENERAL_BLOCK_TRANSFER
+    if settings.pre_established:
+        proposed &= ~Conformance.ACCESS
     return proposed
 
 

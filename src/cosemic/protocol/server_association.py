@@ -30,6 +30,7 @@ from cosemic.apdu.acse import (
 from cosemic.apdu.base import Apdu, decode_apdu
 from cosemic.apdu.general import GeneralBlockTransfer
 from cosemic.apdu.services import (
+    AccessRequest,
     ActionRequestNormal,
     ActionRequestWithPblock,
     ActionResponseNormal,
@@ -236,7 +237,11 @@ class ServerAssociation(Association[ServerEvent]):
         self._envelope = reply = self._protection(envelope)
         longest = self.parameters.max_pdu_size if self._blocks is None else self._blocks.longest - _LENGTHS
         serving.room = room(longest, reply, UNLIMITED)
-        octet: int = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
+        octet: int
+        if type(apdu) is AccessRequest:
+            octet = apdu.long_invoke_id_and_priority >> 24
+        else:
+            octet = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
         # A request in blocks is protected as its least protected block is.
         self._proved = self._proved & envelope.policy if type(apdu) in _FURTHER_BLOCKS else envelope.policy
         outcome = serving.receive(apdu)
@@ -520,5 +525,5 @@ _NO_AARQ = AssociationResponse(
 _LENGTHS = 4
 """Octets that the length fields of an APDU beyond 65,535 octets take more."""
 _FURTHER_BLOCKS = (SetRequestWithDatablock, ActionRequestWithPblock)
-_SERVICES = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST))
+_SERVICES = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST, ApduTag.ACCESS_REQUEST))
 _UNSUPPORTED = frozenset((ApduTag.GENERAL_CIPHERING, ApduTag.GENERAL_SIGNING))

@@ -30,6 +30,7 @@ DEFAULT_CONFORMANCE: Final = (
     | Conformance.EVENT_NOTIFICATION
     | Conformance.DATA_NOTIFICATION
     | Conformance.GENERAL_BLOCK_TRANSFER
+    | Conformance.ACCESS
 )
 """The services that exist here; GENERAL_PROTECTION comes with a security context that asks for it."""
 
