@@ -216,7 +216,7 @@ class ClientOpening(Association[ClientEvent]):
                 self.trace("apdu", "in", plain)
         if self._is_ciphered():
             assert self._security is not None
-            self._security.check_policy(envelope.policy)
+            self._security.check_policy(envelope.policy, ciphering_only(self._security.context.minimum_policy))
         response = decode_apdu(plain, tolerances=self.settings.tolerances)
         if isinstance(response, ConfirmedServiceError):
             raise opening.service_error(response, "association")
@@ -233,7 +233,7 @@ class ClientOpening(Association[ClientEvent]):
         if self._is_ciphered():
             assert self._security is not None
             self._envelope = Envelope(ciphering_only(self._security.context.policy))
-            self._is_protected = bool(self._security.context.minimum_policy)
+            self._is_protected = bool(ciphering_only(self._security.context.minimum_policy))
         self._send(ActionRequestNormal(octet, descriptor, proof).encode())
 
     def _authentication_response(self, response: Apdu) -> None:
