@@ -35,11 +35,22 @@ from cosemic.errors import (
     DlmsError,
     KeyMissing,
     RemoteProtocolError,
+    SecurityError,
     SequenceError,
 )
-from cosemic.protocol import opening, redaction
+from cosemic.protocol import hints, opening, redaction
 from cosemic.protocol.association import UNLIMITED, Association, Trace
-from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, room, seal, unseal
+from cosemic.protocol.ciphering import (
+    CIPHERED,
+    PLAIN,
+    Envelope,
+    ciphering_only,
+    needs_general_protection,
+    room,
+    seal,
+    service_envelope,
+    unseal,
+)
 from cosemic.protocol.events import (
     Associated,
     AssociationParameters,
@@ -50,7 +61,7 @@ from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
 from cosemic.protocol.settings import DEFAULT_WINDOW, ClientSettings
 from cosemic.protocol.states import Event, State
 from cosemic.protocol.terms import Terms
-from cosemic.security.context import AssociationSecurity
+from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.hls import HlsExchange
 from cosemic.tolerances import Tolerance, note
 
@@ -69,6 +80,7 @@ class ClientOpening(Association[ClientEvent]):
         "_invoke_flags",
         "_invoke_id",
         "_is_protected",
+        "_is_signed",
         "_long_invoke_id",
         "_plain",
         "_security",
@@ -91,6 +103,7 @@ class ClientOpening(Association[ClientEvent]):
         self._invoke_flags = 0
         self._long_invoke_id = 0
         self._is_protected = False
+        self._is_signed = False
         self._counter_adopted = False
 
     def associate(self) -> None:
@@ -190,6 +203,8 @@ class ClientOpening(Association[ClientEvent]):
         security = self._security
         if security is not None and aare.responding_ap_title:
             security.peer_system_title = aare.responding_ap_title
+        if security is not None and aare.responding_ae_qualifier:
+            security.take_certificate(aare.responding_ae_qualifier)
         if aare.result != AssociationResult.ACCEPTED:
             self._advance(Event.REFUSE)
             raise opening.refusal(aare, self.settings)
@@ -219,7 +234,7 @@ class ClientOpening(Association[ClientEvent]):
                 self.trace("apdu", "in", plain)
         if self._is_ciphered():
             assert self._security is not None
-            self._security.check_policy(envelope.policy)
+            self._security.check_policy(envelope.policy, ciphering_only(self._security.context.minimum_policy))
         response = decode_apdu(plain, tolerances=self.settings.tolerances)
         if isinstance(response, ConfirmedServiceError):
             raise opening.service_error(response, "association")
@@ -235,8 +250,8 @@ class ClientOpening(Association[ClientEvent]):
         octet = invoke_octet((self._invoke_id + 1) & 0x0F, True, self.settings.high_priority)
         if self._is_ciphered():
             assert self._security is not None
-            self._envelope = Envelope(self._security.context.policy)
-            self._is_protected = bool(self._security.context.minimum_policy)
+            self._envelope = Envelope(ciphering_only(self._security.context.policy))
+            self._is_protected = bool(ciphering_only(self._security.context.minimum_policy))
         self._send(ActionRequestNormal(octet, descriptor, proof).encode())
 
     def _authentication_response(self, response: Apdu) -> None:
@@ -248,7 +263,7 @@ class ClientOpening(Association[ClientEvent]):
         if response.result:
             raise AuthenticationError(
                 f"the meter refuses our proof (action-result {int(response.result)}): check the "
-                + ("keys and the system title" if self._is_gmac() else "password")
+                + hints.SECRET_OF.get(self.settings.mechanism, "password")
             )
         data = response.return_parameters
         proof = data.value if isinstance(data, Data) else None
@@ -266,9 +281,15 @@ class ClientOpening(Association[ClientEvent]):
         agreed = bool(parameters.conformance & Conformance.PRIORITY_MGMT_SUPPORTED)
         self._invoke_flags = invoke_octet(0, settings.confirmed, settings.high_priority and agreed)
         if security is not None and self._is_ciphered():
-            self._is_protected = bool(security.context.minimum_policy)
-            general = security.context.general and bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
-            self._envelope = Envelope(security.context.policy, security.has_dedicated_key, general)
+            context = security.context
+            general = bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
+            if not general and needs_general_protection(context):
+                raise SecurityError(
+                    "the meter did not agree to general-protection, which signed messages and general-ciphering need"
+                )
+            self._is_protected = bool(context.minimum_policy)
+            self._is_signed = bool(context.minimum_policy & SecurityPolicy.SIGNED)
+            self._envelope = service_envelope(context, security.has_dedicated_key, general)
         longest = parameters.max_pdu_size
         if parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
             self._blocks = self._new_blocks(longest)
@@ -321,15 +342,12 @@ class ClientOpening(Association[ClientEvent]):
     def _is_ciphered(self) -> bool:
         return opening.application_context(self.settings) == ApplicationContext.LOGICAL_NAME_CIPHERED
 
-    def _is_gmac(self) -> bool:
-        return self.settings.mechanism == AuthenticationMechanism.HLS_GMAC
-
     def _forget(self) -> None:
         self._terms = self._hls = self._initiate = None
         self._end_blocks()
         self.parameters = None
         self._envelope = PLAIN
-        self._is_protected = False
+        self._is_protected = self._is_signed = False
         if self._security is not None:
             self._security.close()
             self._security = None
