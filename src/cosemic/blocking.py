@@ -44,6 +44,9 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
     ``connect_delay`` is a pause after it (GSM modems). HDLC takes ``physical_address``, ``address_size`` (octets),
     ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``.
 
+    ``referencing`` "sn" is for meters with short names: all methods are the same, the object list is read before the
+    first request that needs it (into ``cache.short_names``).
+
     One exchange at a time: calls from several threads queue. After an error of the line, a time-out or an interrupted
     exchange the client is closed, and calls say so until ``reconnect()``; after a ``ServiceError`` it goes on.
     """
@@ -198,7 +201,7 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
 
     def objects(self, association: Obis = CURRENT_ASSOCIATION) -> list[ObjectEntry]:
         """The objects that this association sees; errors name access rights from then on."""
-        return self.run(procedures.read_objects(association, cache=self.cache))
+        return self.run(self._object_list(association))
 
     def read_profile(
         self,
@@ -241,6 +244,8 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
 
     def request(self, request: Request) -> Result:
         """Send one request as it is and wait for its result; refusals are in the result, not raised."""
+        if self._by_short_names and (names := self._names_first(request)) is not None:
+            self.run(names)
         with self._lock:
             session, now = self._begin()
             session.request(request, now)

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-from cosemic.cosem.procedures import MeterCache
-from cosemic.enums import AuthenticationMechanism, Conformance, Role
+from cosemic.cosem.access import MeterCache, Obis, Procedure
+from cosemic.cosem.object_list import ObjectEntry
+from cosemic.cosem.procedures import read_objects, read_objects_by_short_names, read_short_names
+from cosemic.enums import AuthenticationMechanism, Conformance, Referencing, Role
 from cosemic.errors import LinkError, LinkLost, LinkTimeout, LocalProtocolError
 from cosemic.link.addresses import HdlcAddress
 from cosemic.link.events import Link
@@ -30,6 +32,7 @@ from cosemic.protocol.events import (
     Notified,
     Released,
 )
+from cosemic.protocol.requests import Access, Request
 from cosemic.protocol.session import ClientSession
 from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
 from cosemic.tolerances import DEFAULT, Tolerance
@@ -136,6 +139,7 @@ class Connection(Generic[_Way]):
         "_allowance",
         "_associated",
         "_began",
+        "_by_short_names",
         "_clock",
         "_exchange_limit",
         "_exchanging",
@@ -189,6 +193,7 @@ class Connection(Generic[_Way]):
         confirmed: bool = True,
         hls_function: HlsFunction | None = None,
         association_object: ObisCode | str = LOGICAL_NAME_ASSOCIATION,
+        referencing: Referencing | str = Referencing.LOGICAL_NAME,
         tolerances: frozenset[Tolerance] = DEFAULT,
         cache: MeterCache | None = None,
         on_notification: Callable[[Notified], object] | None = None,
@@ -224,6 +229,13 @@ class Connection(Generic[_Way]):
             retries=retries,
         )
         self._link_options.check(client_sap, server_sap)
+        self.cache = MeterCache() if cache is None else cache
+        self._by_short_names = _referencing(referencing) is Referencing.SHORT_NAME
+        if self._by_short_names and self._link_options.datagram:
+            raise ValueError(
+                "short names need a connection: a Read answer carries no invoke id, so over UDP one that comes late or "
+                "twice would be taken for the answer to another request"
+            )
         self._settings = ClientSettings(
             client_sap=client_sap,
             server_sap=server_sap,
@@ -240,13 +252,14 @@ class Connection(Generic[_Way]):
             use_rlrq=use_rlrq,
             high_priority=high_priority,
             confirmed=confirmed,
+            referencing=_referencing(referencing),
+            short_names=self.cache.short_names if self._by_short_names else None,
             hls_function=hls_function,
             tolerances=tolerances,
         )
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self.connect_delay = connect_delay
-        self.cache = MeterCache() if cache is None else cache
         self.on_notification = on_notification
         self.trace = trace
         self._exchange_limit = exchange_limit
@@ -392,6 +405,20 @@ class Connection(Generic[_Way]):
             self._state = f"closed ({reason}); call reconnect()"
             session.abort()
 
+    def _names_first(self, request: Request) -> Procedure[object] | None:
+        """What has to be done before a request can be sent: with short names, reading the object list once."""
+        if not self._by_short_names or self._associated is None or isinstance(request, Access):
+            return None
+        if self.cache.short_names.knows(request):
+            return None
+        return read_short_names(self.cache.short_names)
+
+    def _object_list(self, association: Obis) -> Procedure[list[ObjectEntry]]:
+        """How the object list is read."""
+        if self._by_short_names:
+            return read_objects_by_short_names(cache=self.cache)
+        return read_objects(association, cache=self.cache)
+
     @property
     def _with_list(self) -> bool:
         associated = self._associated
@@ -413,6 +440,13 @@ def _framing(way: object, target: Target | None, framing: Framing | str | None) 
     if framing is None:
         raise ValueError("a stream of your own needs framing='wrapper' or framing='hdlc'")
     return Framing(framing)
+
+
+def _referencing(value: Referencing | str) -> Referencing:
+    try:
+        return Referencing(value)
+    except ValueError:
+        raise ValueError(f"referencing is 'ln' or 'sn', not {value!r}") from None
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

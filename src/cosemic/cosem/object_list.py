@@ -31,6 +31,8 @@ class ObjectEntry:
     methods: Mapping[int, AccessRight] = field(default_factory=dict)
     selectors: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Access selectors that an attribute takes; absent where it takes none."""
+    base_name: int | None = None
+    """The short name of attribute 1, in an association with short names."""
 
     @property
     def name(self) -> str:
@@ -88,6 +90,17 @@ def decode_object_list(value: object) -> list[ObjectEntry]:
 def encode_object_list(entries: Iterable[ObjectEntry], version: int) -> Typed:
     """The attribute as an association LN of that version sends it."""
     return axdr.array(*(_typed_entry(entry, bits=version >= 3) for entry in entries))
+
+
+def make_entry(class_id: int, version: int, obis: ObisCode, rights: object, *, bits: bool) -> ObjectEntry:
+    """One entry from its decoded access rights, a structure of two arrays; ``bits`` as an association of version 3."""
+    return _entry(class_id, version, bytes(obis), rights, bits)
+
+
+def encode_rights(entry: ObjectEntry, *, bits: bool) -> tuple[Typed, Typed]:
+    """The access rights of one entry: the array for its attributes and the one for its methods."""
+    attributes, methods = _typed_entry(entry, bits=bits).elements[3].elements
+    return attributes, methods
 
 
 def _head(element: object) -> tuple[int, int, bytes, object]:

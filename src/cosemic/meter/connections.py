@@ -68,6 +68,8 @@ class Talk:
         self._answered: AnsweredRequests | None = None
         self.redactor = FrameRedactor()
         settings = meter.settings(client_sap, server_sap)
+        if datagram and settings is not None and settings.short_names is not None:
+            settings = None  # without invoke ids a Read that is repeated on the way looks like the next one
         self._association = ServerAssociation(settings, datagram=datagram, trace=trace)
 
     def receive(self, apdu: bytes) -> list[bytes]:

@@ -12,6 +12,7 @@ from cosemic.errors import DecodeError, FrameError
 from cosemic.link import llc
 from cosemic.link.control import FrameKind
 from cosemic.link.frames import HdlcFrame
+from cosemic.protocol.short_naming import CHANGE_SECRET_NAME
 
 
 def association_request(aarq: AssociationRequest, initiate: InitiateRequest | None) -> bytes:
@@ -28,7 +29,8 @@ def association_request(aarq: AssociationRequest, initiate: InitiateRequest | No
 
 class Redactor:
     """Puts zeros in the places of secrets of association objects (class 15): attribute 7, the LLS secret, read and
-    written, and method 2, which changes the HLS secret; in blocks, lists and ACCESS too. Keys travel wrapped.
+    written, and method 2, which changes the HLS secret; with short names (class 12) method change_secret; in blocks,
+    lists and ACCESS too. Keys travel wrapped.
 
     It follows one association: which blocks and answers hold a secret is told by the request before them.
     """
@@ -48,6 +50,8 @@ class Redactor:
     def kept(self, apdu: bytes, is_whole: bool) -> int | None:
         """How many octets of an APDU (or of its beginning) may be shown; None: all of them."""
         tag, choice = apdu[0] if apdu else 0, apdu[1] if len(apdu) > 1 else 0
+        if tag in _BY_SHORT_NAME:
+            return self._kept_by_short_name(apdu, is_whole)
         if tag == ApduTag.GET_REQUEST:
             if choice != 2:  # not the request for the next block
                 # Of a list that is cut nobody knows the rest.
@@ -70,6 +74,14 @@ class Redactor:
         is_single = choice in (1, 2, 4) if tag == ApduTag.ACTION_REQUEST else choice in (1, 2)
         self._blocks = _is_at(apdu, number) if is_single else not is_whole or bool(pattern.search(apdu))
         return (12 if is_single else 3) if self._blocks else None
+
+    def _kept_by_short_name(self, apdu: bytes, is_whole: bool) -> int | None:
+        """The method change_secret; in blocks everything after the block that names it."""
+        if apdu[2:3] not in _IN_BLOCKS or apdu[4:6] == b"\x00\x01":
+            self._blocks = False
+        is_list = apdu[1:2] != b"\x01"
+        self._blocks = self._blocks or _CHANGE_SECRET in apdu or (is_list and not is_whole)
+        return 2 if self._blocks else None
 
 
 class FrameRedactor:
@@ -152,4 +164,8 @@ _ATTRIBUTE = re.compile(rb"\x00\x0f.{6}\x07", re.DOTALL)
 _METHOD = re.compile(rb"\x00\x0f.{6}\x02", re.DOTALL)
 _WRITES = {int(ApduTag.SET_REQUEST): (7, _ATTRIBUTE, 3), int(ApduTag.ACTION_REQUEST): (2, _METHOD, 6)}
 """Attribute or method, its place in a list, and the choice that carries further blocks."""
+_BY_SHORT_NAME = frozenset((ApduTag.READ_REQUEST, ApduTag.WRITE_REQUEST, ApduTag.UNCONFIRMED_WRITE_REQUEST))
+_IN_BLOCKS = (b"\x06", b"\x07")
+"""read-data-block-access and write-data-block-access."""
+_CHANGE_SECRET = CHANGE_SECRET_NAME.to_bytes(2, "big")
 _WITH_APDU = (FrameKind.INFORMATION, FrameKind.UNNUMBERED_INFORMATION)

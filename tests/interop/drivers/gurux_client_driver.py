@@ -33,8 +33,15 @@ class Session:
             "lls": Authentication.LOW,
             "gmac": Authentication.HIGH_GMAC,
         }[config["auth"]]
+        self.by_short_names = bool(config.get("short_names"))
+        self.names = {}
         self.client = GXDLMSSecureClient(
-            True, config["client"], config["server"], authentication, config.get("password"), interface
+            not self.by_short_names,
+            config["client"],
+            config["server"],
+            authentication,
+            config.get("password"),
+            interface,
         )
         if config.get("ek"):
             ciphering = self.client.ciphering
@@ -61,6 +68,11 @@ class Session:
             for octets in self.client.getApplicationAssociationRequest():
                 self.packet(octets, reply)
             self.client.parseApplicationAssociationResponse(reply.data)
+
+    def read_names(self):
+        reply = self.whole([self.client.getObjectsRequest()])
+        for entry in self.client.parseObjects(reply.data, False):
+            self.names[int(entry.objectType), entry.logicalName] = entry.shortName
 
     def packet(self, octets, reply):
         if not octets and not reply.isStreaming():
@@ -99,6 +111,13 @@ class Session:
     def target(self, class_id, obis):
         found = self.client.createObject(ObjectType(class_id))
         found.logicalName = obis
+        return self.named(found)
+
+    def named(self, found):
+        if self.by_short_names:
+            if not self.names:
+                self.read_names()
+            found.shortName = self.names[int(found.objectType), found.logicalName]
         return found
 
     def step(self, item):
@@ -116,7 +135,7 @@ class Session:
                     answers.extend(reply.value)
             return [plain(part) for part in answers]
         if name == "set":
-            target = GXDLMSData(item["obis"])
+            target = self.named(GXDLMSData(item["obis"]))
             target.value = bytes.fromhex(item["octets"]) if "octets" in item else item["value"]
             target.setDataType(2, DataType(item["type"]))
             for octets in client.write(target, item["attribute"]):
@@ -130,7 +149,7 @@ class Session:
             found = client.parseObjects(reply.data, True)
             return [[int(entry.objectType), entry.logicalName] for entry in found]
         if name == "dates":
-            profile = GXDLMSProfileGeneric(item["obis"])
+            profile = self.named(GXDLMSProfileGeneric(item["obis"]))
             profile.addCaptureObject(GXDLMSClock(), 2, 0)
             profile.addCaptureObject(GXDLMSRegister("1.0.1.8.0.255"), 2, 0)
             reply = GXReplyData()
