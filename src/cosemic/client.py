@@ -256,12 +256,14 @@ class DlmsClient(Connection[Stream | _Opener]):
             self._use_once()
             return cast("Stream", way)
         try:
-            async with asyncio.timeout(self.connect_timeout):
-                return await (open_stream(self._target) if self._target is not None else cast("_Opener", way)())
+            async with asyncio.timeout(self._opening_timeout):
+                if self._target is not None:
+                    return await open_stream(self._target, tolerances=self._settings.tolerances)
+                return await cast("_Opener", way)()
         except LinkError:
             raise
         except TimeoutError as error:
-            raise LinkTimeout(f"{self._name} did not take the connection within {self.connect_timeout:g} s") from error
+            raise LinkTimeout(f"{self._name} did not take the connection within {self._opening_timeout:g} s") from error
         except OSError as error:
             raise LinkLost(f"cannot open {self._name}: {error}") from error
 

@@ -33,6 +33,7 @@ from cosemic.protocol.events import (
 from cosemic.protocol.session import ClientSession
 from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
 from cosemic.tolerances import DEFAULT, Tolerance
+from cosemic.transports.certificates import TlsSettings
 from cosemic.transports.targets import Framing, Target, parse_url
 
 if TYPE_CHECKING:
@@ -193,6 +194,7 @@ class Connection(Generic[_Way]):
         on_notification: Callable[[Notified], object] | None = None,
         trace: Trace | None = None,
         clock: Callable[[], float] | None = None,
+        tls: TlsSettings | None = None,
     ) -> None:
         for name, seconds in (
             ("timeout", timeout),
@@ -209,7 +211,8 @@ class Connection(Generic[_Way]):
             raise ValueError(f"connect_delay is a number of seconds, not {connect_delay}")
         self._way = way
         self._used = False
-        self._target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else None
+        target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else None
+        self._target = target if tls is None else _with_tls(target, tls)
         self._link_options = LinkOptions(
             framing=_framing(way, self._target, framing),
             datagram=self._target is not None and self._target.is_datagram,
@@ -280,6 +283,10 @@ class Connection(Generic[_Way]):
     def _name(self) -> str:
         way = "stream" if self._target is None else str(self._target)
         return f"{way} (client {self._settings.client_sap}, server {self._settings.server_sap})"
+
+    @property
+    def _opening_timeout(self) -> float:
+        return self.connect_timeout + (0.0 if self._target is None else self._target.opening_time)
 
     def _prepare(self) -> None:
         """What a client needs besides; called once."""
@@ -411,6 +418,12 @@ def _framing(way: object, target: Target | None, framing: Framing | str | None) 
     if framing is None:
         raise ValueError("a stream of your own needs framing='wrapper' or framing='hdlc'")
     return Framing(framing)
+
+
+def _with_tls(target: Target | None, tls: TlsSettings) -> Target:
+    if target is None or target.tls is None:
+        raise ValueError("tls belongs to a tls:// URL")
+    return replace(target, tls=target.tls.merged(tls))
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

@@ -211,6 +211,11 @@ class HdlcConnection:
         self._stations: dict[tuple[HdlcAddress, HdlcAddress], _Station] = {}
         self.is_broken = False
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no client has a link."""
+        return not self._stations
+
     def receive_data(self, data: bytes, now: float) -> bytes:
         """Take octets of the line; what is no frame is skipped."""
         reader = self._reader

@@ -31,7 +31,8 @@ from cosemic.meter.connections import (
     logger,
 )
 from cosemic.meter.model import SimulatedMeter
-from cosemic.transports.streams import Stream, clock_of, open_stream
+from cosemic.meter.optical import serve_optical_port
+from cosemic.transports.streams import Stream, clock_of, connect_stream
 from cosemic.transports.targets import Framing, parse_url
 
 _LARGE = HdlcParameters(2030, 2030, 7, 7)
@@ -93,10 +94,33 @@ class MeterServer:
     async def serve_url(self, url: str) -> None:
         """Open a stream (a serial line, say) and serve on it in the background, until the server is closed."""
         target = parse_url(url)
-        stream = await open_stream(target)
-        task = asyncio.create_task(self.serve_stream(stream, framing=target.framing))
+        stream = await connect_stream(target)
+        options = target.sign_on
+        if options is None:
+            serving = self.serve_stream(stream, framing=target.framing)
+        else:
+            serving = self.serve_optical(
+                stream,
+                address=options.address,
+                initial_baud=options.initial_baud,
+                software_parity=options.software_parity,
+            )
+        task = asyncio.create_task(serving)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def serve_optical(self, stream: Stream, **options: Any) -> None:
+        """Serve on a stream whose clients sign on first (IEC 62056-21, mode E), until it ends.
+
+        Options as for ``cosemic.meter.optical.serve_optical_port``: ``identification``, ``address``, ``initial_baud``,
+        ``software_parity``.
+        """
+        try:
+            await serve_optical_port(stream, self._new_hdlc_connection, **options)
+        except (LinkError, OSError) as error:
+            logger.info("stream lost: %s", error)
+        finally:
+            stream.close()
 
     async def serve_stream(self, stream: Stream, *, framing: Framing | str = Framing.HDLC) -> None:
         """Serve on a stream until it ends."""
@@ -148,6 +172,9 @@ class MeterServer:
         """The meter's side of one more stream."""
         if framing is Framing.WRAPPER:
             return WrapperConnection(self.meter, trace=self._trace)
+        return self._new_hdlc_connection()
+
+    def _new_hdlc_connection(self) -> HdlcConnection:
         return HdlcConnection(
             self.meter,
             parameters=self._hdlc_parameters,
