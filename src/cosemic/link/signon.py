@@ -1,137 +1,34 @@
-"""The sign-on of an optical port in mode E (IEC 62056-21, clause 6 and annex B): ASCII first, then HDLC at another speed.
+"""The sign-on of an optical port in mode E (IEC 62056-21, clause 6, annex B): ASCII first, then HDLC at another speed.
 
 Both roles keep the contract of every layer, with one addition: ``SwitchLine`` among the events asks the owner to change
-the line. It comes when the octets of earlier ``data_to_send`` calls have had the time to leave, so the owner carries out
-the events in their order and needs no clock of its own.
+the line. It comes when the octets of earlier ``data_to_send`` calls have had the time to leave, so the owner carries
+out the events in their order and needs no clock of its own.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from cosemic.errors import DecodeError, DlmsError, LinkError, LinkLost, LinkTimeout, LocalProtocolError
+from cosemic.link.signon_messages import (
+    BAUD_RATES,
+    BETWEEN_OCTETS,
+    WAKE_UP,
+    WAKE_UP_PAUSE,
+    Identification,
+    LineSettings,
+    SignOnOptions,
+    shown,
+)
 from cosemic.tolerances import DEFAULT, Tolerance, note
-
-BAUD_RATES: Final = {"0": 300, "1": 600, "2": 1200, "3": 2400, "4": 4800, "5": 9600, "6": 19200}
-"""Baud rate identifications of modes C and E (6.3.14, 13 c)."""
 
 _MODE_B = {"A": 600, "B": 1200, "C": 2400, "D": 4800, "E": 9600, "F": 19200}
 _MOST_HELD = 512
 """Octets of a dialogue that are kept; an identification message has fewer than 60."""
-_BETWEEN_OCTETS = 1.5
-"""Seconds between two octets of a message (6.3.14: ta < 1,500 ms)."""
-_REACTION = 0.2
-_FAST_REACTION = 0.02
-"""Seconds between a message and its answer, at the least (tr); fast where the maker's third letter is small."""
-_WAKE_UP = 2.2
-_WAKE_UP_PAUSE = 1.6
-"""Seconds of NUL and of silence that wake a battery-operated meter (2.1 to 2.3 and 1.5 to 1.7, annex A)."""
 _MARGIN = 0.01
 """Seconds that a line may take longer for its octets than the baud rate says."""
-
-
-@dataclass(frozen=True, slots=True)
-class LineSettings:
-    """How a serial line is set. ``parity`` is N, E or O."""
-
-    baud: int = 300
-    data_bits: int = 7
-    parity: str = "E"
-
-    def __str__(self) -> str:
-        return f"{self.baud} baud {self.data_bits}{self.parity}1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignOnOptions:
-    """What a client brings to a sign-on.
-
-    ``address`` is the device address of the request, where several meters hang on one head. ``max_baud`` is the most
-    that the head, or the serial server, can do. ``software_parity`` is for a line that stays at 8N1: the parity bits
-    are made here. ``requires_marker`` False tries mode E with a meter that does not offer it.
-    """
-
-    address: str = ""
-    initial_baud: int = 300
-    max_baud: int | None = None
-    wake_up: bool = False
-    software_parity: bool = False
-    requires_marker: bool = True
-    response_timeout: float = 2.5
-    tries: int = 3
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9A-Za-z ]{0,32}", self.address):
-            raise ValueError(f"a device address has up to 32 digits, letters and spaces, not {self.address!r}")
-        if self.initial_baud not in BAUD_RATES.values():
-            raise ValueError(f"the sign-on begins at one of {_listed()} baud (300, as a rule), not {self.initial_baud}")
-        if self.max_baud is not None and self.max_baud < 300:
-            raise ValueError(f"max_baud is at least 300, not {self.max_baud}")
-        if not 0 < self.response_timeout < 60 or not 1 <= self.tries <= 10:
-            raise ValueError("response_timeout is up to 60 s, tries are 1 to 10")
-
-    @property
-    def line(self) -> LineSettings:
-        """How the line is set at the beginning."""
-        return LineSettings(self.initial_baud, 8, "N") if self.software_parity else LineSettings(self.initial_baud)
-
-    @property
-    def request(self) -> bytes:
-        """The request message."""
-        return f"/?{self.address}!\r\n".encode("ascii")
-
-    @property
-    def longest(self) -> float:
-        """Seconds after which a sign-on has ended, one way or the other."""
-        wake_up = _WAKE_UP + _WAKE_UP_PAUSE if self.wake_up else 0.0
-        octets = 60 + len(self.request)
-        one_try = self.response_timeout + wake_up + octets * 10 / self.initial_baud + _BETWEEN_OCTETS
-        return self.tries * one_try + self.response_timeout + 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Identification:
-    """The identification message ``/XXXZ[\\W]text``: who the meter is, and which speed and modes it offers."""
-
-    manufacturer: str
-    baud_character: str
-    modes: str
-    """Enhanced identification characters; "2" is mode E with HDLC."""
-    text: str
-
-    @classmethod
-    def decode(cls, line: bytes) -> Identification:
-        """Read a message, with or without its CR LF; DecodeError when it is none."""
-        match = _IDENTIFICATION.fullmatch(line)
-        if match is None:
-            raise DecodeError(f"{_shown(line)} is no identification message", octets=line)
-        manufacturer, baud, modes, text = (part.decode("ascii") for part in match.groups())
-        return cls(manufacturer, baud, modes.replace("\\", ""), text)
-
-    def encode(self) -> bytes:
-        """The octets of the message."""
-        modes = "".join(f"\\{mode}" for mode in self.modes)
-        return f"/{self.manufacturer}{self.baud_character}{modes}{self.text}\r\n".encode("ascii")
-
-    @property
-    def baud(self) -> int | None:
-        """The speed that is proposed for mode C or E; None where the meter offers neither."""
-        return BAUD_RATES.get(self.baud_character)
-
-    @property
-    def offers_hdlc(self) -> bool:
-        """Whether mode E with HDLC is among the modes."""
-        return "2" in self.modes
-
-    @property
-    def reaction_time(self) -> float:
-        """The shortest time between a message and its answer, in seconds."""
-        return _FAST_REACTION if self.manufacturer[2:].islower() else _REACTION
-
-    def __str__(self) -> str:
-        return self.encode().decode("ascii").rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,9 +127,9 @@ class SignOnClient(_Side):
         if self._state not in ("requested", "leaving", "acknowledged"):
             return  # noise while waking, reacting or settling
         self._octets += len(data)
-        if any(octet & 0x80 for octet in data) and Tolerance.SIGN_ON_PARITY not in self._tolerances:
-            if not self._software_parity:
-                return
+        bears_parity = self._software_parity or Tolerance.SIGN_ON_PARITY in self._tolerances
+        if not bears_parity and any(octet & 0x80 for octet in data):
+            return
         self._hold(data)
         if self._state == "requested":
             self._look_for_identification(now)
@@ -270,11 +167,11 @@ class SignOnClient(_Side):
             self._request(now)
             return
         self._state = "waking"
-        self._deadline = self._send(bytes(round(_WAKE_UP * self._line.baud / 10)), now)
+        self._deadline = self._send(bytes(round(WAKE_UP * self._line.baud / 10)), now)
 
     def _pause(self, now: float) -> None:
         self._state = "pausing"
-        self._deadline = now + _WAKE_UP_PAUSE
+        self._deadline = now + WAKE_UP_PAUSE
 
     def _request(self, now: float) -> None:
         self._state = "requested"
@@ -295,7 +192,7 @@ class SignOnClient(_Side):
             return
         # what has begun may end; a line that never falls silent has an end too
         if self._octets <= _MOST_HELD and self._deadline is not None:
-            self._deadline = max(self._deadline, now + _BETWEEN_OCTETS)
+            self._deadline = max(self._deadline, now + BETWEEN_OCTETS)
 
     def _heard_ourselves(self) -> None:
         if Tolerance.LOCAL_ECHO in self._tolerances and self._copies == 1:
@@ -369,8 +266,8 @@ class SignOnClient(_Side):
         if not self._octets:
             self._fail(
                 LinkTimeout(
-                    f"no octet at all came back to {asked}: is the head on the meter, the right way up, and is this its "
-                    "port? A battery-operated meter may need wake_up=yes, one among several its address"
+                    f"no octet at all came back to {asked}: is the head on the meter, the right way up, and is this "
+                    "its port? A battery-operated meter may need wake_up=yes, one among several its address"
                 )
             )
         elif self._copies == 2 and not _without_requests(self._held):
@@ -378,7 +275,7 @@ class SignOnClient(_Side):
         else:
             self._fail(
                 LinkError(
-                    f"{self._octets} octets came back to {asked}, but no identification: {_shown(self._held)}; "
+                    f"{self._octets} octets came back to {asked}, but no identification: {shown(self._held)}; "
                     "is the speed right, and the parity?"
                 )
             )
@@ -396,7 +293,12 @@ class SignOnServer(_Side):
     """
 
     def __init__(
-        self, identification: Identification, *, address: str = "", initial_baud: int = 300, software_parity: bool = False
+        self,
+        identification: Identification,
+        *,
+        address: str = "",
+        initial_baud: int = 300,
+        software_parity: bool = False,
     ) -> None:
         line = LineSettings(initial_baud, 8, "N") if software_parity else LineSettings(initial_baud)
         super().__init__(line, software_parity)
@@ -473,7 +375,6 @@ class SignOnServer(_Side):
         self._deadline = now + self._identification.reaction_time
 
 
-_IDENTIFICATION = re.compile(rb"/([A-Za-z]{3})([0-9A-Za-z ])((?:\\[!-~])*)([ -.0-~]{0,32})(?:\r\n)?")
 _REQUEST = re.compile(rb"/\?([0-9A-Za-z ]{0,32})!\r\n")
 _CHOICE = re.compile(rb"\x06([0-9])([0-9A-Za-z])([0-9A-Z])\r\n")
 _SEVEN_BITS = bytes(octet & 0x7F for octet in range(256))
@@ -486,11 +387,3 @@ def _with_parity(octet: int) -> int:
 
 def _without_requests(held: bytes) -> bytes:
     return _REQUEST.sub(b"", held).strip(b"\x00")
-
-
-def _shown(octets: bytes) -> str:
-    return repr(octets[:40])[1:] + ("…" if len(octets) > 40 else "")
-
-
-def _listed() -> str:
-    return ", ".join(map(str, BAUD_RATES.values()))

@@ -1,10 +1,11 @@
-"""The optical port of a simulated meter: sign-on (IEC 62056-21, mode E), HDLC until the client is gone, sign-on again."""
+"""The optical port of a simulated meter: sign-on (IEC 62056-21, mode E), HDLC for one client, sign-on again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from cosemic.link.signon import Identification, SignedOn, SignOnServer, SwitchLine
+from cosemic.link.signon import SignedOn, SignOnServer, SwitchLine
+from cosemic.link.signon_messages import Identification
 from cosemic.meter.connections import HdlcConnection, logger
 from cosemic.transports.optical import reconfigure
 from cosemic.transports.streams import Stream, clock_of
@@ -28,9 +29,7 @@ async def serve_optical_port(
     """Serve one client after another until the stream ends; ``connect`` gives the meter's side of each."""
     first = True
     while True:
-        port = SignOnServer(
-            identification, address=address, initial_baud=initial_baud, software_parity=software_parity
-        )
+        port = SignOnServer(identification, address=address, initial_baud=initial_baud, software_parity=software_parity)
         if not first:
             await reconfigure(stream, port.initial_line)
         first = False

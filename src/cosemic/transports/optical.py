@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import cast
 
-from cosemic.link.signon import LineSettings, SignedOn, SignOnClient, SignOnFailed, SignOnOptions, SwitchLine
+from cosemic.link.signon import SignedOn, SignOnClient, SignOnFailed, SwitchLine
+from cosemic.link.signon_messages import LineSettings, SignOnOptions
 from cosemic.tolerances import DEFAULT, Tolerance
 from cosemic.transports.streams import (
     BlockingStream,
@@ -18,9 +19,7 @@ from cosemic.transports.streams import (
 logger = logging.getLogger("cosemic.transports")
 
 
-async def sign_on(
-    stream: Stream, options: SignOnOptions, *, tolerances: frozenset[Tolerance] = DEFAULT
-) -> SignedOn:
+async def sign_on(stream: Stream, options: SignOnOptions, *, tolerances: frozenset[Tolerance] = DEFAULT) -> SignedOn:
     """Sign on over a stream that is set to ``options.line``; the stream carries HDLC from then on.
 
     A stream with a method ``reconfigure`` is asked to change its speed; one without is taken to have none. A meter that

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from cosemic.errors import LinkLost, MissingExtra
-from cosemic.link.signon import LineSettings
+from cosemic.link.signon_messages import LineSettings
 from cosemic.transports.targets import Target, cannot_connect
 from cosemic.transports.tcp import TransportStream
 

@@ -152,6 +152,8 @@ def _connect(target: Target, kind: int, deadline: float) -> socket.socket:
         sock = socket.socket(family, kind, number)
         try:
             sock.settimeout(left / (len(places) - tried))
+            if kind == socket.SOCK_DGRAM:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             sock.connect(address)
         except OSError as error:
             sock.close()

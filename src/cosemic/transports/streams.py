@@ -15,7 +15,7 @@ from cosemic.transports.targets import Target, parse_url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cosemic.link.signon import LineSettings
+    from cosemic.link.signon_messages import LineSettings
 
 
 class Stream(Protocol):

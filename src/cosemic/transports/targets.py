@@ -26,7 +26,7 @@ from typing import TypeAlias
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from cosemic.errors import LinkError, LinkLost
-from cosemic.link.signon import SignOnOptions
+from cosemic.link.signon_messages import SignOnOptions
 from cosemic.transports.certificates import TlsSettings
 
 DEFAULT_PORT = 4059

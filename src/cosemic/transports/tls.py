@@ -109,7 +109,7 @@ def open_tls_socket(target: Target, *, timeout: float) -> TlsSocketStream:
 
 
 def _failed(target: Target, error: OSError, settings: TlsSettings, name: str) -> LinkError:
-    if isinstance(error, ssl.SSLError) or isinstance(error, ConnectionResetError | ConnectionAbortedError):
+    if isinstance(error, ssl.SSLError | ConnectionResetError | ConnectionAbortedError):
         return LinkError(f"cannot connect to {target}: {explained(error, settings, name)}")
     kind = LinkLost if isinstance(error, ConnectionError) else LinkError
     return kind(f"cannot connect to {target}: {error.strerror or error or type(error).__name__}")
