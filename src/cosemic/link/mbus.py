@@ -238,10 +238,9 @@ class SegmentCollector:
         """Take a segment; gives the APDU that it completes, or what had to be dropped because of it."""
         pair = (frame.source, frame.destination)
         dropped: FrameDropped | None = None
-        if pair != self._pair and self._bears_others and self._expected not in (None, 0):
-            if frame.number == self._expected:
-                note(Tolerance.MBUS_ACCESS_POINTS, f"segment {frame.number} goes from {pair[0]} to {pair[1]}")
-                pair = self._pair
+        if self._bears_others and pair != self._pair and frame.number and frame.number == self._expected:
+            note(Tolerance.MBUS_ACCESS_POINTS, f"segment {frame.number} goes from {pair[0]} to {pair[1]}")
+            pair = self._pair
         if self._expected is None or frame.number != self._expected or pair != self._pair:
             if self._expected is not None and frame == self._last:
                 return None  # sent again

@@ -180,7 +180,6 @@ class MbusLink:
             self._next(now)
         elif self._tries < self._retries:
             self._tries += 1
-            self._answer.clear()
             self._write(self._command, now)
         else:
             self._fail(
