@@ -169,8 +169,11 @@ def _present(context: ssl.SSLContext, certificate: str, key: str | None, passwor
         reason = getattr(error, "reason", None) or ""
         if "KEY_VALUES_MISMATCH" in reason:
             raise LinkError(f"TLS: the key in {key or certificate} is not that of {certificate}") from None
-        if "BAD_DECRYPT" in reason or "BAD_PASSWORD" in reason:
-            raise LinkError(f"TLS: the password of the key in {key or certificate} is wrong") from None
+        # OpenSSL 3 says no more than "PEM lib" for a password that does not fit
+        vague = password is not None and hasattr(error, "reason") and reason in ("", "PEM_LIB")
+        if vague or "BAD_DECRYPT" in reason or "BAD_PASSWORD" in reason:
+            file = key or certificate
+            raise LinkError(f"TLS: the password of the key in {file} is wrong, or the file is damaged") from None
         raise LinkError(f"TLS: {certificate} or {key or certificate} cannot be used: {_why(error)}") from error
 
 

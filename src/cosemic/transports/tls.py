@@ -16,18 +16,31 @@ from cosemic.transports.tcp import TransportStream
 
 
 class TlsStream(TransportStream):
-    """A Stream through TLS. A meter that refuses our certificate says so only after the handshake (TLS 1.3)."""
+    """A Stream through TLS. A meter that refuses our certificate says so only after the handshake (TLS 1.3), or hangs
+    up before it has said anything."""
 
-    __slots__ = ("_explain",)
+    __slots__ = ("_explain", "_heard")
 
     def __init__(self, settings: TlsSettings, name: str) -> None:
         super().__init__()
         self._explain = (settings, name)
+        self._heard = False
+
+    def data_received(self, data: bytes) -> None:
+        """Octets came."""
+        self._heard = True
+        super().data_received(data)
+
+    def eof_received(self) -> bool:
+        """The end of the stream, in words where it comes too early."""
+        if not self._heard:
+            self._finish(_Ended(explained(ssl.SSLEOFError(), *self._explain)))
+        return super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """An alert in words."""
-        if isinstance(exc, ssl.SSLError):
-            exc = LinkLost(explained(exc, *self._explain))
+        """An alert, or an early end, in words."""
+        if isinstance(exc, ssl.SSLError) or (isinstance(exc, ConnectionError) and not self._heard):
+            exc = _Ended(explained(exc, *self._explain))
         super().connection_lost(exc)
 
 
@@ -58,32 +71,52 @@ async def open_tls(target: Target) -> TlsStream:
 class TlsSocketStream(SocketStream):
     """A BlockingStream through TLS."""
 
-    __slots__ = ("_explain",)
+    __slots__ = ("_explain", "_heard")
 
     def __init__(self, sock: ssl.SSLSocket, settings: TlsSettings, name: str) -> None:
         super().__init__(sock)
         self._kernel_times = False  # a read that the kernel ends is an error to OpenSSL
         self._explain = (settings, name)
+        self._heard = False
 
     def send(self, data: bytes, deadline: float | None = None) -> None:
         """Send all of ``data``: TimeoutError when the deadline passes."""
         try:
             super().send(data, deadline)
         except ssl.SSLError as error:
-            raise LinkLost(f"connection lost: {explained(error, *self._explain)}") from error
+            raise self._lost(error) from error
+        except ConnectionError as error:
+            if self._heard or self._woken:
+                raise
+            raise self._lost(error) from error
 
     def receive(self, deadline: float | None = None) -> bytes:
         """Octets as they come, ``b""`` at the end of the stream; TimeoutError when the deadline passes."""
         try:
-            return super().receive(deadline)
+            data = super().receive(deadline)
         except ssl.SSLError as error:
-            raise LinkLost(f"connection lost: {explained(error, *self._explain)}") from error
+            raise self._lost(error) from error
+        except ConnectionError as error:
+            if self._heard or self._woken:
+                raise
+            raise self._lost(error) from error
+        if not data and not self._heard and not self._woken:
+            raise self._lost(ssl.SSLEOFError())
+        self._heard = True
+        return data
 
     def wake(self) -> None:
         """End the stream for whoever waits in another thread."""
         self._woken = True
         with contextlib.suppress(OSError):
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # that of SSLSocket pulls TLS from under the reader
+
+    def _lost(self, error: OSError) -> LinkLost:
+        return LinkLost(f"connection lost: {explained(error, *self._explain)}")
+
+
+class _Ended(ConnectionError):
+    """The end of TLS in words."""
 
 
 def open_tls_socket(target: Target, *, timeout: float) -> TlsSocketStream:
