@@ -44,8 +44,8 @@ class DlmsClient(Connection[Stream | _Opener]):
     ``connect_delay`` is a pause after it (GSM modems). HDLC takes ``physical_address``, ``address_size`` (octets),
     ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``. ``tls`` adds
     to a ``tls://`` URL what should not stand there. ``gateway`` is the (network id, physical address) of a meter behind
-    a gateway. With ``broadcast`` there is no association: ``set`` and ``action`` are sent unconfirmed to all stations of
-    the address, and nothing is waited for.
+    a gateway. With ``broadcast`` there is no association: ``set`` and ``action`` are sent unconfirmed to all stations
+    of the address, and nothing is waited for.
 
     One exchange at a time: calls from several tasks queue. After an error of the line, a time-out or a cancelled
     exchange the client is closed, and calls say so until ``reconnect()``; after a ``ServiceError`` it goes on.
