@@ -260,9 +260,9 @@ class DlmsClient(Connection[Stream | _Opener]):
             return cast("Stream", way)
         try:
             async with asyncio.timeout(self._opening_timeout):
-                if self._target is not None:
-                    return await open_stream(self._target, tolerances=self._settings.tolerances)
-                return await cast("_Opener", way)()
+                if self._target is None or callable(way):
+                    return await cast("_Opener", way)()
+                return await open_stream(self._target, tolerances=self._settings.tolerances)
         except LinkError:
             raise
         except TimeoutError as error:
@@ -346,8 +346,9 @@ class DlmsClient(Connection[Stream | _Opener]):
                 return self._finish(outcome or self._ended())
 
     def _let_go(self, reason: str) -> None:
+        in_order = self._is_in_order
         if self._session is not None:
             self._give_up_session(reason)
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream.close()
+            (stream.close if in_order else getattr(stream, "abandon", stream.close))()

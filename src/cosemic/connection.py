@@ -35,6 +35,7 @@ from cosemic.protocol.events import (
 )
 from cosemic.protocol.session import ClientSession
 from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
+from cosemic.protocol.states import State
 from cosemic.tolerances import DEFAULT, Tolerance
 from cosemic.transports.certificates import TlsSettings
 from cosemic.transports.targets import Framing, Target, parse_url
@@ -238,7 +239,7 @@ class Connection(Generic[_Way]):
             raise ValueError(f"connect_delay is a number of seconds, not {connect_delay}")
         self._way = way
         self._used = False
-        target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else None
+        target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else _target_of(way)
         self._target = target if tls is None else _with_tls(target, tls)
         how = _framing(way, self._target, framing)
         bus_address = 0 if self._target is None else self._target.mbus_address
@@ -432,6 +433,11 @@ class Connection(Generic[_Way]):
             session.abort()
 
     @property
+    def _is_in_order(self) -> bool:
+        """Whether the association is over and nothing of it is under way any more."""
+        return self._in_step and self._session is not None and self._session.state is State.IDLE
+
+    @property
     def _with_list(self) -> bool:
         associated = self._associated
         return associated is not None and Conformance.MULTIPLE_REFERENCES in associated.conformance
@@ -452,6 +458,12 @@ def _framing(way: object, target: Target | None, framing: Framing | str | None) 
     if framing is None:
         raise ValueError("a stream of your own needs framing='wrapper' or framing='hdlc'")
     return Framing(framing)
+
+
+def _target_of(way: object) -> Target | None:
+    """What a stream, or a shared line, says about where it leads."""
+    target: object = getattr(way, "target", None)
+    return target if isinstance(target, Target) else None
 
 
 def _with_tls(target: Target | None, tls: TlsSettings) -> Target:
