@@ -42,7 +42,10 @@ class DlmsClient(Connection[Stream | _Opener]):
     block, up to ``exchange_limit``. ``response_timeout`` is the time until a frame is asked for again (``timeout``
     shared among the tries by default), ``retries`` how often; ``connect_timeout`` bounds the opening of the stream,
     ``connect_delay`` is a pause after it (GSM modems). HDLC takes ``physical_address``, ``address_size`` (octets),
-    ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``.
+    ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``. ``tls`` adds
+    to a ``tls://`` URL what should not stand there. ``gateway`` is the (network id, physical address) of a meter behind
+    a gateway. With ``broadcast`` there is no association: ``set`` and ``action`` are sent unconfirmed to all stations
+    of the address, and nothing is waited for.
 
     ``referencing`` "sn" is for meters with short names: all methods are the same, the object list is read before the
     first request that needs it (into ``cache.short_names``).
@@ -280,12 +283,14 @@ class DlmsClient(Connection[Stream | _Opener]):
             self._use_once()
             return cast("Stream", way)
         try:
-            async with asyncio.timeout(self.connect_timeout):
-                return await (open_stream(self._target) if self._target is not None else cast("_Opener", way)())
+            async with asyncio.timeout(self._opening_timeout):
+                if self._target is None or callable(way):
+                    return await cast("_Opener", way)()
+                return await open_stream(self._target, tolerances=self._settings.tolerances)
         except LinkError:
             raise
         except TimeoutError as error:
-            raise LinkTimeout(f"{self._name} did not take the connection within {self.connect_timeout:g} s") from error
+            raise LinkTimeout(f"{self._name} did not take the connection within {self._opening_timeout:g} s") from error
         except OSError as error:
             raise LinkLost(f"cannot open {self._name}: {error}") from error
 
@@ -365,8 +370,9 @@ class DlmsClient(Connection[Stream | _Opener]):
                 return self._finish(outcome or self._ended())
 
     def _let_go(self, reason: str) -> None:
+        in_order = self._is_in_order
         if self._session is not None:
             self._give_up_session(reason)
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream.close()
+            (stream.close if in_order else getattr(stream, "abandon", stream.close))()
