@@ -130,6 +130,30 @@ def test_pydlms_signs_and_checks_our_signatures(
     assert len(objects) > 30
 
 
+@pytest.mark.parametrize("tries", [6])
+def test_gurux_logs_in_at_our_meter_with_ecdsa(our_meter: tuple[str, int], tries: int) -> None:
+    """Our meter judges signatures of its own code for the curve. Suite 1 only: its signing has no branch for P-384."""
+    keys = keys_for_pydlms(1, "client")
+    steps = [NAME, REGISTER]
+    for _ in range(tries):
+        name, register, closed = peers.run_client(
+            "gurux",
+            our_meter[1],
+            "wrapper",
+            "ecdsa",
+            steps,
+            client=CLIENT_OF[1],
+            ek=keys["ek"],
+            ak=keys["ak"],
+            system_title=f"475258{next(_titles):010X}",
+            signing=keys["signing"],
+            peer_signing=keys["peer_signing"],
+        )
+        assert bytes.fromhex(name["value"]) == b"COS0000000000001"
+        assert isinstance(register["value"], int)
+        assert closed == {"value": "closed"}
+
+
 # Our client and its meter
 
 

@@ -165,6 +165,11 @@ class AssociationSecurity:
             incoming.last = last if incoming.last is None else max(incoming.last, last)
 
     @property
+    def tolerances(self) -> AbstractSet[Tolerance]:
+        """What is tolerated in this association."""
+        return self._tolerances
+
+    @property
     def role(self) -> Role:
         """Which side we are."""
         return self._role
