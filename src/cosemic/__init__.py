@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from cosemic.errors import ActionError as ActionError
     from cosemic.errors import AssociationRefused as AssociationRefused
     from cosemic.errors import AuthenticationError as AuthenticationError
+    from cosemic.errors import CertificateError as CertificateError
     from cosemic.errors import ConfirmedServiceErrorReceived as ConfirmedServiceErrorReceived
     from cosemic.errors import DataAccessError as DataAccessError
     from cosemic.errors import DecodeError as DecodeError
@@ -55,11 +56,19 @@ if TYPE_CHECKING:
     from cosemic.link.frames import HdlcFrame as HdlcFrame
     from cosemic.link.wrapper import WrapperPdu as WrapperPdu
     from cosemic.obis import ObisCode as ObisCode
+    from cosemic.security.certificate_store import CertificateStore as CertificateStore
     from cosemic.security.context import SecurityContext as SecurityContext
     from cosemic.security.context import SecurityPolicy as SecurityPolicy
     from cosemic.security.counters import CounterStore as CounterStore
     from cosemic.security.counters import MemoryCounters as MemoryCounters
     from cosemic.security.counters import SqliteCounters as SqliteCounters
+    from cosemic.security.key_store import EnvironmentKeyStore as EnvironmentKeyStore
+    from cosemic.security.key_store import FileKeyStore as FileKeyStore
+    from cosemic.security.key_store import KeyStore as KeyStore
+    from cosemic.security.key_store import MemoryKeyStore as MemoryKeyStore
+    from cosemic.security.key_store import security_context as security_context
+    from cosemic.security.pkcs11 import Pkcs11KeyStore as Pkcs11KeyStore
+    from cosemic.security.pkcs11 import Pkcs11Token as Pkcs11Token
     from cosemic.times import CosemDate as CosemDate
     from cosemic.times import CosemDateTime as CosemDateTime
     from cosemic.times import CosemTime as CosemTime
@@ -97,6 +106,15 @@ _HOMES = {
     "cosemic.link.wrapper": ("WrapperPdu",),
     "cosemic.security.context": ("SecurityContext", "SecurityPolicy"),
     "cosemic.security.counters": ("CounterStore", "MemoryCounters", "SqliteCounters"),
+    "cosemic.security.certificate_store": ("CertificateStore",),
+    "cosemic.security.key_store": (
+        "EnvironmentKeyStore",
+        "FileKeyStore",
+        "KeyStore",
+        "MemoryKeyStore",
+        "security_context",
+    ),
+    "cosemic.security.pkcs11": ("Pkcs11KeyStore", "Pkcs11Token"),
     "cosemic.cosem.values": ("Reading",),
     "cosemic.cosem.profile": ("Profile",),
     "cosemic.tolerances": ("Tolerance",),
@@ -105,6 +123,7 @@ _HOMES = {
         "ActionError",
         "AssociationRefused",
         "AuthenticationError",
+        "CertificateError",
         "ConfirmedServiceErrorReceived",
         "DataAccessError",
         "DecodeError",
