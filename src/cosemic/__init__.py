@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from cosemic.apdu.services import MethodDescriptor as MethodDescriptor
     from cosemic.apdu.services import SelectiveAccess as SelectiveAccess
     from cosemic.client import DlmsClient as DlmsClient
+    from cosemic.client import recover_counter as recover_counter
     from cosemic.codec import axdr as axdr
     from cosemic.codec.axdr import BitString as BitString
     from cosemic.codec.axdr import Data as Data
     from cosemic.codec.axdr import Typed as Typed
+    from cosemic.cosem.invocation_counter import CounterSource as CounterSource
     from cosemic.cosem.profile import Profile as Profile
     from cosemic.cosem.values import Reading as Reading
     from cosemic.enums import AccessRight as AccessRight
@@ -86,7 +88,8 @@ _MODULES = {
     "blocking": "cosemic.blocking",
 }
 _HOMES = {
-    "cosemic.client": ("DlmsClient",),
+    "cosemic.client": ("DlmsClient", "recover_counter"),
+    "cosemic.cosem.invocation_counter": ("CounterSource",),
     "cosemic.obis": ("ObisCode",),
     "cosemic.times": ("CosemDate", "CosemDateTime", "CosemTime"),
     "cosemic.enums": (

@@ -12,6 +12,7 @@ from cosemic.security.context import AssociationSecurity, SecurityContext
 from cosemic.security.counters import MemoryCounters
 from cosemic.security.ec import SoftwareKey, verify
 from cosemic.security.hls import HlsExchange
+from cosemic.tolerances import DEFAULT, STRICT
 from tests.security.pair import CLIENT_TITLE, METER_TITLE
 
 ECDSA = AuthenticationMechanism.HLS_ECDSA
@@ -113,10 +114,26 @@ def test_a_proof_of_the_client_is_none_of_the_meter(suite: int) -> None:
 def test_challenges_have_32_to_64_octets(length: int, sent: int) -> None:
     client, meter = pair(1, challenge_length=length)
     assert len(client.own_challenge) == sent
-    with pytest.raises(AuthenticationError, match="32 to 64"):
-        meter.peer_challenge = bytes(31)
+    for wrong in (7, 65):
+        with pytest.raises(AuthenticationError, match="32 to 64"):
+            meter.peer_challenge = bytes(wrong)
     with pytest.raises(AuthenticationError, match="sent our own"):
         client.peer_challenge = client.own_challenge
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_shorter_challenge_is_tolerated_by_name(strict: bool, caplog: pytest.LogCaptureFixture) -> None:
+    key = SoftwareKey.generate(1)
+    context = SecurityContext(1, METER_TITLE, signing_key=key, peer_signing_key=key.public)
+    security = AssociationSecurity(context, role="server", tolerances=STRICT if strict else DEFAULT)
+    meter = HlsExchange(ECDSA, role="server", security=security)
+    caplog.set_level("INFO", "cosemic.tolerance")
+    if strict:
+        with pytest.raises(AuthenticationError, match="16 octets"):
+            meter.peer_challenge = bytes(16)
+    else:
+        meter.peer_challenge = bytes(16)
+        assert "ECDSA_CHALLENGE_LENGTH" in caplog.text
 
 
 def test_keys_that_are_missing() -> None:

@@ -245,3 +245,16 @@ def test_a_context_takes_what_the_store_has(private: dict[CertificateType, Softw
         security_context(MemoryKeyStore(authentication=bytes(16)))
     with pytest.raises(ValueError, match="32 octets in suite 2"):
         security_context(store, 2)
+
+
+def test_a_context_of_suite_1_takes_the_private_keys(private: dict[CertificateType, SoftwareKey]) -> None:
+    named = {name.name.lower(): key for name, key in KEYS.items()}
+    full = MemoryKeyStore(**named, signing=private[SIGNING], agreement=private[AGREEMENT])
+    context = security_context(full, 1, system_title=CLIENT_TITLE)
+    assert context.signing_key is private[SIGNING]
+    assert context.agreement_key is private[AGREEMENT]
+    assert context.counter_id(CLIENT_TITLE, broadcast=True) is not None
+    given = security_context(full, 1, system_title=CLIENT_TITLE, signing_key=private[AGREEMENT])
+    assert given.signing_key is private[AGREEMENT]
+    assert security_context(MemoryKeyStore(**named), 1, system_title=CLIENT_TITLE).signing_key is None
+    assert security_context(full, 0, system_title=CLIENT_TITLE).signing_key is None

@@ -316,3 +316,13 @@ def test_without_the_extra_one_line_names_it(
     monkeypatch.setitem(sys.modules, "pkcs11", None)
     with pytest.raises(MissingExtra, match=r"pip install 'cosemic\[pkcs11\]'"):
         use(Pkcs11Token("library", "token", pin=lambda: PIN))
+
+
+@needs_softhsm
+@pytest.mark.parametrize("suite, prefix", [(1, "m1-"), (2, "suite2-")])
+def test_a_login_with_a_key_that_stays_on_the_token(token: Pkcs11Token, suite: int, prefix: str) -> None:
+    from tests.test_certificate_login import Login
+
+    key = Pkcs11KeyStore(token, prefix).private_key(SIGNING)
+    assert isinstance(Login(suite, client_key=key).read(), int)
+    assert isinstance(Login(suite, meter_key=key).read(), int)

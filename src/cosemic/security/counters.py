@@ -214,7 +214,8 @@ class SqliteCounters:
             if connection is not None:
                 connection.close()
                 connection = None
-            if isinstance(error, (sqlite3.Error, OSError)):
+            # The last: SQLite quotes a damaged schema in octets that are no text.
+            if isinstance(error, (sqlite3.Error, OSError, UnicodeDecodeError)):
                 if self._identity is not None:
                     self._check_identity()  # SQLite calls a file that was removed "readonly"
                 raise SecurityError(
@@ -383,7 +384,7 @@ def _remedy(error: Exception) -> str:
     text = str(error).lower()
     if "locked" in text or "busy" in text:
         return "another process holds the file: try again, and see what it waits for"
-    if "malformed" in text or "not a database" in text:
+    if "malformed" in text or "not a database" in text or isinstance(error, UnicodeDecodeError):
         return _LOST
     if "readonly" in text or "unable to open" in text or isinstance(error, (PermissionError, NotADirectoryError)):
         return "make file and folder writable for their owner, or name another folder with COSEMIC_STATE"

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Literal
 from cosemic.enums import AuthenticationMechanism, Role
 from cosemic.errors import AuthenticationError, KeyMissing, LocalProtocolError
 from cosemic.security.context import AssociationSecurity
+from cosemic.tolerances import Tolerance, note
 
 if TYPE_CHECKING:
     from cosemic.security.ec import PrivateKey
@@ -138,7 +139,9 @@ class HlsExchange:
     def peer_challenge(self, octets: bytes) -> None:
         ecdsa = self.mechanism == AuthenticationMechanism.HLS_ECDSA
         shortest = SHORTEST_ECDSA_CHALLENGE if ecdsa else SHORTEST_CHALLENGE
-        if not shortest <= len(octets) <= LONGEST_CHALLENGE:
+        if ecdsa and SHORTEST_CHALLENGE <= len(octets) < shortest and self._tolerates_short():
+            note(Tolerance.ECDSA_CHALLENGE_LENGTH, f"a challenge of {len(octets)} octets")
+        elif not shortest <= len(octets) <= LONGEST_CHALLENGE:
             text = f"a challenge of {len(octets)} octets; the standard has {shortest} to {LONGEST_CHALLENGE}"
             if self._role is Role.SERVER or not octets:
                 raise AuthenticationError(text)
@@ -146,6 +149,9 @@ class HlsExchange:
         if hmac.compare_digest(octets, self.own_challenge):
             raise AuthenticationError("the peer sent our own challenge back, to have us answer it")
         self._peer_challenge = bytes(octets)
+
+    def _tolerates_short(self) -> bool:
+        return self._security is not None and Tolerance.ECDSA_CHALLENGE_LENGTH in self._security.tolerances
 
     def reply(self) -> bytes:
         """f(peer's challenge), to be sent. A server must have verified the client before."""
