@@ -77,7 +77,6 @@ class ClientOpening(Association[ClientEvent]):
         "_invoke_flags",
         "_invoke_id",
         "_is_protected",
-        "_is_signed",
         "_plain",
         "_security",
         "_terms",
@@ -96,7 +95,6 @@ class ClientOpening(Association[ClientEvent]):
         self._invoke_id = 0
         self._invoke_flags = 0
         self._is_protected = False
-        self._is_signed = False
         self._counter_adopted = False
 
     def associate(self) -> None:
@@ -270,7 +268,7 @@ class ClientOpening(Association[ClientEvent]):
                     "the meter did not agree to general-protection, which signed messages and general-ciphering need"
                 )
             self._is_protected = bool(context.minimum_policy)
-            self._is_signed = bool(context.minimum_policy & SecurityPolicy.SIGNED)
+            security.demands_signature = bool(context.minimum_policy & SecurityPolicy.SIGNED)
             self._envelope = service_envelope(context, security.has_dedicated_key, general)
         self._terms = Terms(
             self._next_invoke,
@@ -312,7 +310,7 @@ class ClientOpening(Association[ClientEvent]):
         self._terms = self._hls = self._initiate = None
         self.parameters = None
         self._envelope = PLAIN
-        self._is_protected = self._is_signed = False
+        self._is_protected = False
         if self._security is not None:
             self._security.close()
             self._security = None

@@ -340,6 +340,8 @@ class ServerAssociation(Association[ServerEvent]):
         assert self.parameters is not None
         self._hls = None
         self._is_opened = True
+        if self._security is not None and self._is_ciphered:
+            self._security.demands_signature = bool(self._security.context.minimum_policy & SecurityPolicy.SIGNED)
         self._serving = Serving(self.parameters.conformance, self.settings.max_octets, self.settings.tolerances)
         self._events.append(AssociationOpened(self.settings, self.parameters))
 
