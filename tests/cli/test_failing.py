@@ -206,7 +206,7 @@ def test_a_serial_line_that_is_pulled_out(cosemic) -> None:
         (["read", "tcp://127.0.0.1:1", ENERGY, "--password", SECRET], "without --auth"),
         (["read", "tcp://127.0.0.1:1", ENERGY, "--policy", "encrypted"], "needs --ek"),
         (["read", "tcp://127.0.0.1:1", ENERGY, "--auth", "hls"], "Python API"),
-        (["read", "tcp://127.0.0.1:1", ENERGY, "--auth", "ecdsa"], "not supported yet"),
+        (["read", "tcp://127.0.0.1:1", ENERGY, "--auth", "ecdsa"], "--auth ecdsa needs --signing-key"),
         (["read", "tcp://127.0.0.1:1", ENERGY, "--auth", "magic"], "Choose from"),
         (["read", "tcp://127.0.0.1:1", ENERGY, f"--passwrd={SECRET}"], "Unknown option"),
         (["read", "tcp://127.0.0.1:1", ENERGY, *LLS[:-1], "env:NOT_THERE"], "NOT_THERE, which is not set"),

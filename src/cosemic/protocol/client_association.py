@@ -51,6 +51,7 @@ from cosemic.protocol.requests import GetResults, Request, target
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import Event, State
 from cosemic.protocol.terms import Exchange
+from cosemic.security.context import SecurityPolicy
 from cosemic.tolerances import Tolerance, note
 
 _UNLIMITED = 1 << 30
@@ -238,9 +239,9 @@ class ClientAssociation(ClientOpening):
         if state is not _EXCHANGING and state is not State.AUTHENTICATION_PENDING:
             self._late_response(invoke_id)
             return
-        if (envelope is PLAIN and self._is_protected) or (self._is_signed and envelope.order is None):
+        if envelope is PLAIN and self._is_protected:
             assert self._security is not None
-            self._security.check_policy(envelope.policy)
+            self._security.check_policy(SecurityPolicy.NONE)
         if invoke_id != self._invoke_id:
             self._other_invoke_id(invoke_id)
         if state is not _EXCHANGING:

@@ -79,7 +79,6 @@ class ClientOpening(Association[ClientEvent]):
         "_invoke_flags",
         "_invoke_id",
         "_is_protected",
-        "_is_signed",
         "_long_invoke_id",
         "_plain",
         "_security",
@@ -102,7 +101,6 @@ class ClientOpening(Association[ClientEvent]):
         self._invoke_flags = 0
         self._long_invoke_id = 0
         self._is_protected = False
-        self._is_signed = False
         self._counter_adopted = False
 
     def associate(self) -> None:
@@ -292,7 +290,7 @@ class ClientOpening(Association[ClientEvent]):
                     "the meter did not agree to general-protection, which signed messages and general-ciphering need"
                 )
             self._is_protected = bool(context.minimum_policy)
-            self._is_signed = bool(context.minimum_policy & SecurityPolicy.SIGNED)
+            security.demands_signature = bool(context.minimum_policy & SecurityPolicy.SIGNED)
             self._envelope = service_envelope(context, security.has_dedicated_key, general)
         longest = parameters.max_pdu_size
         if parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
@@ -355,7 +353,7 @@ class ClientOpening(Association[ClientEvent]):
         self._end_blocks()
         self.parameters = None
         self._envelope = PLAIN
-        self._is_protected = self._is_signed = False
+        self._is_protected = False
         if self._security is not None:
             self._security.close()
             self._security = None

@@ -397,6 +397,8 @@ class ServerAssociation(Association[ServerEvent]):
         assert self.parameters is not None
         self._hls = None
         self._is_opened = True
+        if self._security is not None and self._is_ciphered:
+            self._security.demands_signature = bool(self._security.context.minimum_policy & SecurityPolicy.SIGNED)
         self._serving = _serving(self.settings, self.parameters.conformance)
         if self.parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER and self.settings.block_transfer_window:
             self._blocks = GeneralBlocks(

@@ -26,7 +26,14 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Literal
 
 from cosemic.enums import Role
-from cosemic.errors import AuthenticationError, DecodeError, KeyMissing, ReplayError, SecurityError
+from cosemic.errors import (
+    AuthenticationError,
+    DecodeError,
+    KeyMissing,
+    RemoteProtocolError,
+    ReplayError,
+    SecurityError,
+)
 from cosemic.security._streams import Incoming, Outgoing
 from cosemic.security.counters import key_id
 from cosemic.security.keys import SecurityContext, check_recovered
@@ -86,6 +93,7 @@ class AssociationSecurity:
         "_suite",
         "_title",
         "_tolerances",
+        "demands_signature",
     )
 
     def __init__(
@@ -117,6 +125,8 @@ class AssociationSecurity:
         self._peer_title: bytes | None = None
         self._peer_signing_key = context.peer_signing_key
         self._general: GeneralProtection | None = None
+        self.demands_signature = False
+        """Whether services have to be signed: from when the association is open, for passes 3 and 4 never are."""
         title = peer_system_title if peer_system_title is not None else context.peer_system_title
         if title is not None:
             self.peer_system_title = title
@@ -268,13 +278,15 @@ class AssociationSecurity:
         header: bytes = b"",
         broadcast: bool | None = None,
         inner: Callable[[bytes], None] | None = None,
+        first: int | None = None,
     ) -> bytes:
         """The information in ``SC || IC || payload``, after tag, policy and counter were checked, in this order.
 
         ``system_title`` is the one that a general-ciphering envelope names; without it the peer's is used. ``minimum``
         overrides the context's ``minimum_policy``. In general-ciphering ``header`` is what the tag covers besides, and
         ``broadcast`` says which key set is meant, where the bit of SC does not. ``inner`` checks what is inside before
-        anything is accepted.
+        anything is accepted; ``first`` is the tag that the envelope, which no tag covers, promises: RemoteProtocolError
+        for another.
 
         DecodeError: too short. AuthenticationError: the tag does not verify. ReplayError: the counter is not above the
         last accepted one. KeyMissing: no key for this. SecurityError: less protection than demanded, another suite, or
@@ -304,6 +316,9 @@ class AssociationSecurity:
             raise downgrade(control & CIPHERING, demanded, describe(control, title, counter, key.name))
         if control & CIPHERING == ENCRYPTED:
             check_plausible(information, describe(control, title, counter, key.name))
+        if first is not None and (not information or information[0] != first):
+            inside = f"one with tag {information[0]:#04x}" if information else "nothing"
+            raise RemoteProtocolError(f"the envelope promises an APDU with tag {first:#04x} and holds {inside}")
         if self._peer_title is None:
             self.peer_system_title = title  # brings what earlier associations accepted from it
         incoming = self._incoming[stream]
