@@ -247,14 +247,28 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
 
     def request(self, request: Request) -> Result:
         """Send one request as it is and wait for its result; refusals are in the result, not raised."""
-        if self._by_short_names and (names := self._names_first(request)) is not None:
-            self.run(names)
+        if self._by_short_names:
+            self._before_read(request)
         with self._lock:
             session, now = self._begin()
             session.request(request, now)
             outcome = self._exchange(session)
         assert isinstance(outcome, Completed)
         return outcome.result
+
+    def _before_read(self, request: Request) -> None:
+        """With short names: read the object list if it is needed, and deal with what came since the last exchange.
+
+        Its answers carry no invoke id, so what lies there already must not be taken for the answer to what comes now.
+        """
+        names = self._names_first(request)
+        if names is not None:
+            self.run(names)
+        with self._lock:
+            if getattr(self._stream, "has_octets", False):
+                session, now = self._begin()
+                self._give_up = now + 0.01
+                self._exchange(session, idle=True)
 
     # What waits
 

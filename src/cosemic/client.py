@@ -252,14 +252,29 @@ class DlmsClient(Connection[Stream | _Opener]):
 
     async def request(self, request: Request) -> Result:
         """Send one request as it is and wait for its result; refusals are in the result, not raised."""
-        if self._by_short_names and (names := self._names_first(request)) is not None:
-            await self.run(names)
+        if self._by_short_names:
+            await self._before_read(request)
         async with self._lock:
             session, now = self._begin()
             session.request(request, now)
             outcome = await self._exchange(session)
         assert isinstance(outcome, Completed)
         return outcome.result
+
+    async def _before_read(self, request: Request) -> None:
+        """With short names: read the object list if it is needed, and deal with what came since the last exchange.
+
+        Its answers carry no invoke id, so what lies there already must not be taken for the answer to what comes now.
+        """
+        names = self._names_first(request)
+        if names is not None:
+            await self.run(names)
+        async with self._lock:
+            for _ in range(2):  # the loop takes in what the system has
+                await asyncio.sleep(0)
+            if getattr(self._stream, "has_octets", False):
+                session, self._give_up = self._begin()
+                await self._exchange(session, idle=True)
 
     # What waits
 

@@ -27,6 +27,7 @@ CONNECTION = Group("Connection", sort_key=5)
 OUTPUT = Group("Output", sort_key=9)
 
 Auth = Literal["none", "lls", "hls", "md5", "sha1", "gmac", "sha256", "ecdsa"]
+Referencing = Literal["ln", "sn"]
 Policy = Literal[
     "none",
     "authenticated",
@@ -92,6 +93,8 @@ class ConnectionOptions:
     "Master key, for --general wrapped-key: HEX, env:NAME or file:PATH."
     general: Annotated[General | None, Parameter(env_var="COSEMIC_GENERAL")] = None
     "General protection: general-glo-ciphering (general), or general-ciphering with this key."
+    referencing: Annotated[Referencing | None, Parameter(env_var="COSEMIC_REFERENCING")] = None
+    "How objects are named: ln by class and OBIS code, sn by short names. [default: ln]"
     timeout: Annotated[float | None, Parameter(env_var="COSEMIC_TIMEOUT")] = None
     "Seconds to wait for an answer. [default: 30]"
     allow_counter_from_meter: Annotated[
@@ -155,6 +158,7 @@ def make_client(url: str, options: ConnectionOptions | None, output: OutputOptio
         authentication=mechanism,
         password=password,
         security=security,
+        referencing=settings.referencing or "ln",
         timeout=30.0 if settings.timeout is None else settings.timeout,
         connect_timeout=10.0 if settings.timeout is None else settings.timeout,
     )
@@ -178,6 +182,8 @@ def resolve(url: str, options: ConnectionOptions | None) -> tuple[str, Connectio
             setattr(merged, field.name, named[field.name])
     if merged.auth is not None and merged.auth not in _MECHANISMS:
         raise CommandError(f"auth {merged.auth!r} of meter {url!r} is unknown; there are {', '.join(_MECHANISMS)}")
+    if merged.referencing not in (None, "ln", "sn"):
+        raise CommandError(f"referencing {merged.referencing!r} of meter {url!r} is unknown; there are ln, sn")
     if merged.policy is not None and merged.policy not in _POLICIES:
         raise CommandError(f"policy {merged.policy!r} of meter {url!r} is unknown; there are {', '.join(_POLICIES)}")
     return str(named["url"]), merged
@@ -232,6 +238,8 @@ def _check_numbers(url: str, settings: ConnectionOptions) -> None:
             raise CommandError(f"--{name} is a number from {low} to {high}{on}, not {number}")
     if settings.physical is not None and not hdlc:
         raise CommandError("--physical is for hdlc:// and serial:// only: the wrapper has no physical addresses")
+    if settings.referencing == "sn" and url.lower().startswith("udp:"):
+        raise CommandError("--referencing sn needs a connection: over UDP late answers could not be told apart")
     if settings.timeout is not None and not 0 < settings.timeout < 1e9:
         raise CommandError(f"--timeout is a number of seconds above 0, not {settings.timeout:g}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import selectors
 import signal
 import socket
 import struct
@@ -73,6 +74,16 @@ class SocketStream:
         except BlockingIOError:
             raise TimeoutError("the deadline passed") from None
         return data
+
+    @property
+    def has_octets(self) -> bool:
+        """Whether ``receive`` would give something, or find the end, at once."""
+        with selectors.DefaultSelector() as selector:
+            try:
+                selector.register(self._socket, selectors.EVENT_READ)
+            except ValueError:  # closed
+                return False
+            return bool(selector.select(0))
 
     def close(self) -> None:
         """Close the socket."""
