@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -38,6 +38,7 @@ from cosemic.meter.model import SimulatedMeter
 from cosemic.meter.optical import serve_optical_port
 from cosemic.transports.streams import Stream, clock_of, connect_stream
 from cosemic.transports.targets import Framing, parse_url
+from cosemic.transports.tcp import TransportStream
 
 if TYPE_CHECKING:
     import ssl
@@ -97,6 +98,17 @@ class MeterServer:
         """Serve HDLC over TCP; gives the port."""
         return await self._listen(Framing.HDLC, host, port)
 
+    async def serve_optical_tcp(self, host: str = "127.0.0.1", port: int = 0, **options: Any) -> int:
+        """Serve an optical port over TCP, as behind a serial server; gives the port. Options as ``serve_optical``."""
+
+        def accept() -> TransportStream:
+            return TransportStream(lambda stream: self._serve_in_background(self.serve_optical(stream, **options)))
+
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(accept, host, port)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
     async def serve_mbus(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Serve M-Bus frames over TCP; gives the port."""
         return await self._listen(Framing.MBUS, host, port)
@@ -128,7 +140,10 @@ class MeterServer:
                 initial_baud=options.initial_baud,
                 software_parity=options.software_parity,
             )
-        task = asyncio.create_task(serving)
+        self._serve_in_background(serving)
+
+    def _serve_in_background(self, serving: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(serving)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
