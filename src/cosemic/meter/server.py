@@ -101,8 +101,15 @@ class MeterServer:
     async def serve_optical_tcp(self, host: str = "127.0.0.1", port: int = 0, **options: Any) -> int:
         """Serve an optical port over TCP, as behind a serial server; gives the port. Options as ``serve_optical``."""
 
+        def serve(stream: TransportStream) -> None:
+            if len(self._tasks) >= self.max_connections:
+                logger.warning("connection turned away: there are %d already", self.max_connections)
+                stream.close()
+                return
+            self._serve_in_background(self.serve_optical(stream, patience=self.idle_timeout, **options))
+
         def accept() -> TransportStream:
-            return TransportStream(lambda stream: self._serve_in_background(self.serve_optical(stream, **options)))
+            return TransportStream(serve)
 
         loop = asyncio.get_running_loop()
         server = await loop.create_server(accept, host, port)
@@ -151,7 +158,7 @@ class MeterServer:
         """Serve on a stream whose clients sign on first (IEC 62056-21, mode E), until it ends.
 
         Options as for ``cosemic.meter.optical.serve_optical_port``: ``identification``, ``address``, ``initial_baud``,
-        ``software_parity``.
+        ``software_parity``, ``patience``.
         """
         try:
             await serve_optical_port(stream, self._new_hdlc_connection, **options)
