@@ -220,29 +220,8 @@ async def test_our_own_meter_serves_one_client_after_another() -> None:
 
 async def test_over_a_tcp_serial_server() -> None:
     """Nobody changes the speed there; the dialogue is the same."""
-    identification = Identification("COS", "4", "2", "TCP")
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await server.serve_optical(_Over(reader, writer), identification=identification, address="7")
-
     async with MeterServer(make_meter()) as server:
-        listener = await asyncio.start_server(serve, "127.0.0.1", 0)
-        async with listener:
-            port = listener.sockets[0].getsockname()[1]
-            assert await _read(f"optical-tcp://127.0.0.1:{port}?address=7&max_baud=300")
-            assert await asyncio.to_thread(_read_blocking, f"optical-tcp://127.0.0.1:{port}")
-
-
-class _Over:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-
-    async def send(self, data: bytes, deadline: float | None = None) -> None:
-        self._writer.write(data)
-
-    async def receive(self, deadline: float | None = None) -> bytes:
-        async with asyncio.timeout_at(deadline):
-            return await self._reader.read(4096)
-
-    def close(self) -> None:
-        self._writer.close()
+        identification = Identification("COS", "4", "2", "TCP")
+        port = await server.serve_optical_tcp(identification=identification, address="7")
+        assert await _read(f"optical-tcp://127.0.0.1:{port}?address=7&max_baud=300")
+        assert await asyncio.to_thread(_read_blocking, f"optical-tcp://127.0.0.1:{port}")

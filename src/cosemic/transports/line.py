@@ -13,7 +13,6 @@ error, or an answer that is still owed, the stream is opened anew, so that nobod
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from types import TracebackType
 from typing import Self
@@ -38,7 +37,9 @@ class Line:
     def __init__(self, url: str | Target) -> None:
         self.target = parse_url(url) if isinstance(url, str) else url
         self._stream: Stream | None = None
-        self._lock = asyncio.Lock()
+        from asyncio import Lock  # the blocking line does without
+
+        self._lock = Lock()
 
     async def __aenter__(self) -> Self:
         return self
