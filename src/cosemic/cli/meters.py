@@ -21,7 +21,7 @@ from pathlib import Path
 from cosemic.cli.failing import CommandError
 
 SECRETS = ("password", "ek", "ak")
-_INTEGERS = ("client", "server", "physical", "suite")
+_INTEGERS = ("client", "server", "physical", "address_size", "suite")
 _TEXTS = ("url", "auth", "password", "policy", "system_title", "ek", "ak")
 _NUMBERS = ("timeout",)
 _FLAGS = ("allow_counter_from_meter",)
