@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 
 from cosemic.cli.failing import CommandError
 from cosemic.cli.options import (
@@ -33,9 +34,9 @@ def examine_meter(
     check_numbers("hdlc:" if settings.physical is not None or settings.address_size is not None else url, settings)
     known = _known(settings, serial_number)
     try:
-        limits = Limits(
-            budget=budget, tries=tries, **({} if settings.timeout is None else {"patience": settings.timeout})
-        )
+        limits = Limits(budget=budget, tries=tries)
+        if settings.timeout is not None:
+            limits = replace(limits, patience=settings.timeout)
     except ValueError as error:
         raise CommandError(str(error).replace("budget", "--budget").replace("tries", "--tries")) from None
     trace = None

@@ -20,6 +20,7 @@ from cosemic.errors import (
     AuthenticationError,
     ConfirmedServiceErrorReceived,
     ExceptionResponseError,
+    KeyMissing,
     LinkError,
     LocalProtocolError,
     MissingExtra,
@@ -224,7 +225,10 @@ def _exception(attempt: Attempt, outcome: Outcome, error: ExceptionResponseError
         return [_counter_too_low(error.invocation_counter, evidence, "the meter refuses our invocation counter")]
     if error.service_error == ExceptionServiceError.DECIPHERING_ERROR:
         return _keys_at_fault(attempt, outcome, evidence, "the meter could not decipher our message")
-    return _without_reason(attempt, outcome, evidence, f"the meter refuses ({error})")
+    names = ", ".join(
+        str(getattr(c, "name", c)).lower().replace("_", "-") for c in (error.state_error, error.service_error)
+    )
+    return _without_reason(attempt, outcome, evidence, f"the meter refuses with an exception-response ({names})")
 
 
 def _counter_too_low(meters: int | None, evidence: Evidence, text: str) -> Finding:
@@ -247,9 +251,15 @@ def _keys_at_fault(attempt: Attempt, outcome: Outcome, evidence: Evidence, said:
     if security is None or not security.has_keys:
         return [problem(PROBE, Code.UNDECIDED, said, "give --ek and --ak")]
     check = _check(attempt, outcome, evidence)
-    by_key = _by_keys(attempt, check, evidence, said)
+    by_key = _by_keys(attempt, check, said)
     if by_key is not None:
         return [by_key]
+    if check.fit is Fit.BOTH:
+        behind = _behind(evidence)
+        if behind is not None:
+            return [_counter_too_low(behind, evidence, said)]
+        text = f"{said}, although its own messages fit both keys: so it does not take our system title"
+        return [_wrong_title(attempt, text, evidence)]
     by_setup = _by_setup(attempt, evidence, said)
     if by_setup is not None:
         return [by_setup]
@@ -282,7 +292,7 @@ def _check(attempt: Attempt, outcome: Outcome, evidence: Evidence) -> KeyCheck:
     return check_keys([*messages_of(outcome.received), *evidence.heard], attempt.security, titles)
 
 
-def _by_keys(attempt: Attempt, check: KeyCheck, evidence: Evidence, said: str) -> Finding | None:
+def _by_keys(attempt: Attempt, check: KeyCheck, said: str) -> Finding | None:
     """What the meter's own ciphered messages say about the keys."""
     if check.fit is Fit.BOTH and check.title != check.named and check.named is not None:
         named, fits = check.named.hex().upper(), (check.title or b"").hex().upper()
@@ -291,13 +301,6 @@ def _by_keys(attempt: Attempt, check: KeyCheck, evidence: Evidence, said: str) -
             f"{said}: the meter says its system title is {named}, but ciphers with {fits}; the keys are right",
             "tell the maker; the client cannot work with two titles", named=named, used=fits,
         )  # fmt: skip
-    if check.fit is Fit.BOTH:
-        behind = _behind(evidence)
-        if behind is not None:
-            return _counter_too_low(behind, evidence, said)
-        return _wrong_title(
-            attempt, f"{said}, although its own messages fit both keys: so it does not take our system title", evidence
-        )
     if check.fit is Fit.ENCRYPTION_ONLY:
         return problem(
             PROBE, Code.WRONG_AUTHENTICATION_KEY,
@@ -350,7 +353,7 @@ def _behind(evidence: Evidence) -> int | None:
 
 # -- silence, and what we refuse ourselves -----------------------------------------------------------------------------
 def _silent(attempt: Attempt, outcome: Outcome, evidence: Evidence) -> list[Finding]:
-    heard = listen_to(outcome.received)
+    heard = listen_to(outcome.received, outcome.sent)
     where = f"client {attempt.client} at server {attempt.server}"
     if _has(outcome, FrameKind.DISCONNECTED_MODE):
         return [_wrong_client(attempt, f"the meter answers {where} with DM: it does not take this client", evidence)]
@@ -397,14 +400,14 @@ def _our_check_failed(attempt: Attempt, outcome: Outcome, error: SecurityError, 
         ]  # fmt: skip
     if isinstance(error, AuthenticationError) and last[:1] == bytes((ApduTag.ACTION_RESPONSE,)):
         return [_proof_failed(attempt, is_theirs=len(last) > 3 and last[3] == 0)]
-    if isinstance(error, AuthenticationError) and outcome.received:
-        said = "the meter lets us in, but what it sends does not fit our keys"
-        found = _by_keys(attempt, _check(attempt, outcome, evidence), evidence, said) if attempt.is_ciphered else None
+    if attempt.is_ciphered and not isinstance(error, KeyMissing):
+        said = "what the meter sends does not fit our keys"
+        found = _by_keys(attempt, _check(attempt, outcome, evidence), said)
         if found is not None:
             return [found]
-        text = f"{said}: {error}"
-        return [problem(PROBE, Code.WRONG_KEY, text, "check --ek, --ak and --system-title")]
-    return [problem(PROBE, Code.INTERNAL, f"this login cannot be carried out: {error}", "see what it names")]
+    if isinstance(error, AuthenticationError):
+        return [problem(PROBE, Code.WRONG_KEY, f"{error}", "check --ek, --ak, --system-title and the secret")]
+    return [problem(PROBE, Code.INTERNAL, f"this login cannot be carried out: {error}", "mend what it names")]
 
 
 def _proof_failed(attempt: Attempt, *, is_theirs: bool) -> Finding:

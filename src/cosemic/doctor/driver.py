@@ -214,7 +214,7 @@ class _Driver:
         except (ValueError, DlmsError) as error:
             return Outcome(False, error if isinstance(error, DlmsError) else LocalProtocolError(str(error)))
         failure, associated = await self._talk(client, step)
-        return Outcome(associated, failure, bytes(recorder.received), tuple(taken))
+        return Outcome(associated, failure, bytes(recorder.received), tuple(taken), bytes(recorder.sent))
 
     def _client(self, attempt: Attempt, lend: Callable[[], Awaitable[Stream]], trace: Trace) -> DlmsClient:
         address = attempt.address
@@ -281,10 +281,11 @@ class _Driver:
 
 
 class _Recorder:
-    """Remembers what came through the streams that were lent, within bounds."""
+    """Remembers what went through the streams that were lent, within bounds."""
 
     def __init__(self) -> None:
         self.received = bytearray()
+        self.sent = bytearray()
 
     def around(self, stream: Stream, *, keeps: bool) -> _Lent:
         """The stream, listened to; with ``keeps`` closing it leaves it open."""
@@ -302,6 +303,8 @@ class _Lent:
 
     async def send(self, data: bytes, deadline: float | None = None) -> None:
         """As the stream itself."""
+        sent = self._recorder.sent
+        sent += data[: max(MOST_OCTETS - len(sent), 0)]
         await self._stream.send(data, deadline)
 
     async def receive(self, deadline: float | None = None) -> bytes:

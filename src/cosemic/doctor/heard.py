@@ -64,9 +64,9 @@ def listen_to(received: bytes, sent: bytes = b"") -> Heard:
     for sound, found in ((_plain_text(text), text), (_other(rest), _other_name(rest))):
         if sound is not None:
             return Heard(sound, rest, echo, text=found)
-    if _MBUS.search(rest) is not None and not dropped:
+    if _has_mbus(rest):
         return Heard(Sound.MBUS, rest, echo)
-    if any(reason.startswith(("the header check", "the frame check", "no flag after")) for reason in dropped):
+    if any(reason.startswith(_DAMAGES) for reason in dropped):
         return Heard(Sound.DAMAGED, rest, echo, text=dropped[0])
     if _SEVEN_BIT_FRAME.search(rest) is not None and not any(octet & 0x80 for octet in rest):
         return Heard(Sound.SEVEN_BITS, rest, echo)
@@ -89,6 +89,7 @@ SPEEDS = {"0": 300, "1": 600, "2": 1200, "3": 2400, "4": 4800, "5": 9600, "6": 1
 
 _IDENTIFICATION = re.compile(r"/([A-Za-z]{3})([0-9A-I])([^\r\n/!]{0,24})\r?\n")
 _MBUS = re.compile(rb"\x68(.)\1\x68", re.DOTALL)
+_DAMAGES = ("the header check", "the frame check", "no flag after", "silence within a frame")
 _SEVEN_BIT_FRAME = re.compile(rb"\x7e[\x20-\x2f]")
 
 
@@ -142,6 +143,16 @@ def _other(octets: bytes) -> Sound | None:
 
 def _other_name(octets: bytes) -> str:
     return next((name for pattern, name in _OTHERS if pattern.search(octets)), "")
+
+
+def _has_mbus(octets: bytes) -> bool:
+    """Whether a long frame of wired M-Bus (EN 13757-2) stands there, with its checksum and its stop octet."""
+    for match in _MBUS.finditer(octets):
+        start, length = match.end(), match[1][0]
+        content, end = octets[start : start + length], octets[start + length : start + length + 2]
+        if len(end) == 2 and length >= 3 and end == bytes((sum(content) & 0xFF, 0x16)):
+            return True
+    return False
 
 
 def _is_printable(octets: bytes) -> bool:

@@ -42,13 +42,15 @@ class Limits:
 
     ``budget`` bounds all of it, in seconds; ``patience`` is the wait for one answer; ``listening`` how long the line is
     listened to before the first octet is sent; ``tries`` how often each secret may be tried (an AARQ that names an
-    authentication mechanism is a try, whether it is answered or not).
+    authentication mechanism is a try, whether it is answered or not); ``speeds`` which ones are tried on a serial line,
+    after the one of the URL.
     """
 
     budget: float = 120.0
     patience: float = 3.0
     listening: float = 2.0
     tries: int = 1
+    speeds: tuple[int, ...] = (9600, 115200, 38400, 19200, 57600, 4800, 2400, 300)
 
     def __post_init__(self) -> None:
         for name in ("budget", "patience"):
@@ -134,13 +136,14 @@ class Outcome:
     """How that went: ``associated`` with what is left of ``error`` (in the survey), or not.
 
     ``received`` is everything that came meanwhile, as it came; ``apdus`` those of it that the client took, deciphered
-    and verified.
+    and verified; ``sent`` what went out, to know an echo by.
     """
 
     associated: bool
     error: DlmsError | None = None
     received: bytes = field(default=b"", repr=False)
     apdus: tuple[bytes, ...] = field(default=(), repr=False)
+    sent: bytes = field(default=b"", repr=False)
 
 
 Step: TypeAlias = Open | Say | Associate

@@ -46,27 +46,28 @@ class Evidence:
 
 def choices(known: Known, survey: Survey) -> list[Choice]:
     """The logins to try, one for each secret; nothing without a secret."""
-    mechanisms: list[tuple[AuthenticationMechanism, str]] = []
-    if known.mechanism:
-        secret = "password" if known.mechanism in NEEDS_PASSWORD else "keys"
-        mechanisms = [(known.mechanism, secret)]
+    mechanisms: list[AuthenticationMechanism] = []
+    if known.mechanism is not None:
+        mechanisms = [known.mechanism]
     else:
         told = told_mechanism(known.client, survey)
-        if isinstance(told, AuthenticationMechanism) and told:
-            secret = "password" if told in NEEDS_PASSWORD else "keys"
-            if (secret == "password" and known.password is not None) or (secret == "keys" and known.has_keys):
-                mechanisms = [(told, secret)]
-        if not mechanisms:
-            if known.has_keys:
-                mechanisms.append((AuthenticationMechanism.HLS_GMAC, "keys"))
-            if known.password is not None:
-                mechanisms.append((AuthenticationMechanism.LLS, "password"))
+        if isinstance(told, AuthenticationMechanism) and told and _has_secret(told, known):
+            mechanisms = [told]
+        else:
+            mechanisms = [AuthenticationMechanism.HLS_GMAC, AuthenticationMechanism.LLS]
+    mechanisms = [mechanism for mechanism in mechanisms if _has_secret(mechanism, known)]
     found = []
-    for mechanism, secret in mechanisms:
+    for mechanism in mechanisms:
+        secret = "password" if mechanism in NEEDS_PASSWORD else "keys"
         client, why = _client_for(mechanism, known, survey)
-        guessed = "" if known.mechanism else f"{mechanism_name(mechanism)}, as you gave {secret}"
+        given = "keys" if secret == "keys" else "a password"
+        guessed = f"{mechanism_name(mechanism)}, as you gave {given}" if known.mechanism is None else ""
         found.append(Choice(client, mechanism, secret, "; ".join(part for part in (guessed, why) if part)))
     return found
+
+
+def _has_secret(mechanism: AuthenticationMechanism, known: Known) -> bool:
+    return known.password is not None if mechanism in NEEDS_PASSWORD else known.has_keys
 
 
 def told_mechanism(client: int | None, survey: Survey) -> AuthenticationMechanism | int | None:

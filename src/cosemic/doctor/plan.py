@@ -8,6 +8,7 @@ log in, no more often than ``Limits.tries`` allows.
 from __future__ import annotations
 
 from collections.abc import Generator
+from copy import copy
 from dataclasses import replace
 
 from cosemic.doctor.diagnosis import is_ambiguous, judge
@@ -179,14 +180,13 @@ class _Examination:
         plain = Attempt(way.target, way.framing, client, way.server, way.address)
         if choice is None:
             return plain
-        is_password = choice.secret == "password"
-        return replace(
-            plain,
-            mechanism=choice.mechanism,
-            password=self._known.password,
-            # A password of LLS does not become safer by keys that were meant for something else.
-            security=None if is_password and self._known.mechanism is None else self._known.security,
-        )
+        security = self._known.security
+        if choice.secret == "password" and self._known.mechanism is None:
+            security = None  # the keys were meant for the other login
+        if security is not None:
+            security = copy(security)
+            security.allow_counter_from_meter = False  # the session would log in a second time by itself
+        return replace(plain, mechanism=choice.mechanism, password=self._known.password, security=security)
 
     def _associate(
         self, attempt: Attempt, what: str, *, survey: Survey | None = None, with_list: bool = True

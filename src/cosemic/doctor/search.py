@@ -20,7 +20,6 @@ from cosemic.link.parameters import HdlcParameters
 from cosemic.transports.targets import Framing, Target
 
 PUBLIC_CLIENT, MANAGEMENT_CLIENT = 16, 1
-_SPEEDS = (9600, 115200, 38400, 19200, 57600, 4800, 2400, 300)
 _FIRST = 3  # candidates that are worth a second look
 _AUTH = {
     AuthenticationMechanism.LLS: "lls",
@@ -78,6 +77,8 @@ class Line:
     echo: bool = False
     closed: int = 0
     sent: int = 0
+    refused: str = ""
+    """The address of a station that answered, though not with UA."""
     is_told: bool = False
     """Whether a finding says already why there is no way."""
 
@@ -145,7 +146,7 @@ def _on_network(line: Line) -> Search:
 
 def _on_serial(line: Line) -> Search:
     target = line.target
-    speeds = [target.baud, *(speed for speed in _SPEEDS if speed != target.baud)]
+    speeds = [target.baud, *(speed for speed in line.limits.speeds if speed != target.baud)]
     for number, speed in enumerate(speeds):
         setting = replace(target, baud=speed)
         opened = yield from _open(line, setting, f"opening at {speed} baud, 8N1")
@@ -212,7 +213,7 @@ def _by_wrapper(line: Line, target: Target) -> Search:
         what = f"AARQ without a secret in the wrapper, client {client} to server {server}"
         reply = yield Associate(what, attempt, line.limits.patience)
         assert isinstance(reply, Outcome)
-        heard = line.hear(Answer(reply.received, closed=isinstance(reply.error, LinkLost)))
+        heard = line.hear(Answer(reply.received, closed=isinstance(reply.error, LinkLost)), reply.sent)
         if reply.associated or heard.sound is Sound.WRAPPER:
             yield good("wrapper", Code.WRAPPER, f"it speaks the wrapper (IEC 62056-47): {target}", url=str(target))
             return Way(target, Framing.WRAPPER, server)
@@ -253,7 +254,8 @@ def _by_hdlc(line: Line, target: Target, *, thorough: bool = True) -> Search:
             hung_up += 1
             if hung_up > _FIRST and heard.sound is not Sound.HDLC:
                 return None
-        answer = next((item for item in heard.frames if has_answer((item,))), None)
+        ours = (item for item in heard.frames if item.destination.logical == client)
+        answer = next((item for item in ours if has_answer((item,))), None)
         if answer is None:
             if heard.sound is Sound.OTHER:
                 return None
@@ -267,6 +269,7 @@ def _by_hdlc(line: Line, target: Target, *, thorough: bool = True) -> Search:
                 server=found.logical, physical=found.physical, address_size=len(found.octets), client=client,
             )  # fmt: skip
             return Way(target, Framing.HDLC, found.logical, found)
+        line.refused = line.refused or describe(found)
         yield _refusal(answer, found, client)
         refused.add((client, address.octets))
         rounds[position:position] = [(other, found, True) for other in clients if other != client]
@@ -330,6 +333,12 @@ def _sign_on(line: Line) -> Generator[Step | Finding, Reply | None, bool]:
 # -- nothing found -----------------------------------------------------------------------------------------------------
 def _verdict(line: Line) -> Finding:
     """Why nothing was found: the most telling of what was heard."""
+    if line.refused:
+        return problem(
+            "line", Code.DISCONNECTED_MODE,
+            f"there is a meter at {line.refused}, but it took none of the clients that were tried",
+            "give --client; if it is busy with another connection, wait until that one times out (minutes)",
+        )  # fmt: skip
     for sound, make in _VERDICTS:
         if line.sounds[sound]:
             return make(line, line.examples[sound])
