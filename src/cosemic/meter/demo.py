@@ -6,6 +6,7 @@ client authentication                 may
 16     none                           read measurements, clock, names, profile, log; write only the test area
 32     LLS, password 00000000         the same, read the settings, set and adjust the clock
 1      HLS with GMAC, suite 0         everything: write settings and registers, switch the supply
+4, 5   HLS with ECDSA, suites 1 and 2 the same; see ``demo_keys``
 ====== ============================== =====================================================================
 
 The test area is three manufacturer-specific objects that anybody may write: a number (0-0:128.0.0*255, class 1), a long
@@ -22,7 +23,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Typed
 from cosemic.enums import ApplicationContext, AuthenticationMechanism, InterfaceClass
-from cosemic.meter import consumption
+from cosemic.meter import consumption, demo_keys
 from cosemic.meter.administration import association_objects, device_objects, ports, sap_assignment, security_objects
 from cosemic.meter.consumption import Energy
 from cosemic.meter.instruments import POWER_UP, Switch, clock, demand, maximum_demand, register, scratch_register
@@ -80,6 +81,7 @@ def demo_meter(
     gas = LogicalDevice(2, b"COS0000000000002")
     devices = [management, gas]
     management.associations = _associations(1, security, max_pdu_size)
+    management.associations += demo_keys.associations(1, max_pdu_size, counters)
     gas.associations = _associations(2, None, max_pdu_size)
     for device in devices:
         device.add(*device_objects(device), *association_objects(device, association_version))

@@ -1,4 +1,6 @@
-"""The client's side of an application association: AARQ to RLRE, HLS, protection, exchanges. No link, no clock.
+"""The client's side of an application association: requests, their answers, pushes. No link, no clock.
+
+Opening and closing are in ``client_opening``; which exchange serves a request is in ``dispatch``.
 
 Rules that the standard leaves open, and how they are kept here:
 
@@ -13,129 +15,57 @@ Rules that the standard leaves open, and how they are kept here:
 
 from __future__ import annotations
 
-from cosemic.apdu.acse import (
-    AssociationResponse,
-    InitiateRequest,
-    InitiateResponse,
-)
 from cosemic.apdu.base import Apdu, decode_apdu
 from cosemic.apdu.services import (
-    ActionRequestNormal,
-    ActionResponseNormal,
     ConfirmedServiceError,
     ExceptionResponse,
     GetResponseNormal,
-    MethodDescriptor,
-    invoke_octet,
 )
-from cosemic.codec import axdr
-from cosemic.codec.axdr import Data
 from cosemic.enums import (
     ApduTag,
-    ApplicationContext,
-    AssociationResult,
-    AuthenticationMechanism,
-    Conformance,
     ExceptionServiceError,
-    InterfaceClass,
 )
 from cosemic.errors import (
-    AuthenticationError,
     ConfirmedServiceErrorReceived,
     DecodeError,
     DlmsError,
     ExceptionResponseError,
-    KeyMissing,
     LocalProtocolError,
     RemoteProtocolError,
     SequenceError,
 )
-from cosemic.protocol import exchange, hints, opening, redaction
-from cosemic.protocol.association import Association, Trace, logger
-from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, room, seal, unseal
+from cosemic.protocol import exchange, hints, opening
+from cosemic.protocol.association import Trace, logger
+from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope
+from cosemic.protocol.client_opening import ClientOpening
+from cosemic.protocol.dispatch import start, unanswered
 from cosemic.protocol.events import (
-    Associated,
-    AssociationParameters,
     ClientEvent,
     Completed,
     Failed,
     Notified,
     Released,
 )
-from cosemic.protocol.exchange import Exchange, Terms
-from cosemic.protocol.requests import ActionResults, GetResults, Request, Set, SetResults, target
+from cosemic.protocol.requests import GetResults, Request, target
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import Event, State
-from cosemic.security.context import AssociationSecurity, SecurityPolicy
-from cosemic.security.hls import HlsExchange
+from cosemic.protocol.terms import Exchange
 from cosemic.tolerances import Tolerance, note
 
 _UNLIMITED = 1 << 30
 
 
-class ClientAssociation(Association[ClientEvent]):
+class ClientAssociation(ClientOpening):
     """A client's association with one logical device. Wrong calls raise, everything else becomes an event."""
 
-    __slots__ = (
-        "_counter_adopted",
-        "_envelope",
-        "_exchange",
-        "_hls",
-        "_initiate",
-        "_invoke_flags",
-        "_invoke_id",
-        "_is_protected",
-        "_plain",
-        "_request",
-        "_security",
-        "_terms",
-        "settings",
-    )
+    __slots__ = ("_exchange", "_request")
 
     def __init__(self, settings: ClientSettings, *, trace: Trace | None = None) -> None:
-        super().__init__(trace)
-        self.settings = settings
-        self._security: AssociationSecurity | None = None
-        self._hls: HlsExchange | None = None
-        self._initiate: InitiateRequest | None = None
-        self._terms: Terms | None = None
+        super().__init__(settings, trace=trace)
         self._exchange: Exchange | None = None
         self._request: Request | None = None
-        self._envelope = PLAIN
-        self._plain = b""
-        self._invoke_id = 0
-        self._invoke_flags = 0
-        self._is_protected = False
-        self._counter_adopted = False
 
     # What the owner calls
-
-    def associate(self) -> None:
-        """Open the association: AARQ, or nothing where it is pre-established. ``Associated`` or ``Failed`` follows."""
-        settings = self.settings
-        if settings.pre_established:
-            self._step(Event.PRE_ESTABLISH, "connect")
-            self._open_security()
-            self._associated(
-                AssociationParameters(
-                    application_context=opening.application_context(settings),
-                    mechanism=AuthenticationMechanism.NONE,
-                    conformance=opening.proposed_conformance(settings),
-                    max_pdu_size=settings.pre_established_pdu_size,
-                    peer_system_title=self._security.peer_system_title if self._security else None,
-                )
-            )
-            return
-        self._step(Event.ASSOCIATE, "connect")
-        self._counter_adopted = False
-        try:
-            self._open_security()
-            self._hls = opening.hls_exchange(self.settings, self._security)
-            self._send_association_request()
-        except DlmsError:
-            self._advance(Event.ABORT)
-            self._forget()
-            raise
 
     def request(self, request: Request) -> None:
         """Send a request. ``Completed`` or ``Failed`` follows; LocalProtocolError when it cannot be sent."""
@@ -146,7 +76,7 @@ class ClientAssociation(Association[ClientEvent]):
         steps: Exchange | None = None
         first: Apdu | None = exchange.single_get(request, terms)
         if first is None:
-            steps = exchange.start(request, terms)
+            steps = start(request, terms)
             first = next(steps)
         plain = first.encode()
         self.state = _EXCHANGING
@@ -160,27 +90,7 @@ class ClientAssociation(Association[ClientEvent]):
             raise
         if not terms.confirmed:
             self._end_exchange()
-            self._events.append(Completed(SetResults(()) if type(request) is Set else ActionResults(())))
-
-    def release(self) -> None:
-        """Close the association in an orderly way: RLRQ where it is used. ``Released`` follows.
-
-        SecurityError when the counter store cannot be used; the association is as before then.
-        """
-        state = self.state
-        self._step(Event.RELEASE, "release")
-        settings = self.settings
-        if settings.pre_established or not settings.use_rlrq:
-            self._released()
-            return
-        try:
-            apdu = opening.release_request(settings, self._security).encode()
-        except DlmsError:
-            self.state = state
-            raise
-        if self.trace is not None:
-            self.trace("apdu", "out", apdu)
-        self._outgoing.append(apdu)
+            self._events.append(Completed(unanswered(request)))
 
     def abort(self) -> None:
         """Forget the association without a word to the meter, as when the link is closed."""
@@ -244,29 +154,6 @@ class ClientAssociation(Association[ClientEvent]):
         except DlmsError as error:
             self.fail(error)
 
-    # Sending
-
-    def _send(self, plain: bytes, envelope: Envelope | None = None) -> None:
-        self._plain = plain
-        self._invoke_id = plain[2] & 0x0F
-        if self.trace is not None:
-            self.trace("apdu", "out", self._redactor.service(plain))
-        if envelope is None:
-            envelope = self._envelope
-        if envelope.policy:
-            assert self._security is not None
-            plain = seal(self._security, plain, envelope)
-        self._outgoing.append(plain)
-
-    def _next_invoke(self) -> int:
-        return self._invoke_flags | (self._invoke_id + 1) & 0x0F
-
-    def _send_association_request(self) -> None:
-        aarq, self._initiate = opening.association_request(self.settings, self._security, self._hls)
-        if self.trace is not None:
-            self.trace("apdu", "out", redaction.association_request(aarq, self._initiate))
-        self._outgoing.append(aarq.encode())
-
     # Receiving
 
     def _receive(self, apdu: bytes) -> None:
@@ -301,20 +188,15 @@ class ClientAssociation(Association[ClientEvent]):
             decode_apdu(plain, tolerances=self.settings.tolerances)
             raise SequenceError(f"the meter sent an APDU that no client expects (tag {tag:#04x})")
 
-    def _open(self, apdu: bytes) -> tuple[bytes, Envelope]:
-        if self._security is None:
-            raise KeyMissing("the meter sent a ciphered APDU, but no SecurityContext was given")
-        return unseal(self._security, apdu)
-
     def _response(self, plain: bytes, envelope: Envelope) -> None:
         state = self.state
         invoke_id = plain[2] & 0x0F if len(plain) > 2 else self._invoke_id
         if state is not _EXCHANGING and state is not State.AUTHENTICATION_PENDING:
             self._late_response(invoke_id)
             return
-        if envelope is PLAIN and self._is_protected:
+        if (envelope is PLAIN and self._is_protected) or (self._is_signed and envelope.order is None):
             assert self._security is not None
-            self._security.check_policy(SecurityPolicy.NONE)
+            self._security.check_policy(envelope.policy)
         if invoke_id != self._invoke_id:
             self._other_invoke_id(invoke_id)
         if state is not _EXCHANGING:
@@ -426,123 +308,7 @@ class ClientAssociation(Association[ClientEvent]):
         else:
             raise error
 
-    # Opening and closing
-
-    def _association_response(self, plain: bytes) -> None:
-        if self.state is not State.ASSOCIATION_PENDING:
-            raise SequenceError("an AARE came while no association was being opened")
-        tolerances = self.settings.tolerances
-        aare = decode_apdu(plain, tolerances=tolerances)
-        assert isinstance(aare, AssociationResponse)
-        security = self._security
-        if security is not None and aare.responding_ap_title:
-            security.peer_system_title = aare.responding_ap_title
-        if aare.result != AssociationResult.ACCEPTED:
-            self._advance(Event.REFUSE)
-            raise opening.refusal(aare, self.settings)
-        assert self._initiate is not None
-        initiate_response = self._initiate_response(aare)
-        parameters = opening.negotiated(aare, initiate_response, self._initiate, self.settings)
-        if self._hls is None:
-            self._advance(Event.ACCEPT)
-            self._associated(parameters)
-            return
-        challenge = aare.responding_authentication_value
-        if not challenge:
-            raise AuthenticationError("the AARE has no challenge: the meter would not prove that it knows the secret")
-        self._advance(Event.CHALLENGE)
-        self.parameters = parameters
-        self._hls.peer_challenge = challenge
-        self._send_proof()
-
-    def _initiate_response(self, aare: AssociationResponse) -> InitiateResponse:
-        plain = aare.user_information
-        if not plain:
-            raise RemoteProtocolError("the meter accepts the association but its AARE has no InitiateResponse")
-        envelope = PLAIN
-        if CIPHERED[plain[0]]:
-            plain, envelope = self._open(plain)
-            if self.trace is not None:
-                self.trace("apdu", "in", plain)
-        if self._is_ciphered():
-            assert self._security is not None
-            self._security.check_policy(envelope.policy)
-        response = decode_apdu(plain, tolerances=self.settings.tolerances)
-        if isinstance(response, ConfirmedServiceError):
-            raise opening.service_error(response, "association")
-        if not isinstance(response, InitiateResponse):
-            raise RemoteProtocolError(f"the AARE holds a {type(response).__name__} instead of an InitiateResponse")
-        return response
-
-    def _send_proof(self) -> None:
-        """Pass 3: f(StoC) by the method reply_to_HLS_authentication of the association object."""
-        assert self._hls is not None
-        descriptor = MethodDescriptor(InterfaceClass.ASSOCIATION_LN, self.settings.association_object, 1)
-        proof = Data.of(axdr.octet_string(self._hls.reply()))
-        octet = invoke_octet((self._invoke_id + 1) & 0x0F, True, self.settings.high_priority)
-        if self._is_ciphered():
-            assert self._security is not None
-            self._envelope = Envelope(self._security.context.policy)
-            self._is_protected = bool(self._security.context.minimum_policy)
-        self._send(ActionRequestNormal(octet, descriptor, proof).encode())
-
-    def _authentication_response(self, response: Apdu) -> None:
-        """Pass 4: f(CtoS) must prove the meter."""
-        assert self._hls is not None
-        assert self.parameters is not None
-        if not isinstance(response, ActionResponseNormal):
-            raise SequenceError(f"{type(response).__name__} does not answer pass 3 of the authentication")
-        if response.result:
-            raise AuthenticationError(
-                f"the meter refuses our proof (action-result {int(response.result)}): check the "
-                + ("keys and the system title" if self._is_gmac() else "password")
-            )
-        data = response.return_parameters
-        proof = data.value if isinstance(data, Data) else None
-        if not isinstance(proof, bytes):
-            raise AuthenticationError("the meter accepts our proof but gives none itself (pass 4 is empty)")
-        self._hls.verify(proof)
-        self._advance(Event.AUTHENTICATED)
-        self._associated(self.parameters)
-
-    def _associated(self, parameters: AssociationParameters) -> None:
-        self.parameters = parameters
-        self._hls = None
-        security, settings = self._security, self.settings
-        self._envelope = PLAIN
-        agreed = bool(parameters.conformance & Conformance.PRIORITY_MGMT_SUPPORTED)
-        self._invoke_flags = invoke_octet(0, settings.confirmed, settings.high_priority and agreed)
-        if security is not None and self._is_ciphered():
-            self._is_protected = bool(security.context.minimum_policy)
-            general = security.context.general and bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
-            self._envelope = Envelope(security.context.policy, security.has_dedicated_key, general)
-        self._terms = Terms(
-            self._next_invoke,
-            room(parameters.max_pdu_size, self._envelope, _UNLIMITED),
-            int(parameters.conformance),
-            settings.max_octets,
-            settings.tolerances,
-            settings.confirmed,
-        )
-        self._events.append(Associated(parameters))
-
-    def _release_response(self, plain: bytes) -> None:
-        if self.state is not State.RELEASE_PENDING:
-            raise SequenceError("an RLRE came while nothing was being released")
-        try:
-            decode_apdu(plain, tolerances=self.settings.tolerances)
-        except DecodeError as error:
-            if Tolerance.ACSE_RELEASE_CONTENT not in self.settings.tolerances:
-                raise
-            note(Tolerance.ACSE_RELEASE_CONTENT, str(error))
-        self._released()
-
-    def _released(self) -> None:
-        self._advance(Event.RELEASED)
-        self._forget()
-        self._events.append(Released())
-
-    # The rest
+    # The end of an exchange
 
     def _fail_request(self, error: DlmsError) -> None:
         """The request failed, the association goes on."""
@@ -561,24 +327,8 @@ class ClientAssociation(Association[ClientEvent]):
     def _forget(self) -> None:
         if self._exchange is not None:
             self._exchange.close()
-        self._exchange = self._request = self._terms = self._hls = self._initiate = None
-        self.parameters = None
-        self._envelope = PLAIN
-        self._is_protected = False
-        if self._security is not None:
-            self._security.close()
-            self._security = None
-
-    def _open_security(self) -> None:
-        context = self.settings.security
-        if context is not None:
-            self._security = AssociationSecurity(context, role="client", tolerances=self.settings.tolerances)
-
-    def _is_ciphered(self) -> bool:
-        return opening.application_context(self.settings) == ApplicationContext.LOGICAL_NAME_CIPHERED
-
-    def _is_gmac(self) -> bool:
-        return self.settings.mechanism == AuthenticationMechanism.HLS_GMAC
+        self._exchange = self._request = None
+        super()._forget()
 
 
 _ASSOCIATED, _EXCHANGING, _CLOSED = State.ASSOCIATED, State.EXCHANGING, State.CLOSED

@@ -7,8 +7,7 @@ generator checks the whole request against what was negotiated, so that a ``Loca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
 from typing import TypeAlias
 
 from cosemic.apdu.base import Apdu
@@ -54,47 +53,13 @@ from cosemic.protocol.requests import (
     Get,
     GetResults,
     Request,
-    Result,
     Set,
     SetResults,
 )
-from cosemic.tolerances import Tolerance
+from cosemic.protocol.terms import Exchange, Terms
 
-Exchange: TypeAlias = Generator[Apdu, Apdu, Result]
 _Item: TypeAlias = tuple[AttributeDescriptor, SelectiveAccess | None]
 _GetResult: TypeAlias = Data | DataAccessResult | int
-
-
-@dataclass(slots=True)
-class Terms:
-    """What an exchange has to keep to."""
-
-    invoke: Callable[[], int]
-    """The next invoke-id-and-priority octet."""
-    room: int
-    """The longest APDU before protection."""
-    conformance: int
-    """The negotiated conformance; a plain number, for speed."""
-    max_octets: int
-    tolerances: frozenset[Tolerance]
-    confirmed: bool = True
-
-    def require(self, bit: Conformance, what: str) -> None:
-        """Refuse what was not negotiated, naming the conformance bit."""
-        if not self.conformance & bit:
-            name = (bit.name or str(bit)).lower().replace("_", "-")
-            raise LocalProtocolError(f"{what}: the meter did not agree to '{name}' when the association was opened")
-
-
-def start(request: Request, terms: Terms) -> Exchange:
-    """The exchange for a request."""
-    if type(request) is Get:
-        return _get(request, terms)
-    if type(request) is Set:
-        return _set(request, terms)
-    if type(request) is Action:
-        return _action(request, terms)
-    raise LocalProtocolError(f"a request is a Get, a Set or an Action, not {type(request).__name__}")
 
 
 # GET
@@ -116,7 +81,7 @@ def rest_of_single_get(response: Apdu, octet: int, terms: Terms) -> Exchange:
     return GetResults((yield from _get_rest(octet, response, 1, terms)))
 
 
-def _get(request: Get, terms: Terms) -> Generator[Apdu, Apdu, GetResults]:
+def get(request: Get, terms: Terms) -> Generator[Apdu, Apdu, GetResults]:
     items = request.items
     if not terms.conformance & _GET:
         terms.require(Conformance.GET, "GET")
@@ -193,7 +158,7 @@ def _get_rest(octet: int, response: Apdu, count: int, terms: Terms) -> Generator
 # SET
 
 
-def _set(request: Set, terms: Terms) -> Generator[Apdu, Apdu, SetResults]:
+def set_(request: Set, terms: Terms) -> Generator[Apdu, Apdu, SetResults]:
     items, values = request.items, request.values
     terms.require(Conformance.SET, "SET")
     if not items or len(items) != len(values):
@@ -272,7 +237,7 @@ def _set_blocks(
 # ACTION
 
 
-def _action(request: Action, terms: Terms) -> Generator[Apdu, Apdu, ActionResults]:
+def action(request: Action, terms: Terms) -> Generator[Apdu, Apdu, ActionResults]:
     methods, parameters = request.items, request.parameters
     terms.require(Conformance.ACTION, "ACTION")
     if not methods or len(methods) != len(parameters):

@@ -63,7 +63,17 @@ from cosemic.errors import (
 from cosemic.protocol import redaction
 from cosemic.protocol.admission import RefusedError, admit, counters_key
 from cosemic.protocol.association import Association, Trace, logger
-from cosemic.protocol.ciphering import CIPHERED, INITIATE, PLAIN, Envelope, room, seal, unseal
+from cosemic.protocol.ciphering import (
+    CIPHERED,
+    INITIATE,
+    PLAIN,
+    Envelope,
+    ciphering_only,
+    reply_envelope,
+    room,
+    seal,
+    unseal,
+)
 from cosemic.protocol.events import (
     AssociationClosed,
     AssociationOpened,
@@ -118,11 +128,9 @@ class ServerAssociation(Association[ServerEvent]):
         envelope = PLAIN
         plain = apdu
         if CIPHERED[apdu[0]]:
-            refusal = self._refuse_early(apdu)
-            if refusal is not None:
-                self._send(refusal, PLAIN)
+            if self._security is None or self.state is State.IDLE:
+                self._send(_NOT_ALLOWED, PLAIN)
                 return
-            assert self._security is not None
             try:
                 plain, envelope = unseal(self._security, apdu)
             except DlmsError as error:
@@ -180,8 +188,10 @@ class ServerAssociation(Association[ServerEvent]):
             self._send(_NOT_ALLOWED, PLAIN)
             return
         if self._security is not None and self._is_ciphered:
-            lacking = self._security.context.minimum_policy & ~envelope.policy
-            if lacking:
+            demanded = self._security.context.minimum_policy
+            if state is State.AUTHENTICATION_PENDING:
+                demanded = ciphering_only(demanded)
+            if demanded & ~envelope.policy:
                 logger.warning("refused a request with less protection than the policy demands")
                 self._send(_NOT_ALLOWED, PLAIN)
                 return
@@ -214,14 +224,6 @@ class ServerAssociation(Association[ServerEvent]):
 
     def _is_waiting(self) -> bool:
         return self._serving is not None and self._serving.is_open
-
-    def _refuse_early(self, apdu: bytes) -> ExceptionResponse | None:
-        """The answer to an envelope that is refused without being opened."""
-        if self._security is None or self.state is State.IDLE:
-            return _NOT_ALLOWED
-        if apdu[0] in _UNSUPPORTED:
-            return _UNKNOWN
-        return None
 
     def _refused(self, error: DlmsError) -> ExceptionResponse:
         logger.warning("refused a ciphered APDU: %s", error)
@@ -317,7 +319,7 @@ class ServerAssociation(Association[ServerEvent]):
         ):
             self._send(_NOT_ALLOWED, PLAIN)
             return
-        reply = self._protection(envelope)
+        reply = Envelope(ciphering_only(self._protection(envelope).policy), envelope.dedicated, envelope.general)
         proof = apdu.parameters.value if apdu.parameters is not None else None
         try:
             hls.verify(proof if isinstance(proof, bytes) else b"")
@@ -401,10 +403,7 @@ class ServerAssociation(Association[ServerEvent]):
         security = self._security
         if security is None or not self._is_ciphered:
             return PLAIN
-        policy = envelope.policy | security.context.policy
-        if policy == envelope.policy:
-            return envelope
-        return Envelope(SecurityPolicy(policy), envelope.dedicated, envelope.general)
+        return reply_envelope(security.context, envelope)
 
     def _send(self, apdu: Apdu, envelope: Envelope) -> None:
         plain = apdu.encode()
@@ -452,4 +451,3 @@ _NO_AARQ = AssociationResponse(
 )
 _FURTHER_BLOCKS = (SetRequestWithDatablock, ActionRequestWithPblock)
 _SERVICES = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST))
-_UNSUPPORTED = frozenset((ApduTag.GENERAL_CIPHERING, ApduTag.GENERAL_SIGNING))

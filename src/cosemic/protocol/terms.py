@@ -1,0 +1,36 @@
+"""What a client's exchange is: a generator that yields APDUs and is sent the answers, and the terms it keeps to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from cosemic.apdu.base import Apdu
+from cosemic.enums import Conformance
+from cosemic.errors import LocalProtocolError
+from cosemic.protocol.requests import Result
+from cosemic.tolerances import Tolerance
+
+Exchange: TypeAlias = Generator[Apdu, Apdu, Result]
+
+
+@dataclass(slots=True)
+class Terms:
+    """What an exchange has to keep to."""
+
+    invoke: Callable[[], int]
+    """The next invoke-id-and-priority octet."""
+    room: int
+    """The longest APDU before protection."""
+    conformance: int
+    """The negotiated conformance; a plain number, for speed."""
+    max_octets: int
+    tolerances: frozenset[Tolerance]
+    confirmed: bool = True
+
+    def require(self, bit: Conformance, what: str) -> None:
+        """Refuse what was not negotiated, naming the conformance bit."""
+        if not self.conformance & bit:
+            name = (bit.name or str(bit)).lower().replace("_", "-")
+            raise LocalProtocolError(f"{what}: the meter did not agree to '{name}' when the association was opened")
