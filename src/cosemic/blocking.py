@@ -255,7 +255,9 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
             return cast("BlockingStream", way)
         try:
             if self._target is not None:
-                return open_blocking_stream(self._target, timeout=self.connect_timeout)
+                return open_blocking_stream(
+                    self._target, timeout=self.connect_timeout, tolerances=self._settings.tolerances
+                )
             return cast("_Opener", way)()
         except LinkError:
             raise

@@ -42,7 +42,10 @@ class DlmsClient(Connection[Stream | _Opener]):
     block, up to ``exchange_limit``. ``response_timeout`` is the time until a frame is asked for again (``timeout``
     shared among the tries by default), ``retries`` how often; ``connect_timeout`` bounds the opening of the stream,
     ``connect_delay`` is a pause after it (GSM modems). HDLC takes ``physical_address``, ``address_size`` (octets),
-    ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``.
+    ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``. ``tls`` adds
+    to a ``tls://`` URL what should not stand there. ``gateway`` is the (network id, physical address) of a meter behind
+    a gateway. With ``broadcast`` there is no association: ``set`` and ``action`` are sent unconfirmed to all stations of
+    the address, and nothing is waited for.
 
     One exchange at a time: calls from several tasks queue. After an error of the line, a time-out or a cancelled
     exchange the client is closed, and calls say so until ``reconnect()``; after a ``ServiceError`` it goes on.
@@ -256,12 +259,14 @@ class DlmsClient(Connection[Stream | _Opener]):
             self._use_once()
             return cast("Stream", way)
         try:
-            async with asyncio.timeout(self.connect_timeout):
-                return await (open_stream(self._target) if self._target is not None else cast("_Opener", way)())
+            async with asyncio.timeout(self._opening_timeout):
+                if self._target is not None:
+                    return await open_stream(self._target, tolerances=self._settings.tolerances)
+                return await cast("_Opener", way)()
         except LinkError:
             raise
         except TimeoutError as error:
-            raise LinkTimeout(f"{self._name} did not take the connection within {self.connect_timeout:g} s") from error
+            raise LinkTimeout(f"{self._name} did not take the connection within {self._opening_timeout:g} s") from error
         except OSError as error:
             raise LinkLost(f"cannot open {self._name}: {error}") from error
 

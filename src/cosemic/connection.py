@@ -15,8 +15,11 @@ from cosemic.cosem.procedures import MeterCache
 from cosemic.enums import AuthenticationMechanism, Conformance, Role
 from cosemic.errors import LinkError, LinkLost, LinkTimeout, LocalProtocolError
 from cosemic.link.addresses import HdlcAddress
+from cosemic.link.broadcast import BroadcastLink
 from cosemic.link.events import Link
+from cosemic.link.gateway import GatewayLink, GatewayPrefix
 from cosemic.link.hdlc import HdlcLink
+from cosemic.link.mbus_link import MbusLink
 from cosemic.link.parameters import HdlcParameters, HdlcTimers
 from cosemic.link.wrapper import WrapperLink
 from cosemic.obis import ObisCode
@@ -33,6 +36,7 @@ from cosemic.protocol.events import (
 from cosemic.protocol.session import ClientSession
 from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
 from cosemic.tolerances import DEFAULT, Tolerance
+from cosemic.transports.certificates import TlsSettings
 from cosemic.transports.targets import Framing, Target, parse_url
 
 if TYPE_CHECKING:
@@ -61,6 +65,9 @@ class LinkOptions:
     response_timeout: float | None = None
     inter_octet_timeout: float | None = None
     retries: int = 3
+    mbus_address: int = 0
+    gateway: tuple[int, bytes] | None = None
+    broadcast: bool = False
 
     def check(self, client_sap: int, server_sap: int) -> None:
         """ValueError for what no frame can carry, before there is a connection."""
@@ -69,11 +76,15 @@ class LinkOptions:
             self.server_address(server_sap)
             self.parameters()
             return
+        on_bus = self.framing is Framing.MBUS
         for sap in (client_sap, server_sap):
-            if not 0 <= sap <= 0xFFFF:
-                raise ValueError(f"a wPort is a number from 0 to 65535, not {sap}")
+            if not 0 <= sap <= (0xFF if on_bus else 0xFFFF):
+                name = "an access point on an M-Bus" if on_bus else "a wPort"
+                raise ValueError(f"{name} is a number from 0 to {255 if on_bus else 65535}, not {sap}")
         if self.physical_address is not None or self.address_size is not None:
-            raise ValueError("the wrapper has no physical addresses and no address size; HDLC has")
+            raise ValueError(f"the {self.framing.value} has no physical addresses and no address size; HDLC has")
+        if on_bus and self.broadcast:
+            raise ValueError("broadcast is not there on an M-Bus; it is over HDLC and UDP")
 
     def server_address(self, server_sap: int) -> HdlcAddress:
         """The HDLC address of the meter."""
@@ -94,7 +105,7 @@ class LinkOptions:
         """Seconds after which the link polls or repeats, so that all tries fit into ``timeout``."""
         if self.response_timeout is not None:
             return self.response_timeout
-        repeats = self.framing is Framing.HDLC or self.datagram
+        repeats = self.framing is not Framing.WRAPPER or self.datagram
         return (timeout / (self.retries + 1) if repeats else timeout) + self.frame_time()
 
     def allowance(self, timeout: float) -> float:
@@ -103,7 +114,21 @@ class LinkOptions:
 
     def make_link(self, client_sap: int, server_sap: int, timeout: float, tolerances: frozenset[Tolerance]) -> Link:
         """A new link, not connected yet."""
+        link = self._make_link(client_sap, server_sap, timeout, tolerances)
+        return link if self.gateway is None else GatewayLink(link, *self.gateway)
+
+    def _make_link(self, client_sap: int, server_sap: int, timeout: float, tolerances: frozenset[Tolerance]) -> Link:
         response_timeout = self.response_time(timeout)
+        if self.framing is Framing.MBUS:
+            return MbusLink(
+                address=self.mbus_address,
+                source=client_sap,
+                destination=server_sap,
+                response_timeout=response_timeout,
+                retries=self.retries,
+                tolerances=tolerances,
+                inter_octet_timeout=self.inter_octet_timeout or 0.5,
+            )
         if self.framing is Framing.WRAPPER:
             return WrapperLink(
                 Role.CLIENT,
@@ -117,7 +142,7 @@ class LinkOptions:
         timers = HdlcTimers(response_timeout=response_timeout, retries=self.retries)
         if silence is not None:
             timers = replace(timers, inter_octet_timeout=silence)
-        return HdlcLink(
+        link = HdlcLink(
             Role.CLIENT,
             destination=self.server_address(server_sap),
             source=HdlcAddress(client_sap),
@@ -125,6 +150,7 @@ class LinkOptions:
             timers=timers,
             tolerances=tolerances,
         )
+        return BroadcastLink(link) if self.broadcast else link
 
 
 class Connection(Generic[_Way]):
@@ -193,6 +219,9 @@ class Connection(Generic[_Way]):
         on_notification: Callable[[Notified], object] | None = None,
         trace: Trace | None = None,
         clock: Callable[[], float] | None = None,
+        tls: TlsSettings | None = None,
+        gateway: tuple[int, bytes | str] | None = None,
+        broadcast: bool = False,
     ) -> None:
         for name, seconds in (
             ("timeout", timeout),
@@ -209,9 +238,14 @@ class Connection(Generic[_Way]):
             raise ValueError(f"connect_delay is a number of seconds, not {connect_delay}")
         self._way = way
         self._used = False
-        self._target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else None
+        target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else None
+        self._target = target if tls is None else _with_tls(target, tls)
+        how = _framing(way, self._target, framing)
+        bus_address = 0 if self._target is None else self._target.mbus_address
+        if how is Framing.MBUS and physical_address is not None:
+            bus_address, physical_address = physical_address, None
         self._link_options = LinkOptions(
-            framing=_framing(way, self._target, framing),
+            framing=how,
             datagram=self._target is not None and self._target.is_datagram,
             bit_rate=None if self._target is None else self._target.bit_rate,
             physical_address=physical_address,
@@ -221,6 +255,9 @@ class Connection(Generic[_Way]):
             response_timeout=response_timeout,
             inter_octet_timeout=inter_octet_timeout,
             retries=retries,
+            mbus_address=bus_address,
+            gateway=None if gateway is None else _gateway(*gateway),
+            broadcast=broadcast,
         )
         self._link_options.check(client_sap, server_sap)
         self._settings = ClientSettings(
@@ -233,11 +270,11 @@ class Connection(Generic[_Way]):
             max_pdu_size=max_pdu_size,
             user_id=user_id,
             association_object=ObisCode.parse(association_object),
-            pre_established=pre_established,
+            pre_established=pre_established or broadcast,
             pre_established_pdu_size=pre_established_pdu_size,
             use_rlrq=use_rlrq,
             high_priority=high_priority,
-            confirmed=confirmed,
+            confirmed=confirmed and not broadcast,
             hls_function=hls_function,
             tolerances=tolerances,
         )
@@ -280,6 +317,10 @@ class Connection(Generic[_Way]):
     def _name(self) -> str:
         way = "stream" if self._target is None else str(self._target)
         return f"{way} (client {self._settings.client_sap}, server {self._settings.server_sap})"
+
+    @property
+    def _opening_timeout(self) -> float:
+        return self.connect_timeout + (0.0 if self._target is None else self._target.opening_time)
 
     def _prepare(self) -> None:
         """What a client needs besides; called once."""
@@ -401,7 +442,7 @@ def _framing(way: object, target: Target | None, framing: Framing | str | None) 
         try:
             framing = Framing(framing)
         except ValueError:
-            raise ValueError(f"framing is 'wrapper' or 'hdlc', not {framing!r}") from None
+            raise ValueError(f"framing is 'wrapper', 'hdlc' or 'mbus', not {framing!r}") from None
     if target is not None:
         if framing not in (None, target.framing):
             raise ValueError(f"{target} means {target.framing.value}, not {framing.value}")
@@ -411,6 +452,17 @@ def _framing(way: object, target: Target | None, framing: Framing | str | None) 
     if framing is None:
         raise ValueError("a stream of your own needs framing='wrapper' or framing='hdlc'")
     return Framing(framing)
+
+
+def _with_tls(target: Target | None, tls: TlsSettings) -> Target:
+    if target is None or target.tls is None:
+        raise ValueError("tls belongs to a tls:// URL")
+    return replace(target, tls=target.tls.merged(tls))
+
+
+def _gateway(network_id: int, address: bytes | str) -> tuple[int, bytes]:
+    prefix = GatewayPrefix(network_id, address.encode("ascii") if isinstance(address, str) else address)
+    return prefix.network_id, prefix.address
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

@@ -12,6 +12,8 @@ from cosemic.errors import DecodeError, FrameError
 from cosemic.link import llc
 from cosemic.link.control import FrameKind
 from cosemic.link.frames import HdlcFrame
+from cosemic.link.gateway import is_prefixed
+from cosemic.link.mbus import MbusFrame
 
 
 def association_request(aarq: AssociationRequest, initiate: InitiateRequest | None) -> bytes:
@@ -74,14 +76,17 @@ class FrameRedactor:
     by looking for the secret, so that it does not matter how an APDU is cut.
     """
 
-    __slots__ = ("_hides", "_redactor")
+    __slots__ = ("_goes_on", "_hides", "_redactor")
 
     def __init__(self) -> None:
         self._redactor = Redactor()
         self._hides = {"in": False, "out": False}  # echoes of our own frames come in
+        self._goes_on = {"in": False, "out": False}
 
     def frame(self, direction: str, octets: bytes) -> bytes:
         """One whole frame or wrapper PDU."""
+        if octets[:1] == b"\x68" and octets[3:4] == b"\x68":
+            return self._mbus(direction, octets)
         if octets[:1] != b"\x7e":
             return octets[:8] + self._shown(octets[8:], True)[0]
         try:
@@ -98,8 +103,36 @@ class FrameRedactor:
             shown = bytes(len(information)) if self._hides[direction] else information
         return octets if shown == information else replace(frame, information=shown).encode()
 
-    def _shown(self, apdu: bytes, is_whole: bool) -> tuple[bytes, bool]:
+    def _mbus(self, direction: str, octets: bytes) -> bytes:
+        """A long frame of an M-Bus; only its first segment has the beginning of the APDU."""
+        try:
+            frame = MbusFrame.decode(octets)
+        except FrameError:
+            return octets
+        if not frame.is_transport:
+            return octets
+        segment = frame.data[2:]
+        if frame.number == 0 and not self._goes_on[direction]:
+            shown, self._hides[direction] = self._shown(segment, frame.is_last)
+        else:
+            shown = bytes(len(segment)) if self._hides[direction] else segment
+        self._goes_on[direction] = not frame.is_last
+        if shown == segment:
+            return octets
+        redacted = octets[:9] + shown
+        return redacted + bytes((sum(redacted[4:]) & 0xFF, octets[-1]))
+
+    def _shown(self, octets: bytes, is_whole: bool) -> tuple[bytes, bool]:
         """An APDU, or the beginning of one, as it may be shown, and whether there is something to hide."""
+        if not is_prefixed(octets):
+            return self._shown_apdu(octets, is_whole)
+        size = 3 + octets[2] if len(octets) > 2 else len(octets)
+        if len(octets) <= size:
+            return octets, not is_whole  # what follows the prefix of a gateway is not known
+        shown, hides = self._shown_apdu(octets[size:], is_whole)
+        return octets[:size] + shown, hides
+
+    def _shown_apdu(self, apdu: bytes, is_whole: bool) -> tuple[bytes, bool]:
         if apdu[:1] != _AARQ:
             kept = self._redactor.kept(apdu, is_whole)
             return (apdu, False) if kept is None else (apdu[:kept] + bytes(max(len(apdu) - kept, 0)), True)

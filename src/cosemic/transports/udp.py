@@ -54,7 +54,9 @@ async def open_udp(target: Target) -> UdpStream:
     """A UDP socket that is connected to the meter's address."""
     loop = asyncio.get_running_loop()
     try:
-        _, stream = await loop.create_datagram_endpoint(UdpStream, remote_addr=(target.host, target.port))
+        _, stream = await loop.create_datagram_endpoint(
+            UdpStream, remote_addr=(target.host, target.port), allow_broadcast=True
+        )
     except OSError as error:
         raise cannot_connect(target, error) from error
     return stream
