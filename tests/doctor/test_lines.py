@@ -119,7 +119,7 @@ async def test_dm_to_every_client() -> None:
 
 async def test_dm_to_the_public_client_only() -> None:
     async with scripted(answering(disconnected(frozenset({16}))), "hdlc") as url:
-        findings = await run(url, Known(client=5, password=b"secretpassword"), HASTY)
+        findings = await run(url, Known(client=99, password=b"secretpassword"), HASTY)
     assert Code.DISCONNECTED_MODE in codes(findings)
     assert Code.HDLC in codes(findings)
     assert Code.NO_PUBLIC_CLIENT in codes(findings)
@@ -136,14 +136,14 @@ async def test_dm_to_the_client_that_logs_in() -> None:
         connection = server.new_connection(Framing.HDLC)
         while data := await reader.read(4096):
             source = next((f.source.logical for f in FrameReader().feed(data) if isinstance(f, HdlcFrame)), 0)
-            if source == 5:
-                writer.write(disconnected(frozenset({5}))(data))
+            if source == 99:
+                writer.write(disconnected(frozenset({99}))(data))
             else:
                 writer.write(connection.receive_data(data, asyncio.get_running_loop().time()))
         connection.close()
 
     async with scripted(script, "hdlc") as url:
-        findings = await run(url, Known(client=5, password=b"secretpassword"), Limits(patience=1, listening=0))
+        findings = await run(url, Known(client=99, password=b"secretpassword"), Limits(patience=1, listening=0))
     assert cause(findings).code is Code.WRONG_CLIENT
     assert "DM" in cause(findings).text
 
@@ -158,12 +158,12 @@ async def test_a_meter_that_is_silent_about_one_client_only() -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = server.new_connection(Framing.WRAPPER)
         while data := await reader.read(4096):
-            if WrapperPdu.decode(data).source != 5:
+            if WrapperPdu.decode(data).source != 99:
                 writer.write(connection.receive_data(data, asyncio.get_running_loop().time()))
         connection.close()
 
     async with scripted(script, "tcp") as url:
-        findings = await run(url, Known(client=5, password=b"secretpassword"), Limits(patience=0.5, listening=0))
+        findings = await run(url, Known(client=99, password=b"secretpassword"), Limits(patience=0.5, listening=0))
     assert cause(findings).code is Code.WRONG_CLIENT
     assert "keeps silent" in cause(findings).text
 

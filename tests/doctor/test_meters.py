@@ -107,7 +107,7 @@ async def test_no_login_where_none_is_allowed(framing: str) -> None:
 @FRAMINGS
 async def test_a_wrong_client(framing: str) -> None:
     async with serving(make_meter()) as meter:
-        findings = await run(meter.url(framing), Known(client=5, mechanism=LLS, password=b"00000000"))
+        findings = await run(meter.url(framing), Known(client=99, mechanism=LLS, password=b"00000000"))
         assert meter.logins == 1
     assert cause(findings).code is Code.WRONG_CLIENT
     assert "does not know it" in cause(findings).text
