@@ -311,10 +311,14 @@ def explain(
     ] = None,
     dedicated_key: str | None = None,
     broadcast_key: str | None = None,
+    kek: str | None = None,
+    private_key: Annotated[list[str] | None, Parameter(name="--private-key", negative="")] = None,
+    public_key: Annotated[list[str] | None, Parameter(name="--public-key", negative="")] = None,
     redact: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     output: OutputOptions | None = None,
 ) -> int:
-    """Take octets apart, layer by layer: HDLC, wrapper, ciphering, APDU, values.
+    """Take octets apart, layer by layer: HDLC, wrapper, M-Bus, sign-on, ciphering,
+    signatures, blocks, APDU, values.
 
     INPUT is hex, a file, or - for standard input. A file may hold the octets
     themselves or hex text: one frame or APDU a line, '>' or '<' before it,
@@ -344,14 +348,23 @@ def explain(
         Key of ded-ciphered APDUs.
     broadcast_key
         Key of broadcast APDUs.
+    kek
+        Master key, for keys that are wrapped with it.
+    private_key
+        Private key agreement key of either side, HEX or file:PEM; may be repeated.
+    public_key
+        Public key of a signer or of the other side of a key agreement, HEX or
+        file:PEM (a certificate too, which is not checked itself); may be repeated.
     redact
-        Hide passwords, keys, system titles and whatever was not understood, for posting.
+        Hide passwords, keys, system titles, serial numbers, checksums over them, and
+        whatever was not understood, for posting.
     """
     from cosemic.cli.explaining import explain_input
 
     return explain_input(
         (input, *more), ek=ek, ak=ak, system_titles=system_title or [], dedicated_key=dedicated_key,
-        broadcast_key=broadcast_key, redact=redact, output=output or OutputOptions(),
+        broadcast_key=broadcast_key, kek=kek, private_keys=private_key or [], public_keys=public_key or [],
+        redact=redact, output=output or OutputOptions(),
     )  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from cosemic.errors import DlmsError
 from cosemic.explain import acse, ciphering, general, services
 from cosemic.explain.annotations import Cursor, Fault, Sensitivity
 from cosemic.explain.conversation import Conversation
-from cosemic.explain.values import take_length
+from cosemic.explain.service import Service
+from cosemic.explain.values import NOT_AXDR, take_length
 from cosemic.tolerances import ALL, STRICT
 
 _BLOCK_TRANSFER = 0xE0
@@ -22,8 +23,9 @@ def walk_apdu(cursor: Cursor, conversation: Conversation) -> None:
     start, first = cursor.position, len(cursor.page.lines)
     try:
         _dispatch(cursor, conversation)
+        lines = cursor.page.lines[first:]
         is_prefixed = cursor.data[start] in (_TO_DEVICE, _FROM_DEVICE)  # what is behind was checked by itself
-        if not is_prefixed and not any(line.error for line in cursor.page.lines[first:]):
+        if not is_prefixed and not any(line.error or line.meaning == NOT_AXDR for line in lines):
             _check(cursor, start)
     except Fault as fault:
         cursor.depth = depth + 1
@@ -96,7 +98,7 @@ def _service(cursor: Cursor, conversation: Conversation, tag: int) -> None:
     cursor.depth += 1
     cursor.take(1, "the tag")
     cursor.write("tag", name)
-    service = services.Service(cursor, conversation)
+    service = Service(cursor, conversation)
     try:
         walk(service)
     finally:
@@ -112,7 +114,7 @@ def _initiate(cursor: Cursor, conversation: Conversation, tag: int) -> None:
     cursor.depth += 1
     cursor.take(1, "the tag")
     cursor.write("tag", name)
-    service = services.Service(cursor, conversation)
+    service = Service(cursor, conversation)
     if tag == 0x01:
         if service.option("dedicated key"):
             conversation.dedicated_key = service.octets("dedicated key", secret=Sensitivity.SECRET)
@@ -169,7 +171,7 @@ def _general_block_transfer(cursor: Cursor, conversation: Conversation) -> None:
     raw = cursor.take(length, "block data")
     cursor.write("block data", None, f"{length} octets", sensitivity=Sensitivity.SECRET)
     words = f"block {number}{', the last' if last else ''}, {length} octets, acknowledges {acknowledged}"
-    if length or (last and number > 1):
+    if length or (last and conversation.is_amid_blocks()):  # else it only acknowledges
         blocks = conversation.gather_general(number, raw, last=last)
         words += f"; {blocks.note}" if blocks.note else ""
         if blocks.whole:

@@ -152,6 +152,11 @@ class Conversation:
             del self.asked[next(iter(self.asked))]
         self.asked[key] = items
 
+    def is_amid_blocks(self) -> bool:
+        """Whether the present speaker has begun a general block transfer and not ended it."""
+        blocks = self.general_blocks.get(self.speaker)
+        return blocks is not None and bool(blocks.parts)
+
     def gather_general(self, number: int, block: bytes, *, last: bool) -> GeneralBlocks:
         """Take one block of a general block transfer of the present speaker."""
         while len(self.general_blocks) >= _MOST_REQUESTS:

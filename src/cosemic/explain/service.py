@@ -17,6 +17,8 @@ from cosemic.explain.conversation import Conversation
 from cosemic.explain.short_names import ShortNames
 from cosemic.explain.values import obis_meaning, take_length, walk_value
 
+_DEEPEST = 6
+
 
 class Service:
     """One APDU on its way through a walk: the cursor, the conversation, and words for the heading."""
@@ -105,10 +107,10 @@ class Service:
         walk_value(self.cursor, what, sensitivity=self.secret)
         return self.cursor.data[start : self.cursor.position]
 
-    def answers(self, items: list[str], position: int) -> None:
-        """Say what of the request is answered here, where the request was in the capture."""
+    def answers(self, items: list[str], position: int, word: str = "answers") -> None:
+        """Say which item of the request this belongs to, where the request was in the capture."""
         if position < len(items):
-            self.cursor.head("answers", items[position])
+            self.cursor.head(word, items[position])
 
     def short_name(self) -> str:
         """A short name, in words where the object list was in the capture."""
@@ -178,6 +180,9 @@ class Service:
 
     def whole(self, octets: bytes, service: str) -> None:
         """What the blocks hold, put together; a buffer of its own."""
+        if self.conversation.nesting >= _DEEPEST:
+            raise Fault(self.cursor.position, "blocks in blocks, too many times over")
+        self.conversation.nesting += 1
         name = f"{service} blocks, put together"
         cursor = Cursor(octets, self.cursor.page, depth=self.cursor.depth + 1, layer="data", buffer=name)
         cursor.head(name, f"{len(octets)} octets")
@@ -198,6 +203,8 @@ class Service:
                 cursor.rest("further octets", f"{cursor.left} octets")
         except Fault as fault:
             cursor.fail(fault)
+        finally:
+            self.conversation.nesting -= 1
 
     def begin_blocks(self, service: str, *, listed: bool) -> None:
         """Remember what the request says about the blocks to come."""

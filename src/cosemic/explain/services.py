@@ -23,7 +23,7 @@ from cosemic.explain.short_name_walks import (
     write_request,
     write_response,
 )
-from cosemic.explain.values import moment_meaning
+from cosemic.explain.values import moment_meaning, walk_pushed
 
 Walk = Callable[[Service], None]
 
@@ -179,7 +179,7 @@ def access_request(s: Service) -> None:
     items = _access_specifications(s)
     s.conversation.ask(s.dialogue(f"access {invoke_id}"), items)
     for number in range(s.count("data")):
-        s.answers([f"for {item}" for item in items], number)
+        s.answers(items, number, "for")
         s.data(f"data [{number}]")
 
 
@@ -233,7 +233,7 @@ def data_notification(s: Service) -> None:
         s.cursor.take(1, "a tag")
         s.cursor.write("octet-string tag", None, "does not belong here by the standard; some meters send it")
     s.octets("date-time", moment_meaning, secret=Sensitivity.OPEN)
-    s.data()
+    walk_pushed(s.cursor)
 
 
 def data_notification_confirm(s: Service) -> None:

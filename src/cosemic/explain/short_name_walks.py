@@ -24,7 +24,7 @@ def write_request(s: Service) -> None:
     if not blocks:
         s.conversation.ask(s.dialogue("write"), items)
     for number in range(s.count("values")):
-        s.answers([f"for {item}" for item in items] if len(items) > 1 else [], number)
+        s.answers(items if len(items) > 1 else [], number, "for")
         octets = s.data(f"value [{number}]")
         if blocks and octets[:1] == b"\x09":
             last, block = blocks[0]
@@ -49,7 +49,7 @@ def information_report(s: Service) -> None:
         s.octets("time", secret=Sensitivity.OPEN)
     items = _variables(s)
     for number in range(s.count("values")):
-        s.answers([f"of {item}" for item in items] if len(items) > 1 else [], number)
+        s.answers(items if len(items) > 1 else [], number, "of")
         s.data(f"value [{number}]")
 
 
