@@ -26,6 +26,7 @@ from cosemic.protocol.redaction import FrameRedactor
 from cosemic.protocol.requests import ActionResults, Get, GetResults, Request, Result, Set, SetResults
 from cosemic.protocol.server_association import ServerAssociation
 from cosemic.protocol.states import State
+from cosemic.security.suites import SecurityPolicy
 
 logger = logging.getLogger("cosemic.meter")
 
@@ -57,9 +58,9 @@ class Talk:
         while events := association.events():
             for event in events:
                 if isinstance(event, Requested):
-                    result = self._execute(event)
+                    result, least = self._execute(event)
                     if event.confirmed:
-                        association.respond(result)
+                        association.respond(result, least)
         return association.apdus_to_send()
 
     def receive_datagram(self, apdu: bytes, now: float) -> list[bytes]:
@@ -78,13 +79,14 @@ class Talk:
         """The link below is gone."""
         self._association.abort(reason)
 
-    def _execute(self, event: Requested) -> Result:
+    def _execute(self, event: Requested) -> tuple[Result, SecurityPolicy]:
+        protectable = self._association.is_ciphered
         try:
-            return self._meter.execute(self._pair, event.request, event.protection)
+            return self._meter.carry_out(self._pair, event.request, event.protection, protectable=protectable)
         except Exception:
             # A bug in an object of the meter must not end the talk with its client.
             logger.exception("the meter failed to carry out a request")
-            return _refusal(event.request)
+            return _refusal(event.request), SecurityPolicy.NONE
 
 
 def _refusal(request: Request) -> Result:

@@ -61,7 +61,7 @@ from cosemic.errors import (
     SecurityError,
 )
 from cosemic.protocol import redaction
-from cosemic.protocol.admission import RefusedError, admit, counters_key
+from cosemic.protocol.admission import RefusedError, admit
 from cosemic.protocol.association import Association, Trace, logger
 from cosemic.protocol.ciphering import CIPHERED, INITIATE, PLAIN, Envelope, room, seal, unseal
 from cosemic.protocol.events import (
@@ -86,11 +86,11 @@ class ServerAssociation(Association[ServerEvent]):
     """What a meter has with one client. ``settings`` None: nothing is offered to it, and every AARQ is refused."""
 
     __slots__ = (
-        "_counters_of",
         "_envelope",
         "_hls",
         "_is_ciphered",
         "_is_opened",
+        "_least",
         "_proved",
         "_security",
         "_serving",
@@ -104,7 +104,7 @@ class ServerAssociation(Association[ServerEvent]):
         self._hls: HlsExchange | None = None
         self._serving: Serving | None = None
         self._envelope = PLAIN
-        self._counters_of = ""
+        self._least = SecurityPolicy.NONE  # what the rights used by the open request demand of its response
         self._is_ciphered = False
         self._is_opened = False
         self._proved = SecurityPolicy.NONE  # what protected every block of a request so far
@@ -128,7 +128,6 @@ class ServerAssociation(Association[ServerEvent]):
             except DlmsError as error:
                 self._send(self._refused(error), PLAIN)
                 return
-            self._remember_counter()
         try:
             self._receive(plain, envelope)
         except DecodeError as error:
@@ -136,11 +135,26 @@ class ServerAssociation(Association[ServerEvent]):
             self._trace_in(plain)
             self._send(_exception(ExceptionServiceError.OTHER_REASON), PLAIN)
 
-    def respond(self, result: Result) -> None:
-        """Answer the request that ``Requested`` told of; LocalProtocolError when there is none, or it does not fit."""
+    @property
+    def is_ciphered(self) -> bool:
+        """Whether responses of this association can be protected."""
+        return self._is_ciphered
+
+    def respond(self, result: Result, least: SecurityPolicy = SecurityPolicy.NONE) -> None:
+        """Answer the request that ``Requested`` told of; LocalProtocolError when there is none, or it does not fit.
+
+        ``least`` is protection that the response needs besides what the policy and the request ask for.
+        """
         serving = self._serving
         if serving is None or self.state is not State.EXCHANGING:
             raise LocalProtocolError("respond: no request is open")
+        if least & ~self._envelope.policy:
+            if not self._is_ciphered:
+                raise LocalProtocolError("respond: the response needs protection, and this association has no keys")
+            assert self.parameters is not None
+            self._least = least
+            self._envelope = self._protection(self._envelope)
+            serving.room = room(self.parameters.max_pdu_size, self._envelope, _UNLIMITED)
         response = serving.respond(result)
         if not serving.in_blocks:
             self.state = State.ASSOCIATED
@@ -193,6 +207,8 @@ class ServerAssociation(Association[ServerEvent]):
         serving = self._serving
         assert serving is not None
         assert self.parameters is not None
+        if state is not State.EXCHANGING:
+            self._least = SecurityPolicy.NONE
         self._envelope = reply = self._protection(envelope)
         serving.room = room(self.parameters.max_pdu_size, reply, _UNLIMITED)
         octet: int = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
@@ -242,7 +258,6 @@ class ServerAssociation(Association[ServerEvent]):
         security = settings.security
         title = security.peer_system_title if security is not None else None
         if security is not None and security.has_keys:
-            self._counters_of = counters_key(settings, title) if title is not None else ""
             self._is_ciphered = True
             self._security = AssociationSecurity(
                 security, role="server", received=settings.received, tolerances=settings.tolerances
@@ -284,7 +299,6 @@ class ServerAssociation(Association[ServerEvent]):
         self._trace_aarq(aarq, admission)
         self.parameters = admission.parameters
         self._security = admission.security
-        self._counters_of = admission.counters_of
         self._is_ciphered = admission.is_ciphered
         self._hls = admission.hls
         self._send(admission.response, PLAIN)
@@ -327,7 +341,6 @@ class ServerAssociation(Association[ServerEvent]):
             self._send(response, reply)
             self._close(Event.NOT_AUTHENTICATED, "the client failed to prove its secret")
             return
-        self._remember_counter()
         answer = Data.of(axdr.octet_string(hls.reply()))
         self._send(ActionResponseNormal(apdu.invoke_id_and_priority, ActionResult.SUCCESS, answer), reply)
         self._advance(Event.AUTHENTICATED)
@@ -362,7 +375,6 @@ class ServerAssociation(Association[ServerEvent]):
             except DlmsError as error:
                 self._send(self._refused(error), PLAIN)
                 return
-            self._remember_counter()
             answer = seal(security, self._initiate_response(), INITIATE)
         elif security is not None and self._is_ciphered and security.context.minimum_policy:
             if Tolerance.UNPROTECTED_RELEASE not in self.settings.tolerances:
@@ -401,7 +413,7 @@ class ServerAssociation(Association[ServerEvent]):
         security = self._security
         if security is None or not self._is_ciphered:
             return PLAIN
-        policy = envelope.policy | security.context.policy
+        policy = envelope.policy | security.context.policy | self._least
         if policy == envelope.policy:
             return envelope
         return Envelope(SecurityPolicy(policy), envelope.dedicated, envelope.general)
@@ -414,16 +426,6 @@ class ServerAssociation(Association[ServerEvent]):
             assert self._security is not None
             plain = seal(self._security, plain, envelope)
         self._outgoing.append(plain)
-
-    def _remember_counter(self) -> None:
-        security = self._security
-        if security is None or self.settings is None:
-            return
-        if not self._counters_of and security.peer_system_title is not None:
-            self._counters_of = counters_key(self.settings, security.peer_system_title)
-        last = security.last_received
-        if last is not None and self._counters_of:
-            self.settings.received[self._counters_of] = last
 
     def _trace_in(self, plain: bytes) -> None:
         if self.trace is not None:

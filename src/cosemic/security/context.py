@@ -19,7 +19,7 @@ rise within the association, but only those of messages with a tag are remembere
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Literal
 
@@ -64,16 +64,20 @@ class AssociationSecurity:
 
     Made when the association is opened, closed when it ends. ``last_received`` is the highest counter accepted from
     this peer before; a server whose peer is not known yet gives ``received``, with those of all peers by
-    ``SecurityContext.counter_id``. A client's context remembers by itself. Not for several threads at once (no counter
-    would be repeated, though).
+    ``SecurityContext.counter_id``, and they are kept up to date there. A client's context remembers by itself. Not for
+    several threads at once (no counter would be repeated, though).
+
+    When the context gets other keys or another policy, this takes them over with the next message.
     """
 
     __slots__ = (
         "_context",
         "_control",
+        "_epoch",
         "_incoming",
         "_keys",
         "_minimum",
+        "_names",
         "_outgoing",
         "_peer_title",
         "_received",
@@ -81,6 +85,7 @@ class AssociationSecurity:
         "_suite",
         "_title",
         "_tolerances",
+        "_unheard",
     )
 
     def __init__(
@@ -91,7 +96,7 @@ class AssociationSecurity:
         peer_system_title: bytes | None = None,
         dedicated_key: bytes | None = None,
         last_received: int | None = None,
-        received: Mapping[str, int] | None = None,
+        received: MutableMapping[str, int] | None = None,
         tolerances: AbstractSet[Tolerance] = DEFAULT,
     ) -> None:
         self._context = context
@@ -99,13 +104,16 @@ class AssociationSecurity:
         self._role = Role(role)
         self._tolerances = tolerances
         self._suite = context.suite
+        self._epoch = context.epoch
+        self._unheard = True
         self._control = context.suite | int(context.policy)
         self._minimum = int(context.minimum_policy)
         self._title = context.system_title
         # Three streams of messages: global, dedicated, broadcast. Each has its own key and counters.
         self._keys: list[CipherKey | None] = [None, None, None]
         self._outgoing: list[Outgoing | None] = [None, None, None]
-        self._incoming = [Incoming(Tolerance.GMAC_COUNTER_SHARED in tolerances), Incoming(), Incoming()]
+        self._names: list[str | None] = [None, None, None]  # of the peer's counters
+        self._incoming = [self._no_counters(_GLOBAL), Incoming(), Incoming()]
         self._incoming[_GLOBAL].last = last_received
         self._peer_title: bytes | None = None
         title = peer_system_title if peer_system_title is not None else context.peer_system_title
@@ -147,16 +155,8 @@ class AssociationSecurity:
                 f"the peer's system title changed from {self._peer_title.hex().upper()} to {title.hex().upper()}"
             )
         self._peer_title = bytes(title)
-        name = self._context.counter_id(self._peer_title)
-        if name is None:
-            return
-        incoming = self._incoming[_GLOBAL]
-        if self._role is Role.CLIENT:
-            lenient = Tolerance.SERVER_COUNTER_RESTART in self._tolerances
-            incoming.remember(self._context.last_received, name, lenient)
-        elif self._received is not None and name in self._received:
-            last = self._received[name]
-            incoming.last = last if incoming.last is None else max(incoming.last, last)
+        self._recall(_GLOBAL)
+        self._recall(_BROADCAST)
 
     @property
     def last_received(self) -> int | None:
@@ -192,6 +192,8 @@ class AssociationSecurity:
         policy, say). KeyMissing when the key or our system title was not given, SecurityError when the counter store
         cannot be written; in neither case was a counter used.
         """
+        if self._epoch != self._context.epoch:
+            self._refresh()
         control = self._control if policy is None else self._suite | policy
         stream = _DEDICATED if dedicated else _GLOBAL
         if broadcast:
@@ -222,6 +224,9 @@ class AssociationSecurity:
         """
         if len(content) < HEADER_LENGTH:
             raise DecodeError(f"{len(content)} octets are too short for a security control and an invocation counter")
+        context = self._context
+        if self._epoch != context.epoch:
+            self._refresh()
         control, counter = HEADER.unpack_from(content)
         if control & (SUITE_MASK | COMPRESSED) != self._suite:
             raise self._wrong_control(control)
@@ -236,8 +241,14 @@ class AssociationSecurity:
         if title is None:
             title = self._originator(system_title)
         key = self._keys[stream] or self._key(stream)
-        information = key.open(control, title, counter, content)
         demanded = self._minimum if minimum is None else int(minimum)
+        try:
+            information = key.open(control, title, counter, content)
+        except AuthenticationError:
+            other = self._open_by_other(stream, control, title, counter, content, demanded)
+            if other is None:
+                raise
+            return other
         if demanded & ~control:
             raise _downgrade(control & 0x30, demanded, describe(control, title, counter, key.name))
         if control & 0x30 == ENCRYPTED and not _plausible(information):
@@ -257,6 +268,11 @@ class AssociationSecurity:
         if incoming.last is not None and counter <= incoming.last:
             raise self._replay(control, title, counter, incoming.last, key.name)
         incoming.accept(counter)
+        if self._unheard:
+            self._unheard = False
+            context.hear(title)
+        if context.is_changing_keys and stream == _GLOBAL:
+            context.settle_keys()
         return information
 
     def check_policy(self, received: SecurityPolicy | int, minimum: SecurityPolicy | None = None) -> None:
@@ -267,6 +283,8 @@ class AssociationSecurity:
 
     def gmac(self, challenge: bytes) -> bytes:
         """f(challenge) of HLS-GMAC: ``SC || IC || tag``, with the global key and its next counter."""
+        if self._epoch != self._context.epoch:
+            self._refresh()
         key = self._key(_GLOBAL)
         title = self._title or self._own_title()
         control = self._suite | AUTHENTICATED
@@ -288,13 +306,23 @@ class AssociationSecurity:
         expected = self._suite | AUTHENTICATED
         if control != expected:
             raise AuthenticationError(f"an HLS-GMAC reply has SC {expected:#04x} here, not {control:#04x}")
+        if self._epoch != self._context.epoch:
+            self._refresh()
         key = self._key(_GLOBAL)
         title = self._originator(None)
-        key.open(control, title, counter, reply[:HEADER_LENGTH] + challenge + reply[HEADER_LENGTH:])
+        content = reply[:HEADER_LENGTH] + challenge + reply[HEADER_LENGTH:]
+        try:
+            key.open(control, title, counter, content)
+        except AuthenticationError:
+            if self._open_by_other(_GLOBAL, control, title, counter, content, 0) is None:
+                raise
+            return
         incoming = self._incoming[_GLOBAL]
         if not incoming.allows_inner(counter):
             raise self._replay(control, title, counter, incoming.before_current, key.name)
         incoming.accept_inner(counter)
+        if self._context.is_changing_keys:
+            self._context.settle_keys()
 
     def adopt_counter(self, value: int) -> bool:
         """Go on above ``value``, the counter that the meter says it saw last; False when we are above it already.
@@ -323,6 +351,77 @@ class AssociationSecurity:
                 outgoing.close()
         self._keys[_DEDICATED] = None
         self._incoming[_DEDICATED] = Incoming()
+
+    def _open_by_other(
+        self, stream: int, control: int, title: bytes, counter: int, content: bytes, demanded: int
+    ) -> bytes | None:
+        """The information of a message under the key that is accepted besides, during a change of keys.
+
+        None when there is none, or its tag does not verify under that key either. Offered keys are in use after it.
+        """
+        context = self._context
+        broadcast = stream == _BROADCAST
+        key = context.other_cipher(broadcast=broadcast) if context.is_changing_keys and stream != _DEDICATED else None
+        if key is None:
+            return None
+        try:
+            information = key.open(control, title, counter, content)
+        except AuthenticationError:
+            return None
+        if demanded & ~control:
+            raise _downgrade(control & 0x30, demanded, describe(control, title, counter, key.name))
+        if self._peer_title is None:
+            self.peer_system_title = title
+        name = context.counter_id(title, broadcast=broadcast, other=True) or ""
+        # Should the key have been in use before, its counters go on where they were.
+        incoming = self._no_counters(stream)
+        seen = self._remembered()
+        if seen is not None:
+            incoming.remember(seen, name, lenient=False)
+        if incoming.last is not None and counter <= incoming.last:
+            raise self._replay(control, title, counter, incoming.last, key.name)
+        incoming.accept(counter)
+        epoch = context.epoch
+        context.prove_other(broadcast=broadcast)
+        context.hear(title)
+        logger.info("a message verified under the %s", key.name)
+        if epoch != context.epoch:
+            self._refresh()
+            self._incoming[stream] = incoming
+        return information
+
+    def _refresh(self) -> None:
+        """The context has other keys or another policy than before: take them over."""
+        context = self._context
+        self._epoch = context.epoch
+        self._control = context.suite | int(context.policy)
+        self._minimum = int(context.minimum_policy)
+        for stream in (_GLOBAL, _BROADCAST):
+            key, title = self._keys[stream], self._peer_title
+            name = None if title is None else context.counter_id(title, broadcast=stream == _BROADCAST)
+            if not (self._names[stream] == name if key is None else context.is_in_use(key)):
+                self._keys[stream] = None
+                outgoing, self._outgoing[stream] = self._outgoing[stream], None
+                if outgoing is not None:
+                    outgoing.close()
+                self._incoming[stream] = self._no_counters(stream)
+                self._recall(stream)
+
+    def _no_counters(self, stream: int) -> Incoming:
+        return Incoming(stream == _GLOBAL and Tolerance.GMAC_COUNTER_SHARED in self._tolerances)
+
+    def _recall(self, stream: int) -> None:
+        """Start the peer's counters under a global key above what earlier associations accepted."""
+        if self._peer_title is None:
+            return
+        seen = self._remembered()
+        name = self._names[stream] = self._context.counter_id(self._peer_title, broadcast=stream == _BROADCAST)
+        if name is not None and seen is not None:
+            lenient = self._role is Role.CLIENT and Tolerance.SERVER_COUNTER_RESTART in self._tolerances
+            self._incoming[stream].remember(seen, name, lenient)
+
+    def _remembered(self) -> MutableMapping[str, int] | None:
+        return self._context.last_received if self._role is Role.CLIENT else self._received
 
     def _key(self, stream: int) -> CipherKey:
         key = self._keys[stream]

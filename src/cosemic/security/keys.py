@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cosemic.enums import Role
 from cosemic.errors import KeyMissing, SecurityError
 from cosemic.security.counters import CounterStore, MemoryCounters, default_counters, key_id
+from cosemic.security.key_change import BROADCAST, UNICAST, GlobalKeys
 from cosemic.security.suites import KEY_LENGTH, SecurityPolicy, key_octets, title_octets
 
 if TYPE_CHECKING:
@@ -25,16 +26,19 @@ class SecurityContext:
     """
 
     __slots__ = (
-        "_authentication_key",
         "_broadcast",
-        "_broadcast_key",
         "_counters",
-        "_encryption_key",
         "_foreign_counters",
+        "_keys",
+        "_other_broadcast",
+        "_other_unicast",
         "_unicast",
         "allow_counter_from_meter",
         "dedicated_key",
+        "epoch",
         "general",
+        "heard",
+        "is_changing_keys",
         "last_received",
         "minimum_policy",
         "peer_system_title",
@@ -70,11 +74,24 @@ class SecurityContext:
         )
         self.general = general
         self.allow_counter_from_meter = allow_counter_from_meter
-        self._authentication_key = _key(suite, authentication_key, "authentication_key")
-        self._encryption_key = _key(suite, encryption_key, "encryption_key")
-        self._broadcast_key = _key(suite, broadcast_key, "broadcast_key")
+        given = {
+            "encryption_key": encryption_key,
+            "authentication_key": authentication_key,
+            "broadcast_key": broadcast_key,
+        }
+        self._keys = GlobalKeys(
+            suite, {name: key_octets(suite, key, name) for name, key in given.items() if key is not None}
+        )
         self._unicast: CipherKey | None = None
         self._broadcast: CipherKey | None = None
+        self._other_unicast: CipherKey | None = None
+        self._other_broadcast: CipherKey | None = None
+        self.epoch = 0
+        """Raised with every change of a key in use or of the policy: associations look again then."""
+        self.is_changing_keys = False
+        """Whether other keys than the ones in use are accepted too."""
+        self.heard: dict[bytes, None] = {}
+        """System titles of the peers that proved a message to us."""
         self.dedicated_key: bool | bytes = (
             dedicated_key if isinstance(dedicated_key, bool) else key_octets(suite, dedicated_key, "dedicated_key")
         )
@@ -97,7 +114,7 @@ class SecurityContext:
     @property
     def has_keys(self) -> bool:
         """Whether a global encryption key was given."""
-        return self._encryption_key is not None
+        return "encryption_key" in self._keys.present
 
     def new_dedicated_key(self) -> bytes:
         """The dedicated key for a new association: the configured one, else fresh random octets."""
@@ -108,17 +125,19 @@ class SecurityContext:
     def unicast_cipher(self) -> CipherKey:
         """The global unicast key, ready to use; KeyMissing when there is none."""
         if self._unicast is None:
-            if self._encryption_key is None:
+            key = self._keys.present.get("encryption_key")
+            if key is None:
                 raise KeyMissing("the global unicast encryption key is needed (encryption_key); none was given")
-            self._unicast = self._cipher(self._encryption_key, "global unicast key")
+            self._unicast = self._cipher(key, "global unicast key")
         return self._unicast
 
     def broadcast_cipher(self) -> CipherKey:
         """The global broadcast key, ready to use; KeyMissing when there is none."""
         if self._broadcast is None:
-            if self._broadcast_key is None:
+            key = self._keys.present.get("broadcast_key")
+            if key is None:
                 raise KeyMissing("the global broadcast encryption key is needed (broadcast_key); none was given")
-            self._broadcast = self._cipher(self._broadcast_key, "global broadcast key")
+            self._broadcast = self._cipher(key, "global broadcast key")
         return self._broadcast
 
     def dedicated_cipher(self, key: bytes) -> CipherKey:
@@ -139,17 +158,111 @@ class SecurityContext:
         # A configured key outlives the association, and so must its counters; a fresh one does not.
         return self.counters if key == self.dedicated_key else MemoryCounters()
 
-    def counter_id(self, system_title: bytes, *, broadcast: bool = False) -> str | None:
-        """The name in a counter store of what that title sends with the global key; None without the key."""
-        key = self._broadcast_key if broadcast else self._encryption_key
+    def counter_id(self, system_title: bytes, *, broadcast: bool = False, other: bool = False) -> str | None:
+        """The name in a counter store of what that title sends with the global key; None without the key.
+
+        ``other`` asks for the key that is accepted besides during a change.
+        """
+        name = "broadcast_key" if broadcast else "encryption_key"
+        key = self._keys.others.get(name) if other else None
+        if key is None:
+            key = self._keys.present.get(name)
         return None if key is None else key_id(system_title, key)
+
+    # A change of keys or of the policy (see ``cosemic.security.key_change``)
+
+    def offer_keys(self, **new: bytes | str) -> None:
+        """Accept new keys (``encryption_key``, ``authentication_key``, ``broadcast_key``) besides the present ones.
+
+        The first message whose tag verifies under them makes them the ones in use. ValueError for a wrong length or
+        name; nothing has changed then.
+        """
+        self._keys.offer(new)
+        self._changed(self._keys.present)
+
+    def switch_keys(self, **new: bytes | str) -> None:
+        """Send with new keys from now on; the present ones are accepted until a message verifies under the new."""
+        before = dict(self._keys.present)
+        self._keys.switch(new)
+        self._changed(before)
+
+    def keep_keys(self) -> None:
+        """End a change without its success: forget offered keys, or go back to those that ``switch_keys`` retired."""
+        before = dict(self._keys.present)
+        self._keys.keep()
+        self._changed(before)
+
+    def strengthen(self, *, minimum: SecurityPolicy | int, policy: SecurityPolicy | int) -> None:
+        """Demand and use more protection, for all associations from their next message on; nothing is ever taken away.
+
+        ``minimum`` is demanded of messages received besides what is demanded now, ``policy`` is used for those sent.
+        """
+        self.minimum_policy = SecurityPolicy.parse(int(self.minimum_policy) | int(minimum))
+        self.policy = SecurityPolicy.parse(int(self.policy) | int(policy))
+        self.epoch += 1
+
+    def other_cipher(self, *, broadcast: bool = False) -> CipherKey | None:
+        """The key that is accepted besides the one in use during a change; None where there is none."""
+        others, present = self._keys.others, self._keys.present
+        name = "broadcast_key" if broadcast else "encryption_key"
+        if name not in others and "authentication_key" not in others:
+            return None
+        cipher = self._other_broadcast if broadcast else self._other_unicast
+        if cipher is None:
+            key = others.get(name) or present.get(name)
+            if key is None:
+                return None
+            authentication_key = others.get("authentication_key") or present.get("authentication_key")
+            which = "offered" if self._keys.are_new else "retired"
+            from cosemic.security.cipher import CipherKey
+
+            cipher = CipherKey(key, authentication_key, f"{which} {name.replace('_', ' ')} of suite {self.suite}")
+            if broadcast:
+                self._other_broadcast = cipher
+            else:
+                self._other_unicast = cipher
+        return cipher
+
+    def prove_other(self, *, broadcast: bool = False) -> None:
+        """A message verified under ``other_cipher``; offered keys become the ones in use."""
+        before = dict(self._keys.present)
+        self._keys.prove(BROADCAST if broadcast else UNICAST)
+        self._changed(before)
+
+    def is_in_use(self, cipher: CipherKey) -> bool:
+        """Whether that is still the global unicast or broadcast key."""
+        return cipher is self._unicast or cipher is self._broadcast
+
+    def settle_keys(self) -> None:
+        """A message verified under the global unicast key in use; retired keys are forgotten."""
+        self._keys.settle()
+        self.is_changing_keys = bool(self._keys.others)
+
+    def hear(self, system_title: bytes) -> None:
+        """Remember a peer that proved a message; the latest ``MOST_HEARD`` are kept."""
+        self.heard.pop(system_title, None)
+        self.heard[system_title] = None
+        if len(self.heard) > MOST_HEARD:
+            del self.heard[next(iter(self.heard))]
+
+    def _changed(self, before: dict[str, bytes]) -> None:
+        """Others than before are accepted, and maybe other keys are in use."""
+        self._other_unicast = self._other_broadcast = None
+        self.is_changing_keys = bool(self._keys.others)
+        present = self._keys.present
+        changed = {name for name, key in present.items() if before.get(name) != key}
+        if changed.intersection(UNICAST):
+            self._unicast = None
+        if "broadcast_key" in changed or "authentication_key" in changed:
+            self._broadcast = None
+        if changed:
+            self.epoch += 1
 
     def _cipher(self, key: bytes, name: str) -> CipherKey:
         # Here and not above: it loads the package cryptography, which only those need who use a key.
         from cosemic.security.cipher import CipherKey
 
-        return CipherKey(key, self._authentication_key, f"{name} of suite {self.suite}")
+        return CipherKey(key, self._keys.present.get("authentication_key"), f"{name} of suite {self.suite}")
 
 
-def _key(suite: int, key: bytes | str | None, name: str) -> bytes | None:
-    return None if key is None else key_octets(suite, key, name)
+MOST_HEARD = 1024
