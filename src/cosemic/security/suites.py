@@ -29,6 +29,52 @@ COMPRESSED = 0x80
 HEADER = struct.Struct(">BI")
 """Security control and invocation counter."""
 
+
+class KeyId(enum.IntEnum):
+    """The keys of a security setup (IEC 62056-6-2, class 64)."""
+
+    GLOBAL_UNICAST_ENCRYPTION = 0
+    GLOBAL_BROADCAST_ENCRYPTION = 1
+    AUTHENTICATION = 2
+    MASTER = 3
+
+
+class GeneralAad(enum.Enum):
+    """What the tag of general-ciphering covers beside security control, authentication key and information.
+
+    The standard says that length and value of the five fields before the key info are part of it (Green Book, figure
+    84 and table 38). Stacks in the field leave them out. One association uses one reading, in both directions: trying
+    the other one where the first fails would leave the choice to whoever forges a message.
+    """
+
+    WITH_HEADER = "with-header"
+    """The standard's: transaction id, originator, recipient, date-time, other information, each with its length."""
+    WITHOUT_HEADER = "without-header"
+    """As in every other envelope: Gurux, pydlms-client."""
+
+
+class SigningInput(enum.Enum):
+    """What the signature of general-signing covers after the five fields of its header (each with its length)."""
+
+    CONTENT_WITH_LENGTH = "content-with-length"
+    """The standard's: length and value of each field (Green Book, figure 85)."""
+    CONTENT = "content"
+    """The octets of the content without their length: Gurux, pydlms-client."""
+
+
+class EphemeralSignature(enum.Enum):
+    """What the signature of the ephemeral key covers in one-pass Diffie-Hellman."""
+
+    POINT = "point"
+    """``X || Y``: so does the example of IEC 62056-5-3."""
+    SCHEME_AND_POINT = "scheme-and-point"
+    """``01 || X || Y``: Gurux."""
+
+    def covers(self, public: bytes) -> bytes:
+        """The message that is signed."""
+        return public if self is EphemeralSignature.POINT else b"\x01" + public
+
+
 _EXAMPLE_KEYS = frozenset(
     bytes(range(start, start + length)) for start in (0x00, 0xD0) for length in (16, 32) if start + length <= 0x100
 )
