@@ -80,9 +80,16 @@ class Talk:
         self._association.abort(reason)
 
     def _execute(self, event: Requested) -> tuple[Result, SecurityPolicy]:
-        protectable = self._association.is_ciphered
+        association = self._association
+        title = None if association.parameters is None else association.parameters.peer_system_title
         try:
-            return self._meter.carry_out(self._pair, event.request, event.protection, protectable=protectable)
+            return self._meter.carry_out(
+                self._pair,
+                event.request,
+                event.protection,
+                protectable=association.is_ciphered,
+                peer_title=title,
+            )
         except Exception:
             # A bug in an object of the meter must not end the talk with its client.
             logger.exception("the meter failed to carry out a request")

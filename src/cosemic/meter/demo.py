@@ -16,19 +16,21 @@ to 3), which no real meter would grant; the object list says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import TYPE_CHECKING
 
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Typed
 from cosemic.enums import ApplicationContext, AuthenticationMechanism, InterfaceClass
 from cosemic.meter import consumption
-from cosemic.meter.administration import association_objects, device_objects, ports, sap_assignment, security_objects
+from cosemic.meter.administration import association_objects, device_objects, ports, sap_assignment
 from cosemic.meter.consumption import Energy
 from cosemic.meter.instruments import POWER_UP, Switch, clock, demand, maximum_demand, register, scratch_register
 from cosemic.meter.model import Access, LogicalDevice, MeterAssociation, SimulatedMeter
 from cosemic.meter.objects import FREE, MANAGED, READ_ALL, Attribute, Level, MeterObject, Rights, fixed, rights, stored
 from cosemic.meter.profiles import EVENT_COLUMNS, LOAD_COLUMNS, EventRows, LoadRows, profile
+from cosemic.meter.security_setup import SecuritySetup, setup_name
 from cosemic.obis import ObisCode
 from cosemic.protocol.settings import ServerSettings
 from cosemic.security.context import SecurityContext
@@ -36,9 +38,16 @@ from cosemic.security.counters import CounterStore, MemoryCounters
 from cosemic.tolerances import DEFAULT, Tolerance
 from cosemic.units import Unit
 
+if TYPE_CHECKING:
+    from cosemic.enums import CertificateType
+    from cosemic.security.certificate_store import CertificateStore
+    from cosemic.security.ec import PrivateKey
+
 SYSTEM_TITLE = bytes.fromhex("434F530000000001")
 ENCRYPTION_KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
 AUTHENTICATION_KEY = bytes.fromhex("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF")
+BROADCAST_KEY = bytes.fromhex("0F0E0D0C0B0A09080706050403020100")
+MASTER_KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 """Keys for tests, known to everybody: never use them in a real meter."""
 LLS_PASSWORD = b"00000000"
 
@@ -60,10 +69,16 @@ def demo_meter(
     association_version: int = 1,
     max_pdu_size: int = 0xFFFF,
     security: SecurityContext | None = None,
+    security_setup_version: int | None = None,
+    master_key: bytes | str | None = MASTER_KEY,
+    certificates: CertificateStore | None = None,
+    key_pairs: Mapping[CertificateType, PrivateKey] | None = None,
 ) -> SimulatedMeter:
     """Make the meter. ``clock`` gives the true time (aware; by default the computer's), ``profile_rows`` up to 100,000.
 
-    ``counters`` keeps the meter's own invocation counters, in memory by default. ``security`` replaces the test keys.
+    ``counters`` keeps the meter's own invocation counters, in memory by default. ``security`` replaces the test keys,
+    and a master key of its suite belongs with it. The rest is for the security setup (see ``SecuritySetup``), whose
+    version is 0 in suite 0 and 1 in the others, unless given.
     """
     if security is None:
         security = SecurityContext(
@@ -71,6 +86,7 @@ def demo_meter(
             system_title=SYSTEM_TITLE,
             encryption_key=ENCRYPTION_KEY,
             authentication_key=AUTHENTICATION_KEY,
+            broadcast_key=BROADCAST_KEY,
             policy="authenticated-encrypted",
             counters=MemoryCounters() if counters is None else counters,
             minimum_policy="none",
@@ -83,7 +99,15 @@ def demo_meter(
     gas.associations = _associations(2, None, max_pdu_size)
     for device in devices:
         device.add(*device_objects(device), *association_objects(device, association_version))
-    management.add(sap_assignment(devices), *ports(), *security_objects(management.associations[2]))
+    setup = SecuritySetup(
+        security,
+        management.associations[2].settings.received,
+        version=security_setup_version,
+        master_key=master_key,
+        certificates=certificates,
+        key_pairs=key_pairs,
+    )
+    management.add(sap_assignment(devices), *ports(), *setup.objects())
     events = EventRows()
     events.record((time() - timedelta(days=3)).astimezone(zone), POWER_UP)
     _electricity(management, events, profile_rows)
@@ -112,7 +136,7 @@ def _associations(sap: int, security: SecurityContext | None, max_pdu_size: int)
             # dlms-cosem seals pass 3 under the counter of the GMAC inside it; a meter to try things on lets it in
             tolerances=DEFAULT | {Tolerance.GMAC_COUNTER_SHARED},
         )
-        associations.append(MeterAssociation(manager, Level.MANAGER, 3, protected=True))
+        associations.append(MeterAssociation(manager, Level.MANAGER, 3, protected=True, security_setup=setup_name(0)))
     return associations
 
 

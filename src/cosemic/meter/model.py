@@ -41,6 +41,8 @@ class MeterAssociation:
     number: int
     protected: bool = False
     """Keys are agreed: a request that comes without any protection is trusted no more than the public client."""
+    security_setup: ObisCode | None = None
+    """The security setup that holds its policy and keys."""
 
     @property
     def client_sap(self) -> int:
@@ -80,6 +82,8 @@ class Access:
     """The meter's time when the request came: one moment for everything that answers it."""
     met: int = int(REQUEST_DEMANDS | RESPONSE_DEMANDS)
     """The demands of a right that this request meets, and its response can."""
+    peer_title: bytes | None = None
+    """The system title of the client, where it gave one."""
     demands: int = 0
     """What the rights used so far demand of the response."""
 
@@ -200,15 +204,18 @@ class SimulatedMeter:
         protection: SecurityPolicy | None = None,
         *,
         protectable: bool = True,
+        peer_title: bytes | None = None,
     ) -> tuple[Result, SecurityPolicy]:
         """As ``execute``; with the result comes the protection that its response has to have at least.
 
         ``protectable`` False says that no response can be protected: a right that demands it is refused then.
+        ``peer_title`` is the client's system title.
         """
         if isinstance(association, tuple):
             association = self._associations[association]
         level = association.level
-        access = Access(self, self.devices[association.server_sap], association, level, self.now())
+        device = self.devices[association.server_sap]
+        access = Access(self, device, association, level, self.now(), peer_title=peer_title)
         if protection is not None:
             if association.protected and not protection:
                 access.level = Level.PUBLIC

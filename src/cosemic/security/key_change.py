@@ -42,6 +42,8 @@ class GlobalKeys:
             self.others.clear()
         self.are_new = True
         self.others |= checked
+        for name in checked.keys() - self.present.keys():
+            self.present[name] = self.others.pop(name)
         self._drop_equal()
 
     def switch(self, new: dict[str, bytes | str]) -> None:

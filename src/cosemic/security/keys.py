@@ -174,11 +174,12 @@ class SecurityContext:
     def offer_keys(self, **new: bytes | str) -> None:
         """Accept new keys (``encryption_key``, ``authentication_key``, ``broadcast_key``) besides the present ones.
 
-        The first message whose tag verifies under them makes them the ones in use. ValueError for a wrong length or
-        name; nothing has changed then.
+        The first message whose tag verifies under them makes them the ones in use; a key that there was none of is in
+        use at once. ValueError for a wrong length or name; nothing has changed then.
         """
+        before = dict(self._keys.present)
         self._keys.offer(new)
-        self._changed(self._keys.present)
+        self._changed(before)
 
     def switch_keys(self, **new: bytes | str) -> None:
         """Send with new keys from now on; the present ones are accepted until a message verifies under the new."""
