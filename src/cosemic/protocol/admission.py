@@ -104,9 +104,11 @@ def admit(aarq: AssociationRequest, settings: ServerSettings | None) -> Admissio
 
 def offered_contexts(settings: ServerSettings) -> frozenset[ApplicationContext]:
     """The application contexts that an association takes."""
-    if settings.application_contexts is not None:
-        return settings.application_contexts
     security = settings.security
+    if settings.application_contexts is not None:
+        if security is not None and security.is_strengthened:
+            return settings.application_contexts & _CIPHERED
+        return settings.application_contexts
     if security is None or not security.has_keys:
         return frozenset((ApplicationContext.LOGICAL_NAME,))
     if security.minimum_policy:
@@ -236,6 +238,7 @@ def _authenticate(
 
 
 _User = AcseServiceUserDiagnostic
+_CIPHERED = frozenset((ApplicationContext.LOGICAL_NAME_CIPHERED,))
 
 
 def _initiate_error(error: int) -> bytes:

@@ -193,8 +193,9 @@ class ServerAssociation(Association[ServerEvent]):
         if state is State.IDLE or (state is State.EXCHANGING and self._is_waiting()):
             self._send(_NOT_ALLOWED, PLAIN)
             return
-        if self._security is not None and self._is_ciphered:
-            lacking = self._security.context.minimum_policy & ~envelope.policy
+        security = self._security
+        if security is not None and (self._is_ciphered or security.context.is_strengthened):
+            lacking = security.context.minimum_policy & ~envelope.policy
             if lacking:
                 logger.warning("refused a request with less protection than the policy demands")
                 self._send(_NOT_ALLOWED, PLAIN)

@@ -39,6 +39,7 @@ class SecurityContext:
         "general",
         "heard",
         "is_changing_keys",
+        "is_strengthened",
         "last_received",
         "minimum_policy",
         "peer_system_title",
@@ -90,6 +91,8 @@ class SecurityContext:
         """Raised with every change of a key in use or of the policy: associations look again then."""
         self.is_changing_keys = False
         """Whether other keys than the ones in use are accepted too."""
+        self.is_strengthened = False
+        """Whether a policy was activated that demands protection: messages without any are refused everywhere then."""
         self.heard: dict[bytes, None] = {}
         """System titles of the peers that proved a message to us."""
         self.dedicated_key: bool | bytes = (
@@ -200,6 +203,7 @@ class SecurityContext:
         """
         self.minimum_policy = SecurityPolicy.parse(int(self.minimum_policy) | int(minimum))
         self.policy = SecurityPolicy.parse(int(self.policy) | int(policy))
+        self.is_strengthened = self.is_strengthened or bool(self.minimum_policy)
         self.epoch += 1
 
     def other_cipher(self, *, broadcast: bool = False) -> CipherKey | None:
