@@ -33,6 +33,7 @@ from cosemic.errors import (
     DecodeError,
     DlmsError,
     KeyMissing,
+    LocalProtocolError,
     RemoteProtocolError,
     SequenceError,
 )
@@ -47,8 +48,8 @@ from cosemic.protocol.events import (
 )
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import Event, State
-from cosemic.protocol.terms import Terms
-from cosemic.security.context import AssociationSecurity
+from cosemic.protocol.terms import NO_DEMANDS, Demands, Terms
+from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.hls import HlsExchange
 from cosemic.tolerances import Tolerance, note
 
@@ -60,7 +61,10 @@ class ClientOpening(Association[ClientEvent]):
 
     __slots__ = (
         "_counter_adopted",
+        "_demanded_response",
+        "_demands",
         "_envelope",
+        "_epoch",
         "_hls",
         "_initiate",
         "_invoke_flags",
@@ -84,6 +88,9 @@ class ClientOpening(Association[ClientEvent]):
         self._invoke_id = 0
         self._invoke_flags = 0
         self._is_protected = False
+        self._demands = NO_DEMANDS
+        self._demanded_response = 0
+        self._epoch = 0
         self._counter_adopted = False
 
     def associate(self) -> None:
@@ -243,23 +250,43 @@ class ClientOpening(Association[ClientEvent]):
     def _associated(self, parameters: AssociationParameters) -> None:
         self.parameters = parameters
         self._hls = None
-        security, settings = self._security, self.settings
-        self._envelope = PLAIN
+        settings = self.settings
         agreed = bool(parameters.conformance & Conformance.PRIORITY_MGMT_SUPPORTED)
         self._invoke_flags = invoke_octet(0, settings.confirmed, settings.high_priority and agreed)
+        self._take_terms(NO_DEMANDS)
+        self._events.append(Associated(parameters))
+
+    def _take_terms(self, demands: Demands) -> None:
+        """How requests are sent from now on: as the policy says, and at least as ``demands`` say.
+
+        LocalProtocolError where nothing can be protected at all.
+        """
+        security, settings, parameters = self._security, self.settings, self.parameters
+        assert parameters is not None
+        envelope, response = PLAIN, int(demands.response)
+        if security is not None:
+            self._epoch = security.context.epoch
         if security is not None and self._is_ciphered():
-            self._is_protected = bool(security.context.minimum_policy)
-            general = security.context.general and bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
-            self._envelope = Envelope(security.context.policy, security.has_dedicated_key, general)
+            context = security.context
+            general = context.general and bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
+            policy = SecurityPolicy(context.policy | demands.request)
+            envelope = Envelope(policy, security.has_dedicated_key, general)
+            self._is_protected = bool(context.minimum_policy) or bool(response)
+        elif demands.request or response:
+            raise LocalProtocolError(
+                f"the request needs the protection {SecurityPolicy(demands.request | demands.response).label!r}, and "
+                "this association has none: connect with security and a policy other than none"
+            )
+        self._demands, self._demanded_response = demands, response
+        self._envelope = envelope
         self._terms = Terms(
             self._next_invoke,
-            room(parameters.max_pdu_size, self._envelope, _UNLIMITED),
+            room(parameters.max_pdu_size, envelope, _UNLIMITED),
             int(parameters.conformance),
             settings.max_octets,
             settings.tolerances,
             settings.confirmed,
         )
-        self._events.append(Associated(parameters))
 
     def _release_response(self, plain: bytes) -> None:
         if self.state is not State.RELEASE_PENDING:
