@@ -310,7 +310,7 @@ class DlmsClient(Connection[Stream | _Opener]):
         while True:
             outcome = self._outcome(session.events())
             data = session.data_to_send()
-            if data and received:
+            if received and (data or (outcome is None and session.take_progress())):
                 self._renew(clock())
             while data:
                 try:

@@ -31,7 +31,7 @@ from cosemic.protocol.events import (
     Released,
 )
 from cosemic.protocol.session import ClientSession
-from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
+from cosemic.protocol.settings import DEFAULT_WINDOW, LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
 from cosemic.tolerances import DEFAULT, Tolerance
 from cosemic.transports.targets import Framing, Target, parse_url
 
@@ -179,6 +179,7 @@ class Connection(Generic[_Way]):
         window: int | tuple[int, int] = 1,
         address_size: int | None = None,
         max_pdu_size: int = 0xFFFF,
+        block_transfer_window: int = DEFAULT_WINDOW,
         conformance: Conformance | None = None,
         user_id: int | None = None,
         pre_established: bool = False,
@@ -231,6 +232,7 @@ class Connection(Generic[_Way]):
             security=security,
             conformance=conformance,
             max_pdu_size=max_pdu_size,
+            block_transfer_window=block_transfer_window,
             user_id=user_id,
             association_object=ObisCode.parse(association_object),
             pre_established=pre_established,

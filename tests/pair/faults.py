@@ -104,8 +104,11 @@ class _Run:
             mechanism = chance.choice((AuthenticationMechanism.NONE, AuthenticationMechanism.LLS))
             ours = theirs = None
         octets = lambda count: chance.randbytes(count)  # noqa: E731
-        client = client_settings(mechanism, ours, max_pdu_size=size, random_octets=octets)
-        server = server_settings(mechanism, theirs, max_pdu_size=size, random_octets=octets)
+        window, other = chance.choice((0, 0, 1, 2, 5, 16)), chance.choice((1, 3, 16))
+        client = client_settings(mechanism, ours, max_pdu_size=size, random_octets=octets, block_transfer_window=window)
+        server = server_settings(
+            mechanism, theirs, max_pdu_size=size, random_octets=octets, block_transfer_window=other
+        )
         datagram = self.line == "datagram"
         client_link: HdlcLink | WrapperLink
         server_link: HdlcLink | WrapperLink

@@ -208,6 +208,10 @@ class WrapperLink:
         elif self._retries:
             self._request = b""
 
+    def stop_waiting(self) -> None:
+        """The answer is not waited for any longer: something else is sent in its place."""
+        self._deadline = None
+
     def poll(self, now: float) -> None:
         """Go on waiting: the APDU that came was not the answer, or one more follows it."""
         if self._state is not _CONNECTED:

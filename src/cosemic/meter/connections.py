@@ -44,12 +44,21 @@ class Talk:
 
     __slots__ = ("_answered", "_association", "_meter", "_pair", "redactor")
 
-    def __init__(self, meter: SimulatedMeter, client_sap: int, server_sap: int, trace: Trace | None = None) -> None:
+    def __init__(
+        self,
+        meter: SimulatedMeter,
+        client_sap: int,
+        server_sap: int,
+        trace: Trace | None = None,
+        *,
+        datagram: bool = False,
+    ) -> None:
         self._meter = meter
         self._pair = (client_sap, server_sap)
         self._answered: AnsweredRequests | None = None
         self.redactor = FrameRedactor()
-        self._association = ServerAssociation(meter.settings(client_sap, server_sap), trace=trace)
+        settings = meter.settings(client_sap, server_sap)
+        self._association = ServerAssociation(settings, datagram=datagram, trace=trace)
 
     def receive(self, apdu: bytes) -> list[bytes]:
         """Take an APDU, give those to send back."""
@@ -146,9 +155,9 @@ class WrapperConnection:
                 logger.info("connection closed: %s", item)
                 self.is_broken = True
                 break
-            answer = self._answer(item)
-            out.append(answer)
-            size += len(answer)
+            answers = self._answer(item)
+            out += answers
+            size += sum(map(len, answers))
             if size > MOST_AHEAD:
                 logger.warning("connection closed: it asks for more than it can have listened to")
                 self.is_broken = True
@@ -162,8 +171,7 @@ class WrapperConnection:
         except FrameError as error:
             logger.info("datagram dropped: %s", error)
             return []
-        answer = self._answer(pdu, now)
-        return [answer] if answer else []
+        return self._answer(pdu, now)
 
     def next_deadline(self) -> float | None:
         """None: TCP and UDP need no timers here."""
@@ -179,15 +187,15 @@ class WrapperConnection:
             talk.close("the connection ended")
         self._talks.clear()
 
-    def _answer(self, pdu: WrapperPdu, now: float | None = None) -> bytes:
+    def _answer(self, pdu: WrapperPdu, now: float | None = None) -> list[bytes]:
         """What to send back; ``now`` for a datagram, which may have come before."""
         pair = (pdu.source, pdu.destination)
         talk = self._talks.get(pair)
         if talk is None:
             if len(self._talks) >= MOST_PAIRS or pdu.destination not in self._meter.devices:
                 logger.info("PDU from client %d to logical device %d dropped", *pair)
-                return b""
-            talk = self._talks[pair] = Talk(self._meter, *pair, trace=self._trace)
+                return []
+            talk = self._talks[pair] = Talk(self._meter, *pair, trace=self._trace, datagram=now is not None)
         if self._trace is not None:
             self._trace("link", "in", talk.redactor.frame("in", pdu.encode()))
         answers = talk.receive(pdu.apdu) if now is None else talk.receive_datagram(pdu.apdu, now)
@@ -195,7 +203,7 @@ class WrapperConnection:
         if self._trace is not None:
             for octets in out:
                 self._trace("link", "out", talk.redactor.frame("out", octets))
-        return b"".join(out)
+        return out
 
 
 class HdlcConnection:

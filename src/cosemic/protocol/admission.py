@@ -192,6 +192,8 @@ def _negotiate(
     if initiate.proposed_dlms_version < DLMS_VERSION:
         raise _refused(context, _User.NO_REASON_GIVEN, "DLMS version too low", _initiate_error(1))
     offered = settings.conformance
+    if not settings.block_transfer_window:
+        offered &= ~Conformance.GENERAL_BLOCK_TRANSFER
     if is_ciphered:
         offered |= Conformance.GENERAL_PROTECTION
     conformance = initiate.proposed_conformance & offered

@@ -16,6 +16,7 @@ Rules that the standard leaves open, and how they are kept here:
 from __future__ import annotations
 
 from cosemic.apdu.base import Apdu, decode_apdu
+from cosemic.apdu.general import GeneralBlockTransfer
 from cosemic.apdu.services import (
     ConfirmedServiceError,
     ExceptionResponse,
@@ -53,16 +54,15 @@ from cosemic.protocol.terms import NO_DEMANDS, Demands, Exchange
 from cosemic.security.context import SecurityPolicy
 from cosemic.tolerances import Tolerance, note
 
-_UNLIMITED = 1 << 30
-
 
 class ClientAssociation(ClientOpening):
     """A client's association with one logical device. Wrong calls raise, everything else becomes an event."""
 
     __slots__ = ("_exchange", "_request")
 
-    def __init__(self, settings: ClientSettings, *, trace: Trace | None = None) -> None:
-        super().__init__(settings, trace=trace)
+    def __init__(self, settings: ClientSettings, *, datagram: bool = False, trace: Trace | None = None) -> None:
+        """``datagram``: what is below may bring APDUs twice, or late."""
+        super().__init__(settings, datagram=datagram, trace=trace)
         self._exchange: Exchange | None = None
         self._request: Request | None = None
 
@@ -138,10 +138,13 @@ class ClientAssociation(ClientOpening):
         if self.state is State.CLOSED or not apdu:
             return
         envelope = PLAIN
-        plain = apdu
         try:
-            if CIPHERED[apdu[0]]:
-                plain, envelope = self._open(apdu)
+            whole = self._whole_push(apdu)
+            if whole is None:
+                return
+            plain = whole
+            if CIPHERED[plain[0]]:
+                plain, envelope = self._open(plain)
         except DlmsError:
             logger.warning("a push that could not be opened was dropped", exc_info=True)
             return
@@ -151,6 +154,14 @@ class ClientAssociation(ClientOpening):
             self._push(plain, envelope)
         else:
             logger.warning("an APDU with tag %#04x that came unasked was dropped", plain[0])
+
+    def _whole_push(self, apdu: bytes) -> bytes | None:
+        """An APDU that came outside the connection, once all its blocks are here where it comes in blocks."""
+        if apdu[0] != ApduTag.GENERAL_BLOCK_TRANSFER:
+            return apdu
+        block = decode_apdu(apdu, tolerances=self.settings.tolerances)
+        assert isinstance(block, GeneralBlockTransfer)
+        return self._take_streamed(block)
 
     def receive_apdu(self, apdu: bytes) -> None:
         """Take one APDU from the meter; never raises because of what it is."""
@@ -176,9 +187,9 @@ class ClientAssociation(ClientOpening):
                     raise
                 logger.warning("a push that could not be opened was dropped", exc_info=True)
                 return
-        if self.trace is not None:
-            self.trace("apdu", "in", self._redactor.service(plain))
         tag = plain[0]
+        if self.trace is not None and tag != ApduTag.GENERAL_BLOCK_TRANSFER:  # that is traced once it is whole
+            self.trace("apdu", "in", self._redactor.service(plain))
         if tag in _RESPONSES:
             self._response(plain, envelope)
         elif tag in _PUSHES:
@@ -191,9 +202,30 @@ class ClientAssociation(ClientOpening):
             self._exception(plain)
         elif tag == ApduTag.CONFIRMED_SERVICE_ERROR:
             self._service_error(plain)
+        elif tag == ApduTag.GENERAL_BLOCK_TRANSFER and envelope is PLAIN:
+            self._block(plain)
         else:
             decode_apdu(plain, tolerances=self.settings.tolerances)
             raise SequenceError(f"the meter sent an APDU that no client expects (tag {tag:#04x})")
+
+    def _block(self, apdu: bytes) -> None:
+        """One block of a general block transfer: of an answer, or of a push."""
+        block = decode_apdu(apdu, tolerances=self.settings.tolerances)
+        assert isinstance(block, GeneralBlockTransfer)
+        if self._blocks is None and block.window:
+            detail = "the meter sends general blocks, but they were not agreed on"
+            if self.state is not _EXCHANGING or Tolerance.UNNEGOTIATED_SERVICE not in self.settings.tolerances:
+                raise SequenceError(detail)
+            note(Tolerance.UNNEGOTIATED_SERVICE, detail)
+            self._blocks = self._new_blocks(0)
+        elif self._blocks is None and not block.block_data:
+            raise SequenceError("the meter acknowledges general blocks, but none were sent")
+        whole = self._take_block(block)
+        if whole is None:
+            return
+        self._receive(whole)
+        if block.window and self._blocks is not None and self._events and type(self._events[-1]) is Notified:
+            self._outgoing.append(self._blocks.acknowledge())  # no answer of ours tells that the push is here
 
     def _response(self, plain: bytes, envelope: Envelope) -> None:
         state = self.state

@@ -38,7 +38,7 @@ from cosemic.errors import (
     SequenceError,
 )
 from cosemic.protocol import opening, redaction
-from cosemic.protocol.association import Association, Trace
+from cosemic.protocol.association import UNLIMITED, Association, Trace
 from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, room, seal, unseal
 from cosemic.protocol.events import (
     Associated,
@@ -46,6 +46,7 @@ from cosemic.protocol.events import (
     ClientEvent,
     Released,
 )
+from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import Event, State
 from cosemic.protocol.terms import NO_DEMANDS, Demands, Terms
@@ -53,7 +54,7 @@ from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.hls import HlsExchange
 from cosemic.tolerances import Tolerance, note
 
-_UNLIMITED = 1 << 30
+_CONFIRMED = invoke_octet(0, True, False)
 
 
 class ClientOpening(Association[ClientEvent]):
@@ -73,12 +74,14 @@ class ClientOpening(Association[ClientEvent]):
         "_plain",
         "_security",
         "_terms",
+        "datagram",
         "settings",
     )
 
-    def __init__(self, settings: ClientSettings, *, trace: Trace | None = None) -> None:
+    def __init__(self, settings: ClientSettings, *, datagram: bool = False, trace: Trace | None = None) -> None:
         super().__init__(trace)
         self.settings = settings
+        self.datagram = datagram
         self._security: AssociationSecurity | None = None
         self._hls: HlsExchange | None = None
         self._initiate: InitiateRequest | None = None
@@ -152,7 +155,14 @@ class ClientOpening(Association[ClientEvent]):
         if envelope.policy:
             assert self._security is not None
             plain = seal(self._security, plain, envelope)
-        self._outgoing.append(plain)
+        if self._blocks_used:
+            self._begin_exchange()
+        if len(plain) <= self._longest:
+            self._outgoing.append(plain)
+        elif self._invoke_flags & _CONFIRMED:
+            self._send_in_blocks(plain)
+        else:
+            self._outgoing += unacknowledged(plain, self._longest)
 
     def _next_invoke(self) -> int:
         return self._invoke_flags | (self._invoke_id + 1) & 0x0F
@@ -253,6 +263,9 @@ class ClientOpening(Association[ClientEvent]):
         settings = self.settings
         agreed = bool(parameters.conformance & Conformance.PRIORITY_MGMT_SUPPORTED)
         self._invoke_flags = invoke_octet(0, settings.confirmed, settings.high_priority and agreed)
+        if parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER and settings.block_transfer_window:
+            self._blocks = self._new_blocks(parameters.max_pdu_size)
+            self._longest = parameters.max_pdu_size or UNLIMITED
         self._take_terms(NO_DEMANDS)
         self._events.append(Associated(parameters))
 
@@ -279,13 +292,23 @@ class ClientOpening(Association[ClientEvent]):
             )
         self._demands, self._demanded_response = demands, response
         self._envelope = envelope
+        longest = parameters.max_pdu_size if self._blocks is None else self._blocks.longest
         self._terms = Terms(
             self._next_invoke,
-            room(parameters.max_pdu_size, envelope, _UNLIMITED),
+            room(longest, envelope, UNLIMITED),
             int(parameters.conformance),
             settings.max_octets,
             settings.tolerances,
             settings.confirmed,
+        )
+
+    def _new_blocks(self, max_pdu_size: int) -> GeneralBlocks:
+        settings = self.settings
+        return GeneralBlocks(
+            window=settings.block_transfer_window or 1,
+            max_pdu_size=max_pdu_size,
+            max_octets=settings.max_octets,
+            datagram=self.datagram,
         )
 
     def _release_response(self, plain: bytes) -> None:
@@ -319,6 +342,7 @@ class ClientOpening(Association[ClientEvent]):
 
     def _forget(self) -> None:
         self._terms = self._hls = self._initiate = None
+        self._end_blocks()
         self.parameters = None
         self._envelope = PLAIN
         self._is_protected = False

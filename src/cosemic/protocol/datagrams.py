@@ -44,6 +44,8 @@ class RecentDatagrams:
 
     def take(self, apdu: bytes, now: float) -> Repetition:
         """Judge an APDU and remember it."""
+        if apdu[:1] == _BLOCK:
+            return Repetition.NEW  # the numbers of general blocks tell, and two exchanges may have the same blocks
         mark = hash(apdu)
         if mark == self._last and now - self._time < _SECONDS:
             return Repetition.LAST
@@ -71,7 +73,7 @@ class AnsweredRequests:
     client that means two gives them different invoke ids.
     """
 
-    __slots__ = ("_aare", "_aarq", "_answers", "_keeps", "_recent")
+    __slots__ = ("_aare", "_aarq", "_answers", "_block", "_keeps", "_recent")
 
     def __init__(self) -> None:
         self._recent = RecentDatagrams()
@@ -79,12 +81,22 @@ class AnsweredRequests:
         self._aarq: int | None = None
         self._aare: list[bytes] = []
         self._keeps = False
+        self._block: bytes | None = None
 
     def repeated(self, apdu: bytes, now: float, is_open: bool) -> list[bytes] | None:
         """The answers to send again (none to one that is late as well); None for an APDU that is new.
 
         ``is_open``: there is an association. The AARQ that opened it is answered again and does not end it.
         """
+        if apdu[:1] == _BLOCK:
+            # A repeated acknowledgement asks for a window again, a repeated last block for the answer.
+            if apdu == self._block:
+                return self._answers
+            self._block = apdu
+            self._answers = []
+            self._keeps = True
+            return None
+        self._block = None
         if apdu[:2] in _HARMLESS:
             self._keeps = False
             return None
@@ -113,6 +125,7 @@ class AnsweredRequests:
 
 
 _AARQ = bytes((ApduTag.AARQ,))
+_BLOCK = bytes((ApduTag.GENERAL_BLOCK_TRANSFER,))
 _HARMLESS = frozenset((bytes((ApduTag.GET_REQUEST, 1)), bytes((ApduTag.GET_REQUEST, 3))))
 _SERVICES = frozenset(
     bytes((tag,))

@@ -47,12 +47,15 @@ def application_context(settings: ClientSettings) -> ApplicationContext:
 
 
 def proposed_conformance(settings: ClientSettings) -> Conformance:
-    """The services to propose."""
+    """The services to propose, or without AARQ to take as agreed: the most usual ones then, as nobody can object."""
     if settings.conformance is not None:
         return settings.conformance
+    proposed = DEFAULT_CONFORMANCE
     if settings.security is not None and settings.security.general:
-        return DEFAULT_CONFORMANCE | Conformance.GENERAL_PROTECTION
-    return DEFAULT_CONFORMANCE
+        proposed |= Conformance.GENERAL_PROTECTION
+    if not settings.block_transfer_window or settings.pre_established:
+        proposed &= ~Conformance.GENERAL_BLOCK_TRANSFER
+    return proposed
 
 
 def hls_exchange(settings: ClientSettings, security: AssociationSecurity | None) -> HlsExchange | None:

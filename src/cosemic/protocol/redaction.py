@@ -74,16 +74,18 @@ class FrameRedactor:
     by looking for the secret, so that it does not matter how an APDU is cut.
     """
 
-    __slots__ = ("_hides", "_redactor")
+    __slots__ = ("_block_hides", "_hides", "_in_blocks", "_redactor")
 
     def __init__(self) -> None:
         self._redactor = Redactor()
         self._hides = {"in": False, "out": False}  # echoes of our own frames come in
+        self._in_blocks = {"in": False, "out": False}  # general blocks: more of the same APDU follow
+        self._block_hides = {"in": False, "out": False}
 
     def frame(self, direction: str, octets: bytes) -> bytes:
         """One whole frame or wrapper PDU."""
         if octets[:1] != b"\x7e":
-            return octets[:8] + self._shown(octets[8:], True)[0]
+            return octets[:8] + self._shown(direction, octets[8:], True)[0]
         try:
             frame = HdlcFrame.decode(octets)
         except FrameError:
@@ -92,14 +94,16 @@ class FrameRedactor:
         if not information or frame.kind not in _WITH_APDU:
             return octets
         if information[:3] in llc.HEADERS:
-            shown, self._hides[direction] = self._shown(information[3:], not frame.segmented)
+            shown, self._hides[direction] = self._shown(direction, information[3:], not frame.segmented)
             shown = information[:3] + shown
         else:  # goes on with what the last header began
             shown = bytes(len(information)) if self._hides[direction] else information
         return octets if shown == information else replace(frame, information=shown).encode()
 
-    def _shown(self, apdu: bytes, is_whole: bool) -> tuple[bytes, bool]:
+    def _shown(self, direction: str, apdu: bytes, is_whole: bool) -> tuple[bytes, bool]:
         """An APDU, or the beginning of one, as it may be shown, and whether there is something to hide."""
+        if apdu[:1] == _BLOCK:
+            return self._shown_block(direction, apdu)
         if apdu[:1] != _AARQ:
             kept = self._redactor.kept(apdu, is_whole)
             return (apdu, False) if kept is None else (apdu[:kept] + bytes(max(len(apdu) - kept, 0)), True)
@@ -116,6 +120,19 @@ class FrameRedactor:
                 return (apdu.replace(password, bytes(len(password))) if password else apdu), True
         return apdu[:1] + bytes(len(apdu) - 1), True
 
+    def _shown_block(self, direction: str, apdu: bytes) -> tuple[bytes, bool]:
+        """A general block: what hides something in its first block hides everything after it, sent again or not."""
+        start = 7 + (apdu[6] & 0x7F if apdu[6:7] >= b"\x80" else 0)
+        data = apdu[start:]
+        if not data:
+            return apdu, False
+        is_last = bool(apdu[1] & 0x80)
+        shown = bytes(len(data))
+        if apdu[2:4] == b"\x00\x01" or not (self._in_blocks[direction] or self._block_hides[direction]):
+            shown, self._block_hides[direction] = self._shown(direction, data, is_last)
+        self._in_blocks[direction] = not is_last
+        return (apdu[:start] + shown, True) if self._block_hides[direction] else (apdu, False)
+
 
 def _is_at(apdu: bytes, number: int) -> bool:
     """Whether the descriptor of a single request is this attribute or method of class 15, as far as it is there."""
@@ -123,6 +140,7 @@ def _is_at(apdu: bytes, number: int) -> bool:
 
 
 _AARQ = bytes((ApduTag.AARQ,))
+_BLOCK = bytes((ApduTag.GENERAL_BLOCK_TRANSFER,))
 _MECHANISM = re.compile(rb"\x60\x85\x74\x05\x08\x02(.)", re.DOTALL)
 _ATTRIBUTE = re.compile(rb"\x00\x0f.{6}\x07", re.DOTALL)
 _METHOD = re.compile(rb"\x00\x0f.{6}\x02", re.DOTALL)

@@ -28,6 +28,7 @@ from cosemic.apdu.acse import (
     ReleaseResponse,
 )
 from cosemic.apdu.base import Apdu, decode_apdu
+from cosemic.apdu.general import GeneralBlockTransfer
 from cosemic.apdu.services import (
     ActionRequestNormal,
     ActionRequestWithPblock,
@@ -45,6 +46,7 @@ from cosemic.enums import (
     ApplicationContext,
     AssociationResult,
     AuthenticationMechanism,
+    Conformance,
     ExceptionServiceError,
     ExceptionStateError,
     InterfaceClass,
@@ -62,7 +64,7 @@ from cosemic.errors import (
 )
 from cosemic.protocol import redaction
 from cosemic.protocol.admission import RefusedError, admit
-from cosemic.protocol.association import Association, Trace, logger
+from cosemic.protocol.association import UNLIMITED, Association, Trace, logger
 from cosemic.protocol.ciphering import CIPHERED, INITIATE, PLAIN, Envelope, room, seal, unseal
 from cosemic.protocol.events import (
     AssociationClosed,
@@ -71,21 +73,22 @@ from cosemic.protocol.events import (
     Requested,
     ServerEvent,
 )
+from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
 from cosemic.protocol.requests import Result
-from cosemic.protocol.serving import Serving
+from cosemic.protocol.serving import NOT_SUPPORTED, Serving
 from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ServerSettings
 from cosemic.protocol.states import Event, State
 from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.hls import HlsExchange
 from cosemic.tolerances import Tolerance, note
 
-_UNLIMITED = 1 << 30
-
 
 class ServerAssociation(Association[ServerEvent]):
     """What a meter has with one client. ``settings`` None: nothing is offered to it, and every AARQ is refused."""
 
     __slots__ = (
+        "_answers_in_blocks",
+        "_datagram",
         "_envelope",
         "_hls",
         "_is_ciphered",
@@ -97,9 +100,12 @@ class ServerAssociation(Association[ServerEvent]):
         "settings",
     )
 
-    def __init__(self, settings: ServerSettings | None, *, trace: Trace | None = None) -> None:
+    def __init__(self, settings: ServerSettings | None, *, datagram: bool = False, trace: Trace | None = None) -> None:
+        """``datagram``: what is below may bring APDUs twice, or late."""
         super().__init__(trace)
         self.settings = settings
+        self._datagram = datagram
+        self._answers_in_blocks = False  # as the request came in blocks
         self._security: AssociationSecurity | None = None
         self._hls: HlsExchange | None = None
         self._serving: Serving | None = None
@@ -115,6 +121,15 @@ class ServerAssociation(Association[ServerEvent]):
         """Take one APDU from the client; never raises because of what it is."""
         if not apdu:
             return
+        if apdu[0] == ApduTag.GENERAL_BLOCK_TRANSFER:
+            self._receive_block(apdu)
+            return
+        if self._blocks_used:
+            self._begin_exchange()
+            self._answers_in_blocks = False
+        self._receive_whole(apdu)
+
+    def _receive_whole(self, apdu: bytes) -> None:
         envelope = PLAIN
         plain = apdu
         if CIPHERED[apdu[0]]:
@@ -151,10 +166,9 @@ class ServerAssociation(Association[ServerEvent]):
         if least & ~self._envelope.policy:
             if not self._is_ciphered:
                 raise LocalProtocolError("respond: the response needs protection, and this association has no keys")
-            assert self.parameters is not None
             self._least = least
             self._envelope = self._protection(self._envelope)
-            serving.room = room(self.parameters.max_pdu_size, self._envelope, _UNLIMITED)
+            serving.room = self._room(self._envelope)
         response = serving.respond(result)
         if not serving.in_blocks:
             self.state = State.ASSOCIATED
@@ -163,7 +177,7 @@ class ServerAssociation(Association[ServerEvent]):
     def notify(self, apdu: Apdu) -> None:
         """Push an APDU (EventNotification, DataNotification), protected by the policy of the association."""
         self._step(Event.NOTIFY, "notify")
-        self._send(apdu, self._protection(PLAIN))
+        self._push(apdu, self._protection(PLAIN))
 
     def abort(self, reason: str) -> None:
         """The link is down, or the meter ends it: forget the association."""
@@ -188,6 +202,31 @@ class ServerAssociation(Association[ServerEvent]):
             self._trace_in(plain)
             self._send(_UNKNOWN, PLAIN)
 
+    def _receive_block(self, apdu: bytes) -> None:
+        """One block of a general block transfer: of a request, or an acknowledgement of ours."""
+        if self._blocks is None or self.settings is None:
+            self._send(NOT_SUPPORTED if self.state is State.ASSOCIATED else _NOT_ALLOWED, PLAIN)
+            return
+        if self.state is State.EXCHANGING and self._is_waiting():
+            return  # late: the request is here, and its answer is being made
+        try:
+            block = decode_apdu(apdu, tolerances=self.settings.tolerances)
+            assert isinstance(block, GeneralBlockTransfer)
+            whole = self._take_block(block)
+        except RemoteProtocolError as error:
+            logger.warning("a general block transfer was given up: %s", error)
+            self._begin_exchange()
+            self._answers_in_blocks = False
+            self._send(_exception(ExceptionServiceError.OTHER_REASON), PLAIN)
+            return
+        if whole is None:
+            return
+        self._answers_in_blocks = block.window > 0
+        said = len(self._outgoing)
+        self._receive_whole(whole)
+        if self._answers_in_blocks and len(self._outgoing) == said and not self._is_waiting():
+            self._outgoing.append(self._blocks.acknowledge())  # no answer tells that the request is here
+
     def _service(self, plain: bytes, envelope: Envelope) -> None:
         state = self.state
         if state is State.IDLE or (state is State.EXCHANGING and self._is_waiting()):
@@ -207,11 +246,10 @@ class ServerAssociation(Association[ServerEvent]):
             return
         serving = self._serving
         assert serving is not None
-        assert self.parameters is not None
         if state is not State.EXCHANGING:
             self._least = SecurityPolicy.NONE
         self._envelope = reply = self._protection(envelope)
-        serving.room = room(self.parameters.max_pdu_size, reply, _UNLIMITED)
+        serving.room = self._room(reply)
         octet: int = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
         # A request in blocks is protected as its least protected block is.
         self._proved = self._proved & envelope.policy if type(apdu) in _FURTHER_BLOCKS else envelope.policy
@@ -353,6 +391,15 @@ class ServerAssociation(Association[ServerEvent]):
         self._hls = None
         self._is_opened = True
         self._serving = Serving(self.parameters.conformance, self.settings.max_octets, self.settings.tolerances)
+        if self.parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER and self.settings.block_transfer_window:
+            self._blocks = GeneralBlocks(
+                window=self.settings.block_transfer_window,
+                max_pdu_size=self.parameters.max_pdu_size,
+                max_octets=self.settings.max_octets,
+                answers=True,
+                datagram=self._datagram,
+            )
+            self._longest = self.parameters.max_pdu_size or UNLIMITED
         self._events.append(AssociationOpened(self.settings, self.parameters))
 
     def _release(self, plain: bytes) -> None:
@@ -399,6 +446,8 @@ class ServerAssociation(Association[ServerEvent]):
         if self._security is not None:
             self._security.close()
         self._security = self._hls = self._serving = None
+        self._end_blocks()
+        self._answers_in_blocks = False
         self.parameters = None
         self._envelope = PLAIN
         self._is_ciphered = False
@@ -419,14 +468,35 @@ class ServerAssociation(Association[ServerEvent]):
             return envelope
         return Envelope(SecurityPolicy(policy), envelope.dedicated, envelope.general)
 
+    def _room(self, envelope: Envelope) -> int:
+        """The longest response before protection."""
+        assert self.parameters is not None
+        longest = self.parameters.max_pdu_size if self._blocks is None else self._blocks.longest - _LENGTHS
+        return room(longest, envelope, UNLIMITED)
+
     def _send(self, apdu: Apdu, envelope: Envelope) -> None:
+        plain = self._sealed(apdu, envelope)
+        if self._answers_in_blocks or len(plain) > self._longest:
+            self._send_in_blocks(plain)
+        else:
+            self._outgoing.append(plain)
+
+    def _sealed(self, apdu: Apdu, envelope: Envelope) -> bytes:
         plain = apdu.encode()
         if self.trace is not None:
             self.trace("apdu", "out", self._redactor.service(plain))
         if envelope.policy:
             assert self._security is not None
             plain = seal(self._security, plain, envelope)
-        self._outgoing.append(plain)
+        return plain
+
+    def _push(self, apdu: Apdu, envelope: Envelope) -> None:
+        """Send what is no answer: it has nothing to do with a block transfer that is going on."""
+        plain = self._sealed(apdu, envelope)
+        if len(plain) <= self._longest:
+            self._outgoing.append(plain)
+        else:
+            self._outgoing += unacknowledged(plain, self._longest)
 
     def _trace_in(self, plain: bytes) -> None:
         if self.trace is not None:
@@ -453,6 +523,8 @@ _MALFORMED = AssociationResponse(
 _NO_AARQ = AssociationResponse(
     ApplicationContext.LOGICAL_NAME, AssociationResult.REJECTED_PERMANENT, AcseServiceUserDiagnostic.NO_REASON_GIVEN
 )
+_LENGTHS = 4
+"""Octets that the length fields of an APDU beyond 65,535 octets take more."""
 _FURTHER_BLOCKS = (SetRequestWithDatablock, ActionRequestWithPblock)
 _SERVICES = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST))
 _UNSUPPORTED = frozenset((ApduTag.GENERAL_CIPHERING, ApduTag.GENERAL_SIGNING))

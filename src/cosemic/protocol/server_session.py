@@ -190,7 +190,7 @@ class ServerSession:
             del self._answered[oldest]
             association.abort("too many clients on one link")
             self._events += association.events()
-        association = ServerAssociation(self._lookup(client_sap), trace=self.trace)
+        association = ServerAssociation(self._lookup(client_sap), datagram=self._datagram, trace=self.trace)
         self._associations[client_sap] = association
         self._answered[client_sap] = AnsweredRequests()
         self._events += association.events()

@@ -29,10 +29,12 @@ from cosemic.link.events import (
     LocalEcho,
     UnconfirmedApduReceived,
 )
+from cosemic.link.wrapper import WrapperLink
 from cosemic.protocol.association import Trace, logger
 from cosemic.protocol.client_association import ClientAssociation
 from cosemic.protocol.datagrams import RecentDatagrams, Repetition
 from cosemic.protocol.events import AssociationParameters, ClientEvent, Released
+from cosemic.protocol.general_blocks import MOST_RECOVERIES
 from cosemic.protocol.redaction import FrameRedactor
 from cosemic.protocol.requests import Request
 from cosemic.protocol.settings import ClientSettings
@@ -47,6 +49,7 @@ class ClientSession:
     """One client's talk with one logical device over one link; ``connect`` again after ``Released`` is allowed."""
 
     __slots__ = (
+        "_ask_again_at",
         "_association",
         "_datagram",
         "_deadline",
@@ -73,7 +76,7 @@ class ClientSession:
         self._datagram = datagram
         self._recent = RecentDatagrams()
         self._link = link
-        self._association = ClientAssociation(settings, trace=trace)
+        self._association = ClientAssociation(settings, datagram=datagram, trace=trace)
         # Handed on as they are: two calls less for each of them in every exchange.
         self.events = self._association.events
         self.data_to_send = link.data_to_send
@@ -81,6 +84,7 @@ class ClientSession:
         self._release_due = False
         self._releasing = False
         self._deadline: float | None = None
+        self._ask_again_at: float | None = None
         if trace is not None:
             link.trace = self._trace_frame
 
@@ -144,6 +148,8 @@ class ClientSession:
         """
         self._association.request(request, demands)
         self._flush(now)
+        if self._association.in_blocks:
+            self._expect_blocks(now)
 
     def release(self, now: float) -> None:
         """Close the association, then the link; ``Released`` follows."""
@@ -172,7 +178,11 @@ class ClientSession:
         if association.state is not State.ASSOCIATED:
             self._after(now)
         else:
-            self._deadline = None
+            self._deadline = self._ask_again_at = None
+
+    def take_progress(self) -> bool:
+        """Whether a general block transfer has moved on since this was last asked: the answer is on its way."""
+        return self._association.take_progress()
 
     def end_of_stream(self, now: float) -> None:
         """The meter closed the stream."""
@@ -182,12 +192,14 @@ class ClientSession:
     def next_deadline(self) -> float | None:
         """When ``on_time`` wants to be called; None while nothing is waited for."""
         deadline = self._link.next_deadline()
-        if self._deadline is None or self._association.state is State.CLOSED:
+        if (self._deadline is None and self._ask_again_at is None) or self._association.state is State.CLOSED:
             return deadline
-        return self._deadline if deadline is None else min(deadline, self._deadline)
+        return min(due for due in (deadline, self._deadline, self._ask_again_at) if due is not None)
 
     def on_time(self, now: float) -> None:
         """Tell the time; repeats, polls or gives up where a deadline has passed."""
+        if self._ask_again_at is not None and now >= self._ask_again_at:
+            self._ask_again(now)
         self._link.on_time(now)
         self._link_events(now)
         if self._deadline is not None and now >= self._deadline:
@@ -199,10 +211,13 @@ class ClientSession:
 
     def _flush(self, now: float) -> None:
         association = self._association
-        for apdu in association.apdus_to_send():
+        apdus = association.apdus_to_send()
+        more = len(apdus)
+        for apdu in apdus:
             self._deadline = None
+            more -= 1
             try:
-                self._link.send_apdu(apdu, now, expect_response=association.state is not State.ASSOCIATED)
+                self._link.send_apdu(apdu, now, expect_response=not more and association.state is not State.ASSOCIATED)
             except DlmsError as error:
                 association.fail(error)
 
@@ -249,6 +264,9 @@ class ClientSession:
         """What follows from a state other than associated."""
         association, link = self._association, self._link
         state = association.state
+        self._ask_again_at = None
+        if association.in_blocks:
+            self._expect_blocks(now)
         if state is State.IDLE:
             if self._release_due and association.take_released():
                 self._release_due = False
@@ -267,12 +285,29 @@ class ClientSession:
 
     def _wait_on(self, now: float) -> None:
         """A push, or a repeated datagram, came in place of the answer: wait on, but not longer than for any answer."""
-        if self._deadline is None:
+        if self._deadline is None or self._association.in_blocks:
             self._deadline = now + _PATIENCE * self._link.response_timeout
         try:
             self._link.poll(now)
         except LocalProtocolError:
             logger.debug("the link is busy; nothing to poll")
+
+    def _expect_blocks(self, now: float) -> None:
+        """Have blocks that stay away asked for before the link gives up. Over HDLC none gets lost."""
+        if isinstance(self._link, WrapperLink) and self._association.state is not State.CLOSED:
+            wait = self._link.response_timeout
+            self._ask_again_at = now + (wait if self._datagram else wait / (MOST_RECOVERIES + 1))
+
+    def _ask_again(self, now: float) -> None:
+        self._ask_again_at = None
+        link, association = self._link, self._association
+        if association.state is State.CLOSED or not association.ask_again():
+            return
+        logger.info("blocks of a general block transfer stay away; asked for them again")
+        if isinstance(link, WrapperLink):
+            link.stop_waiting()
+        self._flush(now)
+        self._expect_blocks(now)
 
     def _is_new(self, apdu: bytes, now: float) -> bool:
         if self._recent.take(apdu, now) is Repetition.NEW:

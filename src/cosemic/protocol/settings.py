@@ -29,8 +29,12 @@ DEFAULT_CONFORMANCE: Final = (
     | Conformance.PRIORITY_MGMT_SUPPORTED
     | Conformance.EVENT_NOTIFICATION
     | Conformance.DATA_NOTIFICATION
+    | Conformance.GENERAL_BLOCK_TRANSFER
 )
 """The services that exist here; GENERAL_PROTECTION comes with a security context that asks for it."""
+
+DEFAULT_WINDOW: Final = 16
+"""Blocks of a general block transfer that are taken in one go."""
 
 MINIMUM_PDU_SIZE: Final = 12
 """The smallest maximum APDU size that an association can work with; 0 means no limit."""
@@ -69,12 +73,15 @@ class ClientSettings:
     challenge_length: int = 16
     max_octets: int = 64 << 20
     """The most octets that the blocks of one response may add up to."""
+    block_transfer_window: int = DEFAULT_WINDOW
+    """General block transfer: how many blocks of the meter to take in one go, 1 to 63; 0 does not propose it."""
     tolerances: frozenset[Tolerance] = DEFAULT
     random_octets: Callable[[int], bytes] = secrets.token_bytes
 
     def __post_init__(self) -> None:
         _check_pdu_size(self.max_pdu_size)
         _check_pdu_size(self.pre_established_pdu_size)
+        _check_window(self.block_transfer_window, self.conformance)
         if self.mechanism == AuthenticationMechanism.HLS_GMAC and self.security is None:
             raise ValueError("HLS with GMAC needs a SecurityContext (system title, encryption and authentication key)")
         if self.mechanism == AuthenticationMechanism.HLS_ECDSA:
@@ -107,6 +114,8 @@ class ServerSettings:
     challenge_length: int = 16
     max_octets: int = 16 << 20
     """The most octets that the blocks of one request may add up to."""
+    block_transfer_window: int = DEFAULT_WINDOW
+    """General block transfer: how many blocks of the client to take in one go, 1 to 63; 0 does not offer it."""
     received: MutableMapping[str, int] = field(default_factory=dict, repr=False, compare=False)
     """Last counter of each client and key; shared by all associations of a meter, so that no replay passes later."""
     tolerances: frozenset[Tolerance] = DEFAULT
@@ -114,6 +123,7 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         _check_pdu_size(self.max_pdu_size)
+        _check_window(self.block_transfer_window, None)
         if self.mechanism == AuthenticationMechanism.HLS_GMAC and self.security is None:
             raise ValueError("HLS with GMAC needs a SecurityContext")
         if self.mechanism in _WITH_PASSWORD and self.secret is None:
@@ -136,3 +146,10 @@ _WITH_PASSWORD = frozenset(
 def _check_pdu_size(size: int) -> None:
     if not 0 <= size <= 0xFFFF or 0 < size < MINIMUM_PDU_SIZE:
         raise ValueError(f"a maximum PDU size is 0 (no limit) or {MINIMUM_PDU_SIZE} to 65535, not {size}")
+
+
+def _check_window(window: int, conformance: Conformance | None) -> None:
+    if not 0 <= window <= 63:
+        raise ValueError(f"a block transfer window has 1 to 63 blocks, or 0 for none at all, not {window}")
+    if not window and conformance is not None and conformance & Conformance.GENERAL_BLOCK_TRANSFER:
+        raise ValueError("general block transfer is proposed, but block_transfer_window is 0")
