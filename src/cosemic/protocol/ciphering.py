@@ -21,6 +21,7 @@ from cosemic.apdu.protected import DED_TAG, GLO_TAG, PLAIN_TAG, unwrap_ciphered,
 from cosemic.enums import ApduTag
 from cosemic.errors import RemoteProtocolError, SecurityError
 from cosemic.security.context import AssociationSecurity, SecurityPolicy
+from cosemic.security.suites import BROADCAST
 
 _POLICIES: Final = tuple(SecurityPolicy(bits << 4) for bits in range(4))
 _GENERAL: Final = frozenset((ApduTag.GENERAL_GLO_CIPHERING, ApduTag.GENERAL_DED_CIPHERING))
@@ -40,12 +41,16 @@ class Envelope:
     policy: SecurityPolicy
     dedicated: bool = False
     general: bool = False
+    broadcast: bool = False
+    """Under the global broadcast key: for unconfirmed requests to many meters, never for an answer."""
 
 
 PLAIN: Final = Envelope(SecurityPolicy.NONE)
 INITIATE: Final = Envelope(SecurityPolicy.AUTHENTICATED_ENCRYPTED)
 
-_ENVELOPES: Final = tuple(Envelope(_POLICIES[index & 3], bool(index & 4), bool(index & 8)) for index in range(16))
+_ENVELOPES: Final = tuple(
+    Envelope(_POLICIES[index & 3], bool(index & 8), bool(index & 16), bool(index & 4)) for index in range(32)
+)
 
 
 def seal(security: AssociationSecurity, apdu: bytes, envelope: Envelope) -> bytes:
@@ -61,17 +66,24 @@ def seal(security: AssociationSecurity, apdu: bytes, envelope: Envelope) -> byte
     return wrap_general(general, security.system_title or b"", content)
 
 
-def unseal(security: AssociationSecurity, apdu: bytes, minimum: SecurityPolicy | None = None) -> tuple[bytes, Envelope]:
-    """Open an envelope: the APDU inside and how it was protected. A SecurityError leaves no trace."""
+def unseal(
+    security: AssociationSecurity, apdu: bytes, minimum: SecurityPolicy | None = None, *, broadcast: bool = False
+) -> tuple[bytes, Envelope]:
+    """Open an envelope: the APDU inside and how it was protected. A SecurityError leaves no trace.
+
+    Only with ``broadcast`` may it be under the global broadcast key, which many meters and clients have.
+    """
     if apdu[0] in _UNSUPPORTED:
         raise SecurityError(f"{_name(apdu[0])} is not supported yet")
     tag, title, content = unwrap_ciphered(apdu)
     dedicated = 0xD0 <= tag <= 0xD7 or 0x40 <= tag <= 0x5F or tag == ApduTag.GENERAL_DED_CIPHERING
     general = tag in _GENERAL
+    if content and content[0] & BROADCAST and not broadcast:
+        raise SecurityError(f"{_name(tag)} is under the broadcast key, which proves nothing about one partner")
     plain = security.open(content, dedicated=dedicated, system_title=title, minimum=minimum)
     if not plain or (not general and PLAIN_TAG[tag] != plain[0]):
         raise RemoteProtocolError(f"{_name(tag)} holds {_name(plain[0]) if plain else 'nothing'}")
-    return plain, _ENVELOPES[content[0] >> 4 & 3 | dedicated << 2 | general << 3]
+    return plain, _ENVELOPES[content[0] >> 4 & 7 | dedicated << 3 | general << 4]
 
 
 def room(max_pdu_size: int, envelope: Envelope, unlimited: int) -> int:

@@ -8,6 +8,7 @@ what came                                   answer
 a service without association               exception-response service-not-allowed, operation-not-possible
 anything but pass 3 while it is due         the same
 less protection than the policy demands     the same
+a confirmed request by the broadcast key    the same
 an envelope that does not open              exception-response service-not-allowed, deciphering-error
 an invocation counter that is not new       exception-response service-not-allowed, invocation-counter-error
 a service that was not negotiated           exception-response service-not-allowed, service-not-supported
@@ -139,7 +140,7 @@ class ServerAssociation(Association[ServerEvent]):
                 return
             assert self._security is not None
             try:
-                plain, envelope = unseal(self._security, apdu)
+                plain, envelope = unseal(self._security, apdu, broadcast=True)
             except DlmsError as error:
                 self._send(self._refused(error), PLAIN)
                 return
@@ -242,7 +243,10 @@ class ServerAssociation(Association[ServerEvent]):
         assert self.settings is not None
         apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
         if state is State.AUTHENTICATION_PENDING:
-            self._authenticate(apdu, envelope)
+            if envelope.broadcast:
+                self._send(_NOT_ALLOWED, PLAIN)
+            else:
+                self._authenticate(apdu, envelope)
             return
         serving = self._serving
         assert serving is not None
@@ -251,6 +255,10 @@ class ServerAssociation(Association[ServerEvent]):
         self._envelope = reply = self._protection(envelope)
         serving.room = self._room(reply)
         octet: int = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
+        if envelope.broadcast and octet & 0x40:
+            logger.warning("refused a confirmed request under the broadcast key")
+            self._send(_NOT_ALLOWED, PLAIN)
+            return
         # A request in blocks is protected as its least protected block is.
         self._proved = self._proved & envelope.policy if type(apdu) in _FURTHER_BLOCKS else envelope.policy
         outcome = serving.receive(apdu)
@@ -464,7 +472,7 @@ class ServerAssociation(Association[ServerEvent]):
         if security is None or not self._is_ciphered:
             return PLAIN
         policy = envelope.policy | security.context.policy | self._least
-        if policy == envelope.policy:
+        if policy == envelope.policy and not envelope.broadcast:
             return envelope
         return Envelope(SecurityPolicy(policy), envelope.dedicated, envelope.general)
 
