@@ -238,6 +238,8 @@ class SecuritySetup:
             certificate = Certificate.parse(octets)
             if certificate.suite != self.security.suite:
                 raise CertificateError(f"{certificate} is of suite {certificate.suite}")
+            if certificate.type is CertificateType.OTHER and not certificate.is_authority:
+                raise CertificateError(f"{certificate} is for nothing that a meter does")
             if certificate.system_title is not None and certificate.system_title == self.security.system_title:
                 self._import_own(store, certificate, access)
             else:
