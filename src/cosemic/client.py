@@ -233,7 +233,7 @@ class DlmsClient(Connection[Stream | _Opener]):
     async def transfer_keys(
         self,
         keys: Mapping[KeyId, bytes | str],
-        master_key: bytes | str,
+        master_key: bytes | str | None = None,
         *,
         setup: Obis = SETUP,
         confirm: bool = True,
@@ -248,8 +248,8 @@ class DlmsClient(Connection[Stream | _Opener]):
         self,
         key_ids: Iterable[KeyId],
         *,
-        signing_key: PrivateKey,
-        peer_signing_key: bytes,
+        signing_key: PrivateKey | None = None,
+        peer_signing_key: bytes | None = None,
         setup: Obis = SETUP,
         confirm: bool = True,
     ) -> dict[KeyId, bytes]:
@@ -257,9 +257,9 @@ class DlmsClient(Connection[Stream | _Opener]):
         steps = security_setup.agree_keys(
             self._security,
             key_ids,
-            signing_key,
-            peer_signing_key,
             self._server_title,
+            signing_key=signing_key,
+            peer_signing_key=peer_signing_key,
             setup=setup,
             confirm=confirm,
             cache=self.cache,

@@ -34,6 +34,7 @@ class Tolerance(enum.Enum):
     HDLC_RECEIVE_NUMBER = "an N(R) that acknowledges nothing, as in I-frames that always carry N(R) = 0"
     HDLC_MISSING_LLC = "an APDU without the LLC header"
     LOCAL_ECHO = "our own frames coming back from an optical head or an RS-485 adapter"
+    ECDSA_CHALLENGE_LENGTH = "a challenge of 8 to 31 octets in HLS with ECDSA, which has 32 to 64 (Gurux Python)"
     INVOKE_ID = "an answer with another invoke id where only one request is open"
     DATE_TIME_TAG = "a notification whose date-time has the type tag of an octet-string (09 0C)"
     COUNTER_ERROR_WITHOUT_COUNTER = "an exception-response invocation-counter-error that does not name the counter"

@@ -155,15 +155,20 @@ class Secured:
     @contextmanager
     def running(self) -> Iterator[Ports]:
         security = SecurityContext(
-            self.suite, SYSTEM_TITLE, policy="none", counters=MemoryCounters(), minimum_policy="none", **self.keys
+            self.suite,
+            SYSTEM_TITLE,
+            policy="none",
+            counters=MemoryCounters(),
+            minimum_policy="none",
+            kek=self.master,
+            signing_key=self.meter_key,
+            **self.keys,
         )
         meter = demo_meter(
             profile_rows=1,
             clock=lambda: NOW,
             security=security,
-            master_key=self.master,
             certificates=self.store,
-            key_pairs={CertificateType.DIGITAL_SIGNATURE: self.meter_key},
         )
         with running(meter) as ports:
             yield ports

@@ -15,6 +15,7 @@ from cosemic.meter.demo import (
     ENCRYPTION_KEY,
     LLS_PASSWORD,
     MANAGER_CLIENT,
+    MASTER_KEY,
     SYSTEM_TITLE,
     demo_meter,
 )
@@ -114,6 +115,8 @@ def meter_context(policy: str = "none", minimum: str = "none", **options: Any) -
     options.setdefault("counters", MemoryCounters())
     options.setdefault("encryption_key", ENCRYPTION_KEY)
     options.setdefault("authentication_key", AUTHENTICATION_KEY)
+    if not options.get("suite"):
+        options.setdefault("kek", MASTER_KEY)
     return SecurityContext(options.pop("suite", 0), SYSTEM_TITLE, policy=policy, minimum_policy=minimum, **options)
 
 

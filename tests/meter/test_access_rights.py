@@ -10,18 +10,20 @@ from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.cosem.object_list import ObjectEntry, decode_object_list, encode_object_list
 from cosemic.cosem.rights import demands_of, request_policy, response_policy
-from cosemic.enums import AccessRight, ActionResult, Conformance, DataAccessResult
+from cosemic.enums import AccessRight, ActionResult, AuthenticationMechanism, Conformance, DataAccessResult
 from cosemic.errors import LocalProtocolError, ReadWriteDenied, SecurityError
+from cosemic.meter import demo_keys
 from cosemic.meter.demo import SCRATCH_NUMBER, SCRATCH_OCTETS, SCRATCH_REGISTER
 from cosemic.obis import ObisCode
 from cosemic.protocol.requests import Action, Get, Set
 from cosemic.protocol.settings import DEFAULT_CONFORMANCE
 from cosemic.protocol.terms import Demands
+from cosemic.security.counters import MemoryCounters
 from cosemic.security.suites import SecurityPolicy
-from tests.meter.bench import NOW, Bench, client_context, control_of, meter_context
+from tests.meter.bench import CLIENT_TITLE, NOW, Bench, client_context, control_of, meter_context
 
 MANAGER, READER = (1, 1), (32, 1)
-POLICIES = [SecurityPolicy(bits << 4) for bits in range(4)]
+POLICIES = [SecurityPolicy(bits << 4 | signed) for signed in (0, int(SecurityPolicy.SIGNED)) for bits in range(4)]
 BOTH = SecurityPolicy.AUTHENTICATED_ENCRYPTED
 AUTHENTICATED, ENCRYPTED, SIGNED = (
     AccessRight.AUTHENTICATED_REQUEST,
@@ -33,26 +35,31 @@ ANSWERED_AUTHENTICATED, ANSWERED_ENCRYPTED, ANSWERED_SIGNED = (
     AccessRight.ENCRYPTED_RESPONSE,
     AccessRight.SIGNED_RESPONSE,
 )
-MEANING = {AUTHENTICATED: SecurityPolicy.AUTHENTICATED, ENCRYPTED: SecurityPolicy.ENCRYPTED}
+REQUESTED = {
+    AUTHENTICATED: SecurityPolicy.AUTHENTICATED,
+    ENCRYPTED: SecurityPolicy.ENCRYPTED,
+    SIGNED: SecurityPolicy.SIGNED,
+}
+ANSWERED = {
+    ANSWERED_AUTHENTICATED: SecurityPolicy.AUTHENTICATED,
+    ANSWERED_ENCRYPTED: SecurityPolicy.ENCRYPTED,
+    ANSWERED_SIGNED: SecurityPolicy.SIGNED,
+}
 DEMANDS = [AccessRight(bits << 2) for bits in range(64)]
 READ_WRITE_DENIED = DataAccessResult.READ_WRITE_DENIED
 
 
-def expected(demands: AccessRight, protection: SecurityPolicy, protectable: bool) -> bool:
+def expected(demands: AccessRight, protection: SecurityPolicy, protectable: SecurityPolicy) -> bool:
     """By the words of the standard, bit by bit."""
-    for right, policy in MEANING.items():
-        if right in demands and policy not in protection:
-            return False
-    if SIGNED in demands or ANSWERED_SIGNED in demands:
-        return False
-    return protectable or not demands & (ANSWERED_AUTHENTICATED | ANSWERED_ENCRYPTED)
+    requested = all(policy in protection for right, policy in REQUESTED.items() if right in demands)
+    return requested and all(policy in protectable for right, policy in ANSWERED.items() if right in demands)
 
 
 @pytest.mark.parametrize("demands", DEMANDS, ids=lambda demands: f"{int(demands):02x}")
 def test_every_bit_is_kept_by_get_set_and_action(demands) -> None:
     meter = Bench().meter
     meter.demand(SCRATCH_REGISTER, demands)
-    for protection, protectable in itertools.product(POLICIES, (True, False)):
+    for protection, protectable in itertools.product(POLICIES, (POLICIES[0], BOTH, POLICIES[7])):
         granted = expected(demands, protection, protectable)
         number = Data.of(axdr.double_long_unsigned(int(protection) + 7))
 
@@ -74,8 +81,8 @@ def test_every_bit_is_kept_by_get_set_and_action(demands) -> None:
 
 
 def test_the_bits_of_rights_and_of_policies() -> None:
-    assert [int(request_policy(bits)) for bits in (0x04, 0x08, 0x0C, 0x10)] == [0x10, 0x20, 0x30, 0]
-    assert [int(response_policy(bits)) for bits in (0x20, 0x40, 0x60, 0x80)] == [0x10, 0x20, 0x30, 0]
+    assert [int(request_policy(bits)) for bits in (0x04, 0x08, 0x0C, 0x10, 0xE0)] == [0x10, 0x20, 0x30, 0x100, 0]
+    assert [int(response_policy(bits)) for bits in (0x20, 0x40, 0x60, 0x80, 0x1F)] == [0x10, 0x20, 0x30, 0x100, 0]
     for request, response in itertools.product(POLICIES, POLICIES):
         bits = demands_of(request, response)
         assert (request_policy(bits), response_policy(bits)) == (request, response)
@@ -202,7 +209,7 @@ def test_requests_over_the_line(policy, demands) -> None:
     bench = Bench()
     bench.meter.demand(SCRATCH_NUMBER, demands)
     with bench.manager(client_context(policy)) as client:
-        if expected(demands, SecurityPolicy.parse(policy), True):
+        if expected(demands, SecurityPolicy.parse(policy), BOTH):
             assert client.get(1, SCRATCH_NUMBER, 2) == 0
         else:
             with pytest.raises(ReadWriteDenied):
@@ -253,16 +260,43 @@ def test_a_client_without_keys_sends_nothing_that_needs_them(demands) -> None:
 
 
 @pytest.mark.parametrize("demands", [SIGNED, ANSWERED_SIGNED])
-def test_a_right_that_demands_a_signature_is_named_before_anything_is_sent(demands) -> None:
+def test_a_signature_that_cannot_be_is_named_before_anything_is_sent(demands) -> None:
     bench = Bench(association_version=3)
     bench.meter.demand(SCRATCH_REGISTER, demands, method=1)
     with bench.manager(client_context()) as client:
         client.objects()
         start = len(bench.line.apdus)
-        with pytest.raises(LocalProtocolError, match=r"ACTION class 3.*signature"):
+        with pytest.raises(LocalProtocolError, match="signature"):
             client.action(3, SCRATCH_REGISTER, 1, axdr.integer(0))
         assert len(bench.line.apdus) == start
         assert client.get(3, SCRATCH_REGISTER, 2) == 0
+
+
+@pytest.mark.parametrize(("client_sap", "suite"), [(4, 1), (5, 2)])
+def test_rights_that_demand_signatures(client_sap, suite) -> None:
+    bench = Bench(association_version=3)
+    bench.meter.demand(SCRATCH_NUMBER, SIGNED)
+    bench.meter.demand(SCRATCH_REGISTER, ANSWERED_SIGNED)
+    context = demo_keys.security_context(suite, "client", CLIENT_TITLE, counters=MemoryCounters(), general=True)
+    options = {"client_sap": client_sap, "authentication": AuthenticationMechanism.HLS_ECDSA, "security": context}
+    with bench.client(**options) as client:
+        with pytest.raises(ReadWriteDenied):
+            client.get(1, SCRATCH_NUMBER, 2)
+        start = len(bench.line.apdus)
+        assert client.get(3, SCRATCH_REGISTER, 2) == 0
+        client.objects()
+        middle = len(bench.line.apdus)
+        assert client.get(1, SCRATCH_NUMBER, 2) == 0
+        client.set(1, SCRATCH_NUMBER, 2, axdr.double_long_unsigned(3))
+        client.get(3, SCRATCH_REGISTER, 2)
+        client.get(1, "0-0:42.0.0*255", 2)
+    signature = 64 if suite == 1 else 96
+    plain = len(bench.sent(middle)[3])
+    assert len(bench.answered(start)[0]) > signature
+    assert len(bench.sent(middle)[0]) > plain + signature
+    assert len(bench.sent(middle)[1]) > plain + signature
+    assert len(bench.sent(middle)[2]) <= plain
+    assert len(bench.answered(middle)[2]) > signature
 
 
 def test_a_client_does_not_take_a_response_with_less_protection_than_the_right_demands() -> None:

@@ -215,7 +215,7 @@ def test_a_policy_of_version_1_tells_requests_and_responses_apart() -> None:
         for weaker in (0x04, 0x60, 0x24, 0x00):
             with pytest.raises(ActionError, match="other-reason"):
                 client.action(64, SETUP, 1, axdr.enum(weaker))
-        for impossible in (0x65, 0x66, 0x74, 0xE4):
+        for impossible in (0x65, 0x66, 0x74, 0xE4):  # bits without a meaning; signatures in suite 0
             with pytest.raises(ActionError, match="other-reason"):
                 client.action(64, SETUP, 1, axdr.enum(impossible))
         assert client.get(64, SETUP, 2) == 0x64
@@ -243,7 +243,7 @@ def test_each_association_has_its_own_policy() -> None:
     device.associations.append(
         MeterAssociation(settings, Level.MANAGER, 4, protected=True, security_setup=setup_name(1))
     )
-    device.add(*SecuritySetup(other, settings.received, number=1, master_key=MASTER_KEY).objects())
+    device.add(*SecuritySetup(other, settings.received, number=1).objects())
     bench.meter = SimulatedMeter([device], time=lambda: NOW)
     second = client_context("authenticated", encryption_key=NEW)
     with (
@@ -375,7 +375,7 @@ def test_a_bad_key_transfer_changes_nothing(what) -> None:
 
 
 def test_a_meter_without_master_key_takes_no_keys() -> None:
-    bench = Bench(master_key=None)
+    bench = Bench(security=meter_context(kek=None))
     context = client_context()
     with bench.manager(context) as client, pytest.raises(ActionError):
         client.transfer_keys({UNICAST: NEW}, MASTER_KEY)
@@ -597,10 +597,8 @@ class Secured:
         for certificate in (self.pki.authority, self.pki.issue(SYSTEM_TITLE, key=self.meter_key)):
             self.store.import_certificate(certificate, at=NOW)
         self.bench = Bench(
-            security=meter_context(suite=suite, **self.keys),
-            master_key=self.master,
+            security=meter_context(suite=suite, kek=self.master, signing_key=self.meter_key, **self.keys),
             certificates=self.store,
-            key_pairs={CertificateType.DIGITAL_SIGNATURE: self.meter_key},
         )
         self.context = client_context(suite=suite, **self.keys)
 

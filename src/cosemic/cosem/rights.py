@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cosemic.enums import AccessRight
-from cosemic.errors import LocalProtocolError
-from cosemic.protocol.requests import Action, Request, target
+from cosemic.protocol.requests import Action, Request
 from cosemic.protocol.terms import NO_DEMANDS, Demands
 from cosemic.security.suites import SecurityPolicy
 
@@ -25,28 +24,34 @@ REQUEST_DEMANDS = AccessRight.AUTHENTICATED_REQUEST | AccessRight.ENCRYPTED_REQU
 RESPONSE_DEMANDS = AccessRight.AUTHENTICATED_RESPONSE | AccessRight.ENCRYPTED_RESPONSE | AccessRight.SIGNED_RESPONSE
 """What a right can demand of the response."""
 
-_REQUEST_SHIFT, _RESPONSE_SHIFT = 2, 1
-_POLICY = int(SecurityPolicy.AUTHENTICATED_ENCRYPTED)
-
 
 def request_policy(demands: int) -> SecurityPolicy:
-    """The authentication and encryption that a right, or a policy, demands of a request."""
-    return _POLICIES[demands << _REQUEST_SHIFT & _POLICY]
+    """The protection that a right, or a security policy, demands of a request."""
+    return _POLICIES[demands >> _REQUEST & 7]
 
 
 def response_policy(demands: int) -> SecurityPolicy:
-    """The authentication and encryption that a right, or a policy, demands of a response."""
-    return _POLICIES[demands >> _RESPONSE_SHIFT & _POLICY]
+    """The protection that a right, or a security policy, demands of a response."""
+    return _POLICIES[demands >> _RESPONSE & 7]
 
 
-def demands_of(request: int, response: int = 0, *, signed_request: bool = False, signed_response: bool = False) -> int:
+def demands_of(request: SecurityPolicy, response: SecurityPolicy) -> int:
     """The bits that say: this protection of requests, and that of responses."""
-    bits = (request & _POLICY) >> _REQUEST_SHIFT | (response & _POLICY) << _RESPONSE_SHIFT
-    if signed_request:
-        bits |= AccessRight.SIGNED_REQUEST
-    if signed_response:
-        bits |= AccessRight.SIGNED_RESPONSE
-    return int(bits)
+    return _BITS[int(request)] << _REQUEST | _BITS[int(response)] << _RESPONSE
+
+
+_REQUEST, _RESPONSE = 2, 5
+_POLICIES = tuple(
+    SecurityPolicy(policy)
+    for signed in (SecurityPolicy.NONE, SecurityPolicy.SIGNED)
+    for policy in (
+        signed,
+        signed | SecurityPolicy.AUTHENTICATED,
+        signed | SecurityPolicy.ENCRYPTED,
+        signed | SecurityPolicy.AUTHENTICATED_ENCRYPTED,
+    )
+)
+_BITS = {int(policy): bits for bits, policy in enumerate(_POLICIES)}
 
 
 def has_demands(entry: ObjectEntry) -> bool:
@@ -56,10 +61,7 @@ def has_demands(entry: ObjectEntry) -> bool:
 
 
 def demands_on(request: Request, objects: Mapping[tuple[int, ObisCode], ObjectEntry]) -> Demands:
-    """What the rights of the objects demand of a request and its response.
-
-    LocalProtocolError for a signature: it would take general-signing around the request.
-    """
+    """What the rights of the objects demand of a request and its response."""
     bits = 0
     if isinstance(request, Action):
         for method in request.items:
@@ -71,16 +73,9 @@ def demands_on(request: Request, objects: Mapping[tuple[int, ObisCode], ObjectEn
             entry = objects.get((attribute.class_id, attribute.instance))
             if entry is not None:
                 bits |= entry.attributes.get(attribute.attribute, 0)
-    bits &= _DEMANDS
-    if not bits:
+    if not bits & _DEMANDS:
         return NO_DEMANDS
-    if bits & _SIGNED:
-        raise LocalProtocolError(
-            f"{target(request)}: the access right demands a digital signature, which this client does not make"
-        )
     return Demands(request_policy(bits), response_policy(bits))
 
 
 _DEMANDS = int(REQUEST_DEMANDS | RESPONSE_DEMANDS)
-_SIGNED = int(AccessRight.SIGNED_REQUEST | AccessRight.SIGNED_RESPONSE)
-_POLICIES = {int(policy): policy for policy in (SecurityPolicy(bits << 4) for bits in range(4))}

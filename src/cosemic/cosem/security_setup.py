@@ -24,6 +24,7 @@ from cosemic.errors import (
     DataAccessError,
     DecodeError,
     ExceptionResponseError,
+    KeyMissing,
     LocalProtocolError,
     SecurityError,
     ServiceError,
@@ -47,7 +48,6 @@ _NAMES = {
     KeyId.GLOBAL_BROADCAST_ENCRYPTION: "broadcast_key",
     KeyId.AUTHENTICATION: "authentication_key",
 }
-_SIGNED = int(AccessRight.SIGNED_REQUEST | AccessRight.SIGNED_RESPONSE)
 
 
 def activate_policy(
@@ -75,9 +75,15 @@ def activate_policy(
     if version == 0:
         if asked != answered:
             raise LocalProtocolError("a security setup of version 0 has one policy for requests and responses")
+        if asked & SecurityPolicy.SIGNED:
+            raise LocalProtocolError("a security setup of version 0 knows no signatures")
         value = int(asked) >> 4
     else:
-        value = demands_of(asked, answered) | now & _SIGNED
+        value = demands_of(asked, answered)
+    if value & AccessRight.SIGNED_REQUEST and security.signing_key is None:
+        raise KeyMissing(
+            "a policy of signed requests needs a signing_key: this client could ask for nothing afterwards"
+        )
     if now & ~value:
         raise SecurityError(
             f"the policy {value:#04x} would take away from {now:#04x}, which the meter demands now: it can only be "
@@ -90,7 +96,7 @@ def activate_policy(
 def transfer_keys(
     security: SecurityContext,
     keys: Mapping[KeyId, bytes | str],
-    master_key: bytes | str,
+    master_key: bytes | str | None = None,
     *,
     setup: Obis = SETUP,
     confirm: bool = True,
@@ -98,6 +104,7 @@ def transfer_keys(
 ) -> Procedure[None]:
     """Give the meter new keys, wrapped with the master key (method 2), and go on with them.
 
+    ``master_key`` is that of the context (``kek``) unless given; a new one is in the context once the meter took it.
     ``confirm`` False leaves it to the next request to prove the new keys. ActionError when the meter refuses them;
     SecurityError when it took them and does not understand messages under them: the old ones are in use then.
     """
@@ -106,7 +113,7 @@ def transfer_keys(
     if not keys:
         raise ValueError("no keys were given")
     checked = {KeyId(key_id): key_octets(security.suite, key, KeyId(key_id).name) for key_id, key in keys.items()}
-    master = key_octets(security.suite, master_key, "master_key")
+    master = security.kek if master_key is None else key_octets(security.suite, master_key, "master_key")
     wrapped = {key_id: wrap_key(master, key) for key_id, key in checked.items()}
     new = _global_keys(checked)
     security.offer_keys(**new)
@@ -115,30 +122,34 @@ def transfer_keys(
     except ServiceError:
         security.keep_keys()
         raise
+    if KeyId.MASTER in checked:
+        security.replace_kek(checked[KeyId.MASTER])
     yield from _take_up(security, new, setup, confirm)
 
 
 def agree_keys(
     security: SecurityContext,
     key_ids: Iterable[KeyId],
-    signing_key: PrivateKey,
-    peer_signing_key: bytes,
     server_title: bytes,
     *,
+    signing_key: PrivateKey | None = None,
+    peer_signing_key: bytes | None = None,
     setup: Obis = SETUP,
     confirm: bool = True,
     cache: MeterCache | None = None,
 ) -> Procedure[dict[KeyId, bytes]]:
     """Agree on new keys with the meter (method 3, suites 1 and 2), go on with them, and give them back.
 
-    ``signing_key`` proves us, ``peer_signing_key`` (the public key of its certificate) the meter with ``server_title``.
-    AuthenticationError when the meter's part is not signed by that key; nothing has changed then.
+    ``signing_key`` proves us, ``peer_signing_key`` (the public key of its certificate) the meter with ``server_title``;
+    they are those of the context unless given. AuthenticationError when the meter's part is not signed by that key;
+    nothing has changed then. An agreed master key is in the context afterwards.
     """
     from cosemic.security.agreement import key_offer
 
-    if security.system_title is None:
-        raise LocalProtocolError("key agreement needs our system title (system_title)")
-    offers = {key_id: key_offer(security.suite, key_id, signing_key) for key_id in map(KeyId, key_ids)}
+    own, peer = signing_key or security.signing_key, peer_signing_key or security.peer_signing_key
+    if security.system_title is None or own is None or peer is None:
+        raise KeyMissing("key agreement needs our system_title and signing_key, and the meter's peer_signing_key")
+    offers = {key_id: key_offer(security.suite, key_id, own) for key_id in map(KeyId, key_ids)}
     if not offers:
         raise ValueError("no keys were named")
     parameters = _key_data({key_id: offer.key_data for key_id, offer in offers.items()})
@@ -146,9 +157,11 @@ def agree_keys(
     if answers.keys() != offers.keys():
         raise SecurityError("the meter's part of the key agreement is for other keys than ours")
     keys = {
-        key_id: offer.agree(answers[key_id], peer_signing_key, security.system_title, server_title)
+        key_id: offer.agree(answers[key_id], peer, security.system_title, server_title)
         for key_id, offer in offers.items()
     }
+    if KeyId.MASTER in keys:
+        security.replace_kek(keys[KeyId.MASTER])
     yield from _take_up(security, _global_keys(keys), setup, confirm)
     return keys
 

@@ -96,7 +96,7 @@ class Talk:
                 self._pair,
                 event.request,
                 event.protection,
-                protectable=association.is_ciphered,
+                protectable=association.protectable,
                 peer_title=title,
             )
         except Exception:

@@ -6,6 +6,7 @@ client authentication                 may
 16     none                           read measurements, clock, names, profile, log; write only the test area
 32     LLS, password 00000000         the same, read the settings, set and adjust the clock
 1      HLS with GMAC, suite 0         everything: write settings and registers, switch the supply
+4, 5   HLS with ECDSA, suites 1 and 2 the same; see ``demo_keys``
 ====== ============================== =====================================================================
 
 The test area is three manufacturer-specific objects that anybody may write: a number (0-0:128.0.0*255, class 1), a long
@@ -16,14 +17,13 @@ to 3), which no real meter would grant; the object list says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from typing import TYPE_CHECKING
 
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Typed
 from cosemic.enums import ApplicationContext, AuthenticationMechanism, InterfaceClass
-from cosemic.meter import consumption
+from cosemic.meter import consumption, demo_keys
 from cosemic.meter.administration import association_objects, device_objects, ports, sap_assignment
 from cosemic.meter.consumption import Energy
 from cosemic.meter.instruments import POWER_UP, Switch, clock, demand, maximum_demand, register, scratch_register
@@ -33,15 +33,11 @@ from cosemic.meter.profiles import EVENT_COLUMNS, LOAD_COLUMNS, EventRows, LoadR
 from cosemic.meter.security_setup import SecuritySetup, setup_name
 from cosemic.obis import ObisCode
 from cosemic.protocol.settings import ServerSettings
+from cosemic.security.certificate_store import CertificateStore
 from cosemic.security.context import SecurityContext
 from cosemic.security.counters import CounterStore, MemoryCounters
 from cosemic.tolerances import DEFAULT, Tolerance
 from cosemic.units import Unit
-
-if TYPE_CHECKING:
-    from cosemic.enums import CertificateType
-    from cosemic.security.certificate_store import CertificateStore
-    from cosemic.security.ec import PrivateKey
 
 SYSTEM_TITLE = bytes.fromhex("434F530000000001")
 ENCRYPTION_KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
@@ -70,15 +66,13 @@ def demo_meter(
     max_pdu_size: int = 0xFFFF,
     security: SecurityContext | None = None,
     security_setup_version: int | None = None,
-    master_key: bytes | str | None = MASTER_KEY,
     certificates: CertificateStore | None = None,
-    key_pairs: Mapping[CertificateType, PrivateKey] | None = None,
 ) -> SimulatedMeter:
     """Make the meter. ``clock`` gives the true time (aware; by default the computer's), ``profile_rows`` up to 100,000.
 
-    ``counters`` keeps the meter's own invocation counters, in memory by default. ``security`` replaces the test keys,
-    and a master key of its suite belongs with it. The rest is for the security setup (see ``SecuritySetup``), whose
-    version is 0 in suite 0 and 1 in the others, unless given.
+    ``counters`` keeps the meter's own invocation counters, in memory by default. ``security`` replaces the test keys of
+    client 1. The rest is for its security setup (see ``SecuritySetup``), whose version is 0 in suite 0 and 1 in the
+    others, unless given.
     """
     if security is None:
         security = SecurityContext(
@@ -87,6 +81,7 @@ def demo_meter(
             encryption_key=ENCRYPTION_KEY,
             authentication_key=AUTHENTICATION_KEY,
             broadcast_key=BROADCAST_KEY,
+            kek=MASTER_KEY,
             policy="authenticated-encrypted",
             counters=MemoryCounters() if counters is None else counters,
             minimum_policy="none",
@@ -96,18 +91,23 @@ def demo_meter(
     gas = LogicalDevice(2, b"COS0000000000002")
     devices = [management, gas]
     management.associations = _associations(1, security, max_pdu_size)
+    management.associations += demo_keys.associations(1, max_pdu_size, counters)
     gas.associations = _associations(2, None, max_pdu_size)
     for device in devices:
         device.add(*device_objects(device), *association_objects(device, association_version))
-    setup = SecuritySetup(
-        security,
-        management.associations[2].settings.received,
-        version=security_setup_version,
-        master_key=master_key,
-        certificates=certificates,
-        key_pairs=key_pairs,
-    )
-    management.add(sap_assignment(devices), *ports(), *setup.objects())
+    management.add(sap_assignment(devices), *ports())
+    for number, association in enumerate(item for item in management.associations if item.protected):
+        settings = association.settings
+        assert settings.security is not None
+        first = number == 0
+        setup = SecuritySetup(
+            settings.security,
+            settings.received,
+            number=number,
+            version=security_setup_version if first else None,
+            certificates=certificates if first else CertificateStore(server_system_title=SYSTEM_TITLE),
+        )
+        management.add(*setup.objects())
     events = EventRows()
     events.record((time() - timedelta(days=3)).astimezone(zone), POWER_UP)
     _electricity(management, events, profile_rows)

@@ -99,7 +99,7 @@ class Access:
 
 _VERBS = int(AccessRight.READ | AccessRight.WRITE)
 _DEMANDS = int(REQUEST_DEMANDS | RESPONSE_DEMANDS)
-_ANY = SecurityPolicy.AUTHENTICATED_ENCRYPTED
+_ANY = SecurityPolicy.AUTHENTICATED_ENCRYPTED | SecurityPolicy.SIGNED
 
 
 class Faults:
@@ -203,12 +203,12 @@ class SimulatedMeter:
         request: Request,
         protection: SecurityPolicy | None = None,
         *,
-        protectable: bool = True,
+        protectable: SecurityPolicy = _ANY,
         peer_title: bytes | None = None,
     ) -> tuple[Result, SecurityPolicy]:
         """As ``execute``; with the result comes the protection that its response has to have at least.
 
-        ``protectable`` False says that no response can be protected: a right that demands it is refused then.
+        ``protectable`` is what a response can have: a right that demands more of it is refused.
         ``peer_title`` is the client's system title.
         """
         if isinstance(association, tuple):
@@ -219,7 +219,7 @@ class SimulatedMeter:
         if protection is not None:
             if association.protected and not protection:
                 access.level = Level.PUBLIC
-            access.met = demands_of(protection, _ANY if protectable else 0)
+            access.met = demands_of(protection, protectable)
         result = self._result(access, request)
         return result, response_policy(access.demands)
 

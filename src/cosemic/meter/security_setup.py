@@ -12,7 +12,7 @@ of the global unicast key has e = 2n, that of the broadcast key e = 2n + 1. Each
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, TypeVar
 
 from cosemic.codec import axdr
@@ -34,7 +34,7 @@ from cosemic.meter.objects import (
     rights,
 )
 from cosemic.obis import ObisCode
-from cosemic.security.suites import KEY_LENGTH, KeyId, SecurityPolicy, key_octets
+from cosemic.security.suites import KEY_LENGTH, KeyId, SecurityPolicy
 
 if TYPE_CHECKING:
     from cosemic.security.certificate_store import CertificateStore
@@ -62,8 +62,9 @@ _PAIRS = (CertificateType.DIGITAL_SIGNATURE, CertificateType.KEY_AGREEMENT, Cert
 class SecuritySetup:
     """The security of those associations of a meter that use one ``SecurityContext``.
 
-    ``received`` are the counters of the peers (``ServerSettings.received``), ``key_pairs`` the meter's private keys by
-    purpose, ``certificates`` a store whose anchors the meter trusts. What is missing is refused when it is asked for.
+    The context holds the symmetric keys, the master key, and the key pairs for signing and key agreement. ``received``
+    are the counters of the peers (``ServerSettings.received``), ``certificates`` a store whose anchors the meter
+    trusts. What is missing is refused when it is asked for.
     """
 
     def __init__(
@@ -73,19 +74,16 @@ class SecuritySetup:
         *,
         number: int = 0,
         version: int | None = None,
-        master_key: bytes | str | None = None,
         certificates: CertificateStore | None = None,
-        key_pairs: Mapping[CertificateType, PrivateKey] | None = None,
     ) -> None:
         self.security = security
         self.version = (1 if security.suite else 0) if version is None else version
         self.obis = setup_name(number)
         self.certificates = certificates
-        self.key_pairs: dict[CertificateType, PrivateKey] = dict(key_pairs or {})
         self._number = number
         self._received = received
+        self._tls_key: PrivateKey | None = None
         self._generated: dict[CertificateType, PrivateKey] = {}
-        self._master = None if master_key is None else key_octets(security.suite, master_key, "master_key")
         self._offered_master: bytes | None = None
 
     def __repr__(self) -> str:
@@ -133,7 +131,7 @@ class SecuritySetup:
             minimum = policy = SecurityPolicy.parse(value << 4)
         else:
             # A meter that cannot sign must not promise to.
-            if value & (_UNUSED_BITS | _SIGNED):
+            if value & _UNUSED_BITS or (value & _SIGNED and self.security.signing_key is None):
                 raise Refusal(DataAccessResult.OTHER_REASON)
             minimum, policy = request_policy(value), response_policy(value)
         if self.policy & ~value:
@@ -149,14 +147,16 @@ class SecuritySetup:
             raise Refusal(DataAccessResult.OTHER_REASON)
         master, keys = _or_refuse("a key transfer", lambda: self._unwrap(wrapped))
         if master == self._offered_master:
-            self._master, self._offered_master = master, None
+            self.security.replace_kek(master)
+            self._offered_master = None
         self._offer(keys)
 
     def _unwrap(self, wrapped: dict[KeyId, bytes]) -> tuple[bytes, dict[KeyId, bytes]]:
         """The keys, and the master key that all of them are wrapped with."""
         from cosemic.security.key_wrap import unwrap_key
 
-        masters = [master for master in (self._offered_master, self._master) if master is not None]
+        present = self.security.kek if self.security.has_kek else None
+        masters = [master for master in (self._offered_master, present) if master is not None]
         problem = SecurityError("the meter has no master key")
         for master in masters:
             try:
@@ -173,18 +173,13 @@ class SecuritySetup:
         from cosemic.security.agreement import key_offer
 
         theirs = _key_data(parameters)
-        own, title, suite = (
-            self.key_pairs.get(CertificateType.DIGITAL_SIGNATURE),
-            access.peer_title,
-            self.security.suite,
-        )
-        server_title = self.security.system_title
-        if own is None or title is None or server_title is None or self.certificates is None:
+        security, title = self.security, access.peer_title
+        own, server_title, suite = security.signing_key, security.system_title, security.suite
+        if own is None or title is None or server_title is None:
             raise Refusal(DataAccessResult.OTHER_REASON)
-        store, signature = self.certificates, CertificateType.DIGITAL_SIGNATURE
 
         def work() -> tuple[dict[KeyId, bytes], list[Typed]]:
-            peer = store.certificate_of(title, signature, at=access.now).public
+            peer = self._signing_key_of(title, access)
             keys, answers = {}, []
             for key_id, key_data in theirs.items():
                 offer = key_offer(suite, key_id, own)
@@ -195,6 +190,14 @@ class SecuritySetup:
         keys, answers = _or_refuse("a key agreement", work)
         self._offer(keys)
         return axdr.array(*answers)
+
+    def _signing_key_of(self, title: bytes, access: Access) -> bytes:
+        """The client's public key: the configured one, else that of its certificate."""
+        if self.security.peer_signing_key is not None:
+            return self.security.peer_signing_key
+        if self.certificates is None:
+            raise CertificateError("the meter has no public key of the client, and no certificates")
+        return self.certificates.certificate_of(title, CertificateType.DIGITAL_SIGNATURE, at=access.now).public
 
     def _offer(self, keys: dict[KeyId, bytes]) -> None:
         """All of them at once; the old ones stay valid until a message verifies under the new ones."""
@@ -213,7 +216,7 @@ class SecuritySetup:
 
     def _request_certificate(self, access: Access, parameters: Data | None) -> Typed:
         purpose, title = self._purpose(parameters), self.security.system_title
-        key = self._generated.get(purpose) or self.key_pairs.get(purpose)
+        key = self._generated.get(purpose) or self._key_pair(purpose)
         if key is None or title is None:
             raise Refusal(DataAccessResult.OTHER_REASON)
         from cosemic.security.issuing import certificate_request
@@ -255,15 +258,30 @@ class SecuritySetup:
         generated = self._generated.get(purpose)
         if generated is not None and generated.public == certificate.public:
             store.import_certificate(certificate, at=access.now)
-            self.key_pairs[purpose] = self._generated.pop(purpose)
+            self._use(purpose, self._generated.pop(purpose), certificate)
             for old in [one for one in store if one.system_title == certificate.system_title]:
                 if old.type is purpose and old.public != certificate.public:
                     store.remove(BySerial(old.serial_octets, old.issuer))
             return
-        key = self.key_pairs.get(purpose)
+        key = self._key_pair(purpose)
         if key is None or key.public != certificate.public:
             raise CertificateError(f"{certificate} is for no key of this meter")
         store.import_certificate(certificate, at=access.now)
+
+    def _key_pair(self, purpose: CertificateType) -> PrivateKey | None:
+        if purpose is CertificateType.DIGITAL_SIGNATURE:
+            return self.security.signing_key
+        return self.security.agreement_key if purpose is CertificateType.KEY_AGREEMENT else self._tls_key
+
+    def _use(self, purpose: CertificateType, key: PrivateKey, certificate: Certificate) -> None:
+        if purpose is CertificateType.DIGITAL_SIGNATURE:
+            self.security.signing_key = key
+            if self.security.certificate is not None:
+                self.security.certificate = certificate.der  # it goes out in the AARE
+        elif purpose is CertificateType.KEY_AGREEMENT:
+            self.security.agreement_key = key
+        else:
+            self._tls_key = key
 
     def _export(self, access: Access, parameters: Data | None) -> Typed:
         from cosemic.security.certificate_store import identification

@@ -29,7 +29,9 @@ from cosemic.protocol.settings import MINIMUM_PDU_SIZE, ServerSettings
 from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.hls import HlsExchange, verify_password
 
-_SYSTEM_TITLE_NEEDED = frozenset((AuthenticationMechanism.HLS_GMAC, AuthenticationMechanism.HLS_SHA256))
+_SYSTEM_TITLE_NEEDED = frozenset(
+    (AuthenticationMechanism.HLS_GMAC, AuthenticationMechanism.HLS_SHA256, AuthenticationMechanism.HLS_ECDSA)
+)
 _WITHOUT_HLS = frozenset((AuthenticationMechanism.NONE, AuthenticationMechanism.LLS))
 
 
@@ -88,6 +90,7 @@ def admit(aarq: AssociationRequest, settings: ServerSettings | None) -> Admissio
         mechanism=None if hls is None else settings.mechanism,
         responding_authentication_value=None if hls is None else hls.own_challenge,
         responding_ap_title=title,
+        responding_ae_qualifier=security.context.certificate if security is not None else None,
         user_information=seal(security, answer, INITIATE) if is_ciphered and security is not None else answer,
     )
     parameters = AssociationParameters(
@@ -154,9 +157,18 @@ def _security(
         )
         if title is not None:
             security.peer_system_title = title
+            if aarq.calling_ae_qualifier:
+                _take_certificate(security, aarq.calling_ae_qualifier, context)
     except SecurityError as error:
         raise _refused(context, _User.CALLING_AP_TITLE_NOT_RECOGNIZED, str(error)) from None
     return security
+
+
+def _take_certificate(security: AssociationSecurity, certificate: bytes, context: ApplicationContext) -> None:
+    try:
+        security.take_certificate(certificate)
+    except SecurityError as error:
+        raise _refused(context, _User.CALLING_AE_QUALIFIER_NOT_RECOGNIZED, str(error)) from None
 
 
 def _initiate(

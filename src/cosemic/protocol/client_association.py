@@ -51,7 +51,6 @@ from cosemic.protocol.requests import GetResults, Request, target
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import Event, State
 from cosemic.protocol.terms import NO_DEMANDS, Demands, Exchange
-from cosemic.security.context import SecurityPolicy
 from cosemic.tolerances import Tolerance, note
 
 
@@ -233,9 +232,9 @@ class ClientAssociation(ClientOpening):
         if state is not _EXCHANGING and state is not State.AUTHENTICATION_PENDING:
             self._late_response(invoke_id)
             return
-        if envelope is PLAIN and self._is_protected:
+        if (envelope is PLAIN and self._is_protected) or (self._is_signed and envelope.order is None):
             assert self._security is not None
-            self._security.check_policy(SecurityPolicy.NONE)
+            self._security.check_policy(envelope.policy)
         if self._demanded_response & ~envelope.policy:
             assert self._security is not None
             self._security.check_policy(envelope.policy, self._demands.response)

@@ -35,11 +35,22 @@ from cosemic.errors import (
     KeyMissing,
     LocalProtocolError,
     RemoteProtocolError,
+    SecurityError,
     SequenceError,
 )
-from cosemic.protocol import opening, redaction
+from cosemic.protocol import hints, opening, redaction
 from cosemic.protocol.association import UNLIMITED, Association, Trace
-from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, room, seal, unseal
+from cosemic.protocol.ciphering import (
+    CIPHERED,
+    PLAIN,
+    Envelope,
+    ciphering_only,
+    needs_general_protection,
+    room,
+    seal,
+    service_envelope,
+    unseal,
+)
 from cosemic.protocol.events import (
     Associated,
     AssociationParameters,
@@ -71,6 +82,7 @@ class ClientOpening(Association[ClientEvent]):
         "_invoke_flags",
         "_invoke_id",
         "_is_protected",
+        "_is_signed",
         "_plain",
         "_security",
         "_terms",
@@ -91,6 +103,7 @@ class ClientOpening(Association[ClientEvent]):
         self._invoke_id = 0
         self._invoke_flags = 0
         self._is_protected = False
+        self._is_signed = False
         self._demands = NO_DEMANDS
         self._demanded_response = 0
         self._epoch = 0
@@ -189,6 +202,8 @@ class ClientOpening(Association[ClientEvent]):
         security = self._security
         if security is not None and aare.responding_ap_title:
             security.peer_system_title = aare.responding_ap_title
+        if security is not None and aare.responding_ae_qualifier:
+            security.take_certificate(aare.responding_ae_qualifier)
         if aare.result != AssociationResult.ACCEPTED:
             self._advance(Event.REFUSE)
             raise opening.refusal(aare, self.settings)
@@ -218,7 +233,7 @@ class ClientOpening(Association[ClientEvent]):
                 self.trace("apdu", "in", plain)
         if self._is_ciphered():
             assert self._security is not None
-            self._security.check_policy(envelope.policy)
+            self._security.check_policy(envelope.policy, ciphering_only(self._security.context.minimum_policy))
         response = decode_apdu(plain, tolerances=self.settings.tolerances)
         if isinstance(response, ConfirmedServiceError):
             raise opening.service_error(response, "association")
@@ -234,8 +249,8 @@ class ClientOpening(Association[ClientEvent]):
         octet = invoke_octet((self._invoke_id + 1) & 0x0F, True, self.settings.high_priority)
         if self._is_ciphered():
             assert self._security is not None
-            self._envelope = Envelope(self._security.context.policy)
-            self._is_protected = bool(self._security.context.minimum_policy)
+            self._envelope = Envelope(ciphering_only(self._security.context.policy))
+            self._is_protected = bool(ciphering_only(self._security.context.minimum_policy))
         self._send(ActionRequestNormal(octet, descriptor, proof).encode())
 
     def _authentication_response(self, response: Apdu) -> None:
@@ -247,7 +262,7 @@ class ClientOpening(Association[ClientEvent]):
         if response.result:
             raise AuthenticationError(
                 f"the meter refuses our proof (action-result {int(response.result)}): check the "
-                + ("keys and the system title" if self._is_gmac() else "password")
+                + hints.SECRET_OF.get(self.settings.mechanism, "password")
             )
         data = response.return_parameters
         proof = data.value if isinstance(data, Data) else None
@@ -281,10 +296,21 @@ class ClientOpening(Association[ClientEvent]):
             self._epoch = security.context.epoch
         if security is not None and self._is_ciphered():
             context = security.context
-            general = context.general and bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
-            policy = SecurityPolicy(context.policy | demands.request)
-            envelope = Envelope(policy, security.has_dedicated_key, general)
+            general = bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
+            if not general and needs_general_protection(context):
+                raise SecurityError(
+                    "the meter did not agree to general-protection, which signed messages and general-ciphering need"
+                )
+            if demands.request & SecurityPolicy.SIGNED and context.signing_key is None:
+                raise LocalProtocolError("the request needs a signature, and there is no key to make it (signing_key)")
+            if (demands.request | demands.response) & SecurityPolicy.SIGNED and not general:
+                raise LocalProtocolError(
+                    "the request, or its response, needs a signature, and general-protection was not agreed on: "
+                    "connect with a SecurityContext with general=True"
+                )
+            envelope = service_envelope(context, security.has_dedicated_key, general, demands.request)
             self._is_protected = bool(context.minimum_policy) or bool(response)
+            self._is_signed = bool(context.minimum_policy & SecurityPolicy.SIGNED)
         elif demands.request or response:
             raise LocalProtocolError(
                 f"the request needs the protection {SecurityPolicy(demands.request | demands.response).label!r}, and "
@@ -337,15 +363,12 @@ class ClientOpening(Association[ClientEvent]):
     def _is_ciphered(self) -> bool:
         return opening.application_context(self.settings) == ApplicationContext.LOGICAL_NAME_CIPHERED
 
-    def _is_gmac(self) -> bool:
-        return self.settings.mechanism == AuthenticationMechanism.HLS_GMAC
-
     def _forget(self) -> None:
         self._terms = self._hls = self._initiate = None
         self._end_blocks()
         self.parameters = None
         self._envelope = PLAIN
-        self._is_protected = False
+        self._is_protected = self._is_signed = False
         if self._security is not None:
             self._security.close()
             self._security = None

@@ -9,6 +9,12 @@ from cosemic.enums import (
     ExceptionServiceError,
 )
 
+SECRET_OF = {
+    AuthenticationMechanism.HLS_GMAC: "keys and the system title",
+    AuthenticationMechanism.HLS_ECDSA: "signing key, the public keys on both sides and the system title",
+}
+"""What a proof rests on, where it is not a password."""
+
 
 def refusal(
     diagnostic: AcseServiceUserDiagnostic | AcseServiceProviderDiagnostic | int | None,
@@ -18,8 +24,8 @@ def refusal(
     if isinstance(diagnostic, AcseServiceProviderDiagnostic):
         return _PROVIDER.get(diagnostic)
     if diagnostic == AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE:
-        if mechanism == AuthenticationMechanism.HLS_GMAC:
-            return "check the keys and the system title"
+        if mechanism in SECRET_OF:
+            return f"check the {SECRET_OF[mechanism]}"
         if mechanism == AuthenticationMechanism.NONE:
             return "the meter wants authentication for this client"
         return "check the password"

@@ -26,7 +26,7 @@ from cosemic.errors import (
     RemoteProtocolError,
 )
 from cosemic.protocol import hints
-from cosemic.protocol.ciphering import INITIATE, seal
+from cosemic.protocol.ciphering import INITIATE, needs_general_protection, seal
 from cosemic.protocol.events import AssociationParameters
 from cosemic.protocol.settings import DEFAULT_CONFORMANCE, MINIMUM_PDU_SIZE, ClientSettings
 from cosemic.security.context import AssociationSecurity
@@ -51,7 +51,7 @@ def proposed_conformance(settings: ClientSettings) -> Conformance:
     if settings.conformance is not None:
         return settings.conformance
     proposed = DEFAULT_CONFORMANCE
-    if settings.security is not None and settings.security.general:
+    if settings.security is not None and (settings.security.general or needs_general_protection(settings.security)):
         proposed |= Conformance.GENERAL_PROTECTION
     if not settings.block_transfer_window or settings.pre_established:
         proposed &= ~Conformance.GENERAL_BLOCK_TRANSFER
@@ -98,6 +98,7 @@ def association_request(
         mechanism=None if mechanism == AuthenticationMechanism.NONE else mechanism,
         calling_authentication_value=value if hls is None else hls.own_challenge,
         calling_ap_title=security.system_title if security is not None else None,
+        calling_ae_qualifier=security.context.certificate if security is not None else None,
         calling_ae_invocation_id=settings.user_id,
         user_information=user_information,
     )

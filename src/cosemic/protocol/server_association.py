@@ -66,7 +66,17 @@ from cosemic.errors import (
 from cosemic.protocol import redaction
 from cosemic.protocol.admission import RefusedError, admit
 from cosemic.protocol.association import UNLIMITED, Association, Trace, logger
-from cosemic.protocol.ciphering import CIPHERED, INITIATE, PLAIN, Envelope, room, seal, unseal
+from cosemic.protocol.ciphering import (
+    CIPHERED,
+    INITIATE,
+    PLAIN,
+    Envelope,
+    ciphering_only,
+    reply_envelope,
+    room,
+    seal,
+    unseal,
+)
 from cosemic.protocol.events import (
     AssociationClosed,
     AssociationOpened,
@@ -134,11 +144,9 @@ class ServerAssociation(Association[ServerEvent]):
         envelope = PLAIN
         plain = apdu
         if CIPHERED[apdu[0]]:
-            refusal = self._refuse_early(apdu)
-            if refusal is not None:
-                self._send(refusal, PLAIN)
+            if self._security is None or self.state is State.IDLE:
+                self._send(_NOT_ALLOWED, PLAIN)
                 return
-            assert self._security is not None
             try:
                 plain, envelope = unseal(self._security, apdu, broadcast=True)
             except DlmsError as error:
@@ -152,9 +160,17 @@ class ServerAssociation(Association[ServerEvent]):
             self._send(_exception(ExceptionServiceError.OTHER_REASON), PLAIN)
 
     @property
-    def is_ciphered(self) -> bool:
-        """Whether responses of this association can be protected."""
-        return self._is_ciphered
+    def protectable(self) -> SecurityPolicy:
+        """Which protection the responses of this association can have."""
+        if not self._is_ciphered:
+            return SecurityPolicy.NONE
+        assert self._security is not None
+        assert self.parameters is not None
+        if self._security.context.signing_key is None:
+            return SecurityPolicy.AUTHENTICATED_ENCRYPTED
+        if not self.parameters.conformance & Conformance.GENERAL_PROTECTION:
+            return SecurityPolicy.AUTHENTICATED_ENCRYPTED
+        return SecurityPolicy.AUTHENTICATED_ENCRYPTED | SecurityPolicy.SIGNED
 
     def respond(self, result: Result, least: SecurityPolicy = SecurityPolicy.NONE) -> None:
         """Answer the request that ``Requested`` told of; LocalProtocolError when there is none, or it does not fit.
@@ -165,8 +181,8 @@ class ServerAssociation(Association[ServerEvent]):
         if serving is None or self.state is not State.EXCHANGING:
             raise LocalProtocolError("respond: no request is open")
         if least & ~self._envelope.policy:
-            if not self._is_ciphered:
-                raise LocalProtocolError("respond: the response needs protection, and this association has no keys")
+            if least & ~self.protectable:
+                raise LocalProtocolError("respond: the response needs protection that this association has no keys for")
             self._least = least
             self._envelope = self._protection(self._envelope)
             serving.room = self._room(self._envelope)
@@ -235,8 +251,10 @@ class ServerAssociation(Association[ServerEvent]):
             return
         security = self._security
         if security is not None and (self._is_ciphered or security.context.is_strengthened):
-            lacking = security.context.minimum_policy & ~envelope.policy
-            if lacking:
+            demanded = security.context.minimum_policy
+            if state is State.AUTHENTICATION_PENDING:
+                demanded = ciphering_only(demanded)
+            if demanded & ~envelope.policy:
                 logger.warning("refused a request with less protection than the policy demands")
                 self._send(_NOT_ALLOWED, PLAIN)
                 return
@@ -277,14 +295,6 @@ class ServerAssociation(Association[ServerEvent]):
 
     def _is_waiting(self) -> bool:
         return self._serving is not None and self._serving.is_open
-
-    def _refuse_early(self, apdu: bytes) -> ExceptionResponse | None:
-        """The answer to an envelope that is refused without being opened."""
-        if self._security is None or self.state is State.IDLE:
-            return _NOT_ALLOWED
-        if apdu[0] in _UNSUPPORTED:
-            return _UNKNOWN
-        return None
 
     def _refused(self, error: DlmsError) -> ExceptionResponse:
         logger.warning("refused a ciphered APDU: %s", error)
@@ -378,7 +388,7 @@ class ServerAssociation(Association[ServerEvent]):
         ):
             self._send(_NOT_ALLOWED, PLAIN)
             return
-        reply = self._protection(envelope)
+        reply = Envelope(ciphering_only(self._protection(envelope).policy), envelope.dedicated, envelope.general)
         proof = apdu.parameters.value if apdu.parameters is not None else None
         try:
             hls.verify(proof if isinstance(proof, bytes) else b"")
@@ -471,10 +481,7 @@ class ServerAssociation(Association[ServerEvent]):
         security = self._security
         if security is None or not self._is_ciphered:
             return PLAIN
-        policy = envelope.policy | security.context.policy | self._least
-        if policy == envelope.policy and not envelope.broadcast:
-            return envelope
-        return Envelope(SecurityPolicy(policy), envelope.dedicated, envelope.general)
+        return reply_envelope(security.context, envelope, self._least)
 
     def _room(self, envelope: Envelope) -> int:
         """The longest response before protection."""
@@ -535,4 +542,3 @@ _LENGTHS = 4
 """Octets that the length fields of an APDU beyond 65,535 octets take more."""
 _FURTHER_BLOCKS = (SetRequestWithDatablock, ActionRequestWithPblock)
 _SERVICES = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST))
-_UNSUPPORTED = frozenset((ApduTag.GENERAL_CIPHERING, ApduTag.GENERAL_SIGNING))

@@ -84,8 +84,7 @@ class ClientSettings:
         _check_window(self.block_transfer_window, self.conformance)
         if self.mechanism == AuthenticationMechanism.HLS_GMAC and self.security is None:
             raise ValueError("HLS with GMAC needs a SecurityContext (system title, encryption and authentication key)")
-        if self.mechanism == AuthenticationMechanism.HLS_ECDSA:
-            raise ValueError("HLS with ECDSA (mechanism 7) is not supported yet")
+        _check_ecdsa(self.mechanism, self.security)
         if self.mechanism in _WITH_PASSWORD and self.password is None:
             raise ValueError(f"{self.mechanism.name} needs a password")
         if self.mechanism == AuthenticationMechanism.HLS and self.hls_function is None:
@@ -126,6 +125,7 @@ class ServerSettings:
         _check_window(self.block_transfer_window, None)
         if self.mechanism == AuthenticationMechanism.HLS_GMAC and self.security is None:
             raise ValueError("HLS with GMAC needs a SecurityContext")
+        _check_ecdsa(self.mechanism, self.security)
         if self.mechanism in _WITH_PASSWORD and self.secret is None:
             raise ValueError(f"{self.mechanism.name} needs a secret")
         if self.mechanism == AuthenticationMechanism.HLS and self.hls_function is None:
@@ -141,6 +141,15 @@ _WITH_PASSWORD = frozenset(
         AuthenticationMechanism.HLS_SHA256,
     }
 )
+
+
+def _check_ecdsa(mechanism: AuthenticationMechanism, security: SecurityContext | None) -> None:
+    if mechanism != AuthenticationMechanism.HLS_ECDSA:
+        return
+    if security is None or security.signing_key is None or security.system_title is None:
+        raise ValueError("HLS with ECDSA needs a SecurityContext of suite 1 or 2 with a system_title and a signing_key")
+    if security.peer_signing_key is None and security.trust is None:
+        raise ValueError("HLS with ECDSA needs the peer's public key: peer_signing_key, or trust for its certificate")
 
 
 def _check_pdu_size(size: int) -> None:

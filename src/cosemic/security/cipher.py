@@ -60,11 +60,11 @@ class CipherKey:
             return header + self._gcm.encrypt(vector, information, None)[:-16]
         return header + information
 
-    def open(self, control: int, title: bytes, counter: int, content: bytes) -> bytes:
+    def open(self, control: int, title: bytes, counter: int, content: bytes, header: bytes = b"") -> bytes:
         """The information in ``SC || IC || payload``; AuthenticationError when its tag does not hold.
 
-        ``control`` and ``counter`` are those of the content. Content without the bit *authenticated* has no tag: it
-        comes back unverified, and the policy has to decide.
+        ``control`` and ``counter`` are those of the content, ``header`` is what the tag covers after ``SC || AK``.
+        Content without the bit *authenticated* has no tag: it comes back unverified, and the policy has to decide.
         """
         vector = title + content[1:HEADER_LENGTH]
         if not control & AUTHENTICATED:
@@ -76,6 +76,8 @@ class CipherKey:
                 f"{len(content)} octets are too short for SC, IC and the tag of {TAG_LENGTH} octets that SC announces"
             )
         associated = self.associated_data.get(control) or self.associated(control)
+        if header:
+            associated += header
         body = content[HEADER_LENGTH:-TAG_LENGTH]
         opener = Cipher(self._aes, GCM(vector, content[-TAG_LENGTH:], TAG_LENGTH)).decryptor()
         try:

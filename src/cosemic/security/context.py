@@ -19,7 +19,7 @@ rise within the association, but only those of messages with a tag are remembere
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Literal
 
@@ -31,6 +31,7 @@ from cosemic.security.keys import SecurityContext
 from cosemic.security.suites import (
     AUTHENTICATED,
     BROADCAST,
+    CIPHERING,
     COMPRESSED,
     ENCRYPTED,
     HEADER,
@@ -47,6 +48,7 @@ from cosemic.tolerances import DEFAULT, Tolerance
 
 if TYPE_CHECKING:
     from cosemic.security.cipher import CipherKey
+    from cosemic.security.general import GeneralProtection
 
 __all__ = [
     "AssociationSecurity",
@@ -74,11 +76,13 @@ class AssociationSecurity:
         "_context",
         "_control",
         "_epoch",
+        "_general",
         "_incoming",
         "_keys",
         "_minimum",
         "_names",
         "_outgoing",
+        "_peer_signing_key",
         "_peer_title",
         "_received",
         "_role",
@@ -106,8 +110,8 @@ class AssociationSecurity:
         self._suite = context.suite
         self._epoch = context.epoch
         self._unheard = True
-        self._control = context.suite | int(context.policy)
-        self._minimum = int(context.minimum_policy)
+        self._control = context.suite | int(context.policy) & CIPHERING
+        self._minimum = int(context.minimum_policy) & CIPHERING
         self._title = context.system_title
         # Three streams of messages: global, dedicated, broadcast. Each has its own key and counters.
         self._keys: list[CipherKey | None] = [None, None, None]
@@ -116,6 +120,8 @@ class AssociationSecurity:
         self._incoming = [self._no_counters(_GLOBAL), Incoming(), Incoming()]
         self._incoming[_GLOBAL].last = last_received
         self._peer_title: bytes | None = None
+        self._peer_signing_key = context.peer_signing_key
+        self._general: GeneralProtection | None = None
         title = peer_system_title if peer_system_title is not None else context.peer_system_title
         if title is not None:
             self.peer_system_title = title
@@ -159,6 +165,49 @@ class AssociationSecurity:
         self._recall(_BROADCAST)
 
     @property
+    def tolerances(self) -> AbstractSet[Tolerance]:
+        """What is tolerated in this association."""
+        return self._tolerances
+
+    @property
+    def role(self) -> Role:
+        """Which side we are."""
+        return self._role
+
+    @property
+    def general(self) -> GeneralProtection:
+        """General-ciphering under other keys than the global ones, and general-signing."""
+        if self._general is None:
+            from cosemic.security.general import GeneralProtection
+
+            self._general = GeneralProtection(self)
+        return self._general
+
+    @property
+    def peer_signing_key(self) -> bytes:
+        """The peer's public signing key; KeyMissing when neither it nor a certificate was given."""
+        if self._peer_signing_key is None:
+            raise KeyMissing(
+                "the peer's public signing key is needed (peer_signing_key, or trust and the certificate that the peer "
+                "sends); none was given"
+            )
+        return self._peer_signing_key
+
+    def take_certificate(self, certificate: bytes) -> None:
+        """A certificate that came in the AARQ or AARE: where the context trusts it, its key becomes the peer's.
+
+        A configured key stays. SecurityError from ``trust``; without ``trust`` the certificate is not looked at.
+        """
+        trust = self._context.trust
+        if trust is None or self._context.peer_signing_key is not None:
+            return
+        if self._peer_title is None:
+            raise SecurityError("a certificate came without a system title that it could be checked against")
+        from cosemic.security.ec import check_public
+
+        self._peer_signing_key = check_public(self._suite, trust(certificate, self._peer_title))
+
+    @property
     def last_received(self) -> int | None:
         """The highest counter under the global key that a tag proved; None when there was none yet."""
         return self._incoming[_GLOBAL].last
@@ -170,7 +219,7 @@ class AssociationSecurity:
 
     def set_dedicated_key(self, key: bytes) -> None:
         """Use this dedicated key from now on; SecurityError when its length does not fit the suite."""
-        title = self._own_title()
+        title = self.own_title()
         self._keys[_DEDICATED] = self._context.dedicated_cipher(key)
         previous = self._outgoing[_DEDICATED]
         if previous is not None:
@@ -185,23 +234,26 @@ class AssociationSecurity:
         dedicated: bool = False,
         policy: SecurityPolicy | None = None,
         broadcast: bool = False,
+        header: bytes = b"",
     ) -> bytes:
         """Seal an APDU with the next invocation counter: ``SC || IC || payload``.
 
-        ``policy`` overrides that of the context for this message (the InitiateRequest of a context with a weaker
-        policy, say). KeyMissing when the key or our system title was not given, SecurityError when the counter store
-        cannot be written; in neither case was a counter used.
+        ``header`` is what the tag covers besides, in general-ciphering. ``policy`` overrides that of the context for
+        this message (the InitiateRequest of a context with a weaker policy, say). KeyMissing when the key or our system
+        title was not given, SecurityError when the counter store cannot be written; in neither case was a counter used.
         """
         if self._epoch != self._context.epoch:
             self._refresh()
-        control = self._control if policy is None else self._suite | policy
+        control = self._control if policy is None else self._suite | int(policy) & CIPHERING
         stream = _DEDICATED if dedicated else _GLOBAL
         if broadcast:
             stream = _BROADCAST
             control |= BROADCAST
         key = self._keys[stream] or self._key(stream)
-        title = self._title or self._own_title()
+        title = self._title or self.own_title()
         associated = key.associated_data.get(control) or key.associated(control)  # fails before a counter is taken
+        if header:
+            associated += header
         outgoing = self._outgoing[stream] or self._start(stream)
         return key.seal(control, title, outgoing.take(), apdu, associated)
 
@@ -212,11 +264,16 @@ class AssociationSecurity:
         dedicated: bool = False,
         system_title: bytes | None = None,
         minimum: SecurityPolicy | None = None,
+        header: bytes = b"",
+        broadcast: bool | None = None,
+        inner: Callable[[bytes], None] | None = None,
     ) -> bytes:
         """The information in ``SC || IC || payload``, after tag, policy and counter were checked, in this order.
 
         ``system_title`` is the one that a general-ciphering envelope names; without it the peer's is used. ``minimum``
-        overrides the context's ``minimum_policy``.
+        overrides the context's ``minimum_policy``. In general-ciphering ``header`` is what the tag covers besides, and
+        ``broadcast`` says which key set is meant, where the bit of SC does not. ``inner`` checks what is inside before
+        anything is accepted.
 
         DecodeError: too short. AuthenticationError: the tag does not verify. ReplayError: the counter is not above the
         last accepted one. KeyMissing: no key for this. SecurityError: less protection than demanded, another suite, or
@@ -229,9 +286,9 @@ class AssociationSecurity:
             self._refresh()
         control, counter = HEADER.unpack_from(content)
         if control & (SUITE_MASK | COMPRESSED) != self._suite:
-            raise self._wrong_control(control)
+            raise self.wrong_control(control)
         stream = _DEDICATED if dedicated else _GLOBAL
-        if control & BROADCAST:
+        if control & BROADCAST if broadcast is None else broadcast:
             if dedicated:
                 raise SecurityError(
                     f"SC {control:#04x} asks for the broadcast key in a message under the dedicated key"
@@ -239,24 +296,22 @@ class AssociationSecurity:
             stream = _BROADCAST
         title = self._peer_title if system_title is None else None
         if title is None:
-            title = self._originator(system_title)
+            title = self.originator(system_title)
         key = self._keys[stream] or self._key(stream)
-        demanded = self._minimum if minimum is None else int(minimum)
+        demanded = self._minimum if minimum is None else int(minimum) & CIPHERING
         try:
-            information = key.open(control, title, counter, content)
+            information = key.open(control, title, counter, content, header)
         except AuthenticationError:
-            other = self._open_by_other(stream, control, title, counter, content, demanded)
+            other = self._open_by_other(stream, control, title, counter, content, demanded, header, inner)
             if other is None:
                 raise
             return other
+        if inner is not None:
+            inner(information)
         if demanded & ~control:
-            raise _downgrade(control & 0x30, demanded, describe(control, title, counter, key.name))
-        if control & 0x30 == ENCRYPTED and not _plausible(information):
-            raise AuthenticationError(
-                f"decrypts to no known APDU (first octet {information[:1].hex() or 'missing'}); encryption alone "
-                "proves nothing, so the encryption key or the system title is likely wrong "
-                f"({describe(control, title, counter, key.name)})"
-            )
+            raise downgrade(control & CIPHERING, demanded, describe(control, title, counter, key.name))
+        if control & CIPHERING == ENCRYPTED:
+            check_plausible(information, describe(control, title, counter, key.name))
         if self._peer_title is None:
             self.peer_system_title = title  # brings what earlier associations accepted from it
         incoming = self._incoming[stream]
@@ -277,16 +332,16 @@ class AssociationSecurity:
 
     def check_policy(self, received: SecurityPolicy | int, minimum: SecurityPolicy | None = None) -> None:
         """SecurityError when a message with this protection (NONE: a plain APDU) is less than demanded."""
-        demanded = self._minimum if minimum is None else int(minimum)
+        demanded = int(self._context.minimum_policy if minimum is None else minimum)
         if demanded & ~int(received):
-            raise _downgrade(int(received), demanded, "nothing of it was used")
+            raise downgrade(int(received), demanded, "nothing of it was used")
 
     def gmac(self, challenge: bytes) -> bytes:
         """f(challenge) of HLS-GMAC: ``SC || IC || tag``, with the global key and its next counter."""
         if self._epoch != self._context.epoch:
             self._refresh()
         key = self._key(_GLOBAL)
-        title = self._title or self._own_title()
+        title = self._title or self.own_title()
         control = self._suite | AUTHENTICATED
         associated = key.associated(control)
         outgoing = self._outgoing[_GLOBAL] or self._start(_GLOBAL)
@@ -309,7 +364,7 @@ class AssociationSecurity:
         if self._epoch != self._context.epoch:
             self._refresh()
         key = self._key(_GLOBAL)
-        title = self._originator(None)
+        title = self.originator(None)
         content = reply[:HEADER_LENGTH] + challenge + reply[HEADER_LENGTH:]
         try:
             key.open(control, title, counter, content)
@@ -349,11 +404,22 @@ class AssociationSecurity:
             if outgoing is not None:
                 self._outgoing[stream] = None
                 outgoing.close()
+        if self._general is not None:
+            self._general.close()
+            self._general = None
         self._keys[_DEDICATED] = None
         self._incoming[_DEDICATED] = Incoming()
 
     def _open_by_other(
-        self, stream: int, control: int, title: bytes, counter: int, content: bytes, demanded: int
+        self,
+        stream: int,
+        control: int,
+        title: bytes,
+        counter: int,
+        content: bytes,
+        demanded: int,
+        header: bytes = b"",
+        inner: Callable[[bytes], None] | None = None,
     ) -> bytes | None:
         """The information of a message under the key that is accepted besides, during a change of keys.
 
@@ -365,11 +431,13 @@ class AssociationSecurity:
         if key is None:
             return None
         try:
-            information = key.open(control, title, counter, content)
+            information = key.open(control, title, counter, content, header)
         except AuthenticationError:
             return None
+        if inner is not None:
+            inner(information)
         if demanded & ~control:
-            raise _downgrade(control & 0x30, demanded, describe(control, title, counter, key.name))
+            raise downgrade(control & CIPHERING, demanded, describe(control, title, counter, key.name))
         if self._peer_title is None:
             self.peer_system_title = title
         name = context.counter_id(title, broadcast=broadcast, other=True) or ""
@@ -394,8 +462,8 @@ class AssociationSecurity:
         """The context has other keys or another policy than before: take them over."""
         context = self._context
         self._epoch = context.epoch
-        self._control = context.suite | int(context.policy)
-        self._minimum = int(context.minimum_policy)
+        self._control = context.suite | int(context.policy) & CIPHERING
+        self._minimum = int(context.minimum_policy) & CIPHERING
         for stream in (_GLOBAL, _BROADCAST):
             key, title = self._keys[stream], self._peer_title
             name = None if title is None else context.counter_id(title, broadcast=stream == _BROADCAST)
@@ -433,20 +501,22 @@ class AssociationSecurity:
             self._keys[stream] = key
         return key
 
-    def _own_title(self) -> bytes:
+    def own_title(self) -> bytes:
+        """Our own system title; KeyMissing when none was given."""
         if self._title is None:
             raise KeyMissing("our own system title is needed for protected messages (system_title); none was given")
         return self._title
 
     def _start(self, stream: int) -> Outgoing:
         context = self._context
-        name = context.counter_id(self._own_title(), broadcast=stream == _BROADCAST)
+        name = context.counter_id(self.own_title(), broadcast=stream == _BROADCAST)
         assert name is not None  # _key() came first
         outgoing = Outgoing(context.counters, name)
         self._outgoing[stream] = outgoing
         return outgoing
 
-    def _originator(self, system_title: bytes | None) -> bytes:
+    def originator(self, system_title: bytes | None) -> bytes:
+        """The title that a message is to be opened with: the peer's; SecurityError for ours, or another than before."""
         title = system_title or self._peer_title
         if title is None:
             raise KeyMissing("the peer's system title is not known; give it (peer_system_title)")
@@ -463,7 +533,8 @@ class AssociationSecurity:
             )
         return title
 
-    def _wrong_control(self, control: int) -> SecurityError:
+    def wrong_control(self, control: int) -> SecurityError:
+        """The error for a security control of another suite, or of a compressed message."""
         if control & COMPRESSED:
             return SecurityError(f"SC {control:#04x}: the message is compressed, which is not supported")
         return SecurityError(
@@ -490,12 +561,19 @@ _FIRST_OCTETS = frozenset(
 )
 
 
-def _plausible(information: bytes) -> bool:
-    return bool(information) and information[0] in _FIRST_OCTETS
+def check_plausible(information: bytes, what: str) -> None:
+    """AuthenticationError when something that was encrypted, but not authenticated, opens to no APDU."""
+    if information and information[0] in _FIRST_OCTETS:
+        return
+    raise AuthenticationError(
+        f"decrypts to no known APDU (first octet {information[:1].hex() or 'missing'}); encryption alone proves "
+        f"nothing, so the encryption key or the system title is likely wrong ({what})"
+    )
 
 
-def _downgrade(received: int, demanded: int, what: str) -> SecurityError:
+def downgrade(received: int, demanded: int, what: str) -> SecurityError:
+    """The error for a message that is protected less than demanded."""
     return SecurityError(
-        f"the message is protected by policy {SecurityPolicy(received & 0x30).label!r}, but at least "
-        f"{SecurityPolicy(demanded & 0x30).label!r} is demanded ({what})"
+        f"the message is protected by policy {SecurityPolicy(received).label!r}, but at least "
+        f"{SecurityPolicy(demanded).label!r} is demanded ({what})"
     )

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from cosemic.enums import Role
 from cosemic.errors import KeyMissing, SecurityError
 from cosemic.security.counters import CounterStore, MemoryCounters, default_counters, key_id
 from cosemic.security.key_change import BROADCAST, UNICAST, GlobalKeys
-from cosemic.security.suites import KEY_LENGTH, SecurityPolicy, key_octets, title_octets
+from cosemic.security.replay import ReplayMemory
+from cosemic.security.suites import (
+    KEY_LENGTH,
+    EphemeralSignature,
+    GeneralAad,
+    GeneralKey,
+    SecurityPolicy,
+    SigningInput,
+    SigningOrder,
+    key_octets,
+    title_octets,
+)
 
 if TYPE_CHECKING:
     from cosemic.security.cipher import CipherKey
+    from cosemic.security.ec import PrivateKey
+
+Trust: TypeAlias = Callable[[bytes, bytes], bytes]
+"""Judges a peer's certificate: (certificate in DER, its system title) -> public signing key; SecurityError if not."""
 
 
 class SecurityContext:
@@ -20,32 +36,54 @@ class SecurityContext:
 
     Keys and titles are octets or hexadecimal text. ``policy`` is what we send with, ``minimum_policy`` (by default the
     same) what we accept at least. ``dedicated_key`` asks for a fresh key per association (True) or for that one.
-    ``general`` sends general-glo-/general-ded-ciphering instead of the service-specific envelopes.
+    ``general`` sends general-glo-/general-ded-ciphering instead of the service-specific envelopes, or with a
+    ``GeneralKey`` general-ciphering under that key.
     ``allow_counter_from_meter`` lets a meter's complaint about our counter set it (see ``adopt_counter``).
     A wrong length or value is a ValueError that quotes no key.
+
+    Suites 1 and 2: ``signing_key`` and ``agreement_key`` are private keys of ours (``SoftwareKey``, or an object of
+    yours with its members), ``peer_signing_key`` and ``peer_agreement_key`` the peer's public keys (``X || Y``,
+    hexadecimal, PEM). ``certificate`` (DER) goes out in the AARQ or AARE; ``trust`` judges the peer's, where no
+    ``peer_signing_key`` is given. ``kek`` is the master key. ``signing_order``, ``general_aad``, ``signing_input`` and
+    ``ephemeral_signature`` choose between readings of the standard; each holds for both directions. ``date_time`` gives
+    the twelve octets to stamp general-ciphering and general-signing with, ``other_information`` goes along too.
     """
 
     __slots__ = (
         "_broadcast",
         "_counters",
         "_foreign_counters",
+        "_kek",
         "_keys",
         "_other_broadcast",
         "_other_unicast",
         "_unicast",
+        "agreement_key",
         "allow_counter_from_meter",
+        "certificate",
+        "date_time",
         "dedicated_key",
+        "ephemeral_signature",
         "epoch",
         "general",
+        "general_aad",
         "heard",
         "is_changing_keys",
         "is_strengthened",
         "last_received",
         "minimum_policy",
+        "other_information",
+        "peer_agreement_key",
+        "peer_signing_key",
         "peer_system_title",
         "policy",
+        "replays",
+        "signing_input",
+        "signing_key",
+        "signing_order",
         "suite",
         "system_title",
+        "trust",
     )
 
     def __init__(
@@ -58,11 +96,24 @@ class SecurityContext:
         counters: CounterStore | None = None,
         *,
         dedicated_key: bool | bytes | str = False,
-        general: bool = False,
+        general: bool | GeneralKey = False,
         peer_system_title: bytes | str | None = None,
         broadcast_key: bytes | str | None = None,
         allow_counter_from_meter: bool = False,
         minimum_policy: SecurityPolicy | str | int | None = None,
+        signing_key: PrivateKey | None = None,
+        peer_signing_key: bytes | str | None = None,
+        agreement_key: PrivateKey | None = None,
+        peer_agreement_key: bytes | str | None = None,
+        kek: bytes | str | None = None,
+        certificate: bytes | None = None,
+        trust: Trust | None = None,
+        signing_order: SigningOrder = SigningOrder.SIGN_FIRST,
+        general_aad: GeneralAad = GeneralAad.WITH_HEADER,
+        signing_input: SigningInput = SigningInput.CONTENT_WITH_LENGTH,
+        ephemeral_signature: EphemeralSignature = EphemeralSignature.POINT,
+        date_time: Callable[[], bytes] | None = None,
+        other_information: bytes = b"",
     ) -> None:
         if suite not in KEY_LENGTH:
             raise ValueError(f"unknown security suite {suite}; one of 0, 1, 2")
@@ -102,6 +153,25 @@ class SecurityContext:
         self._foreign_counters: MemoryCounters | None = None
         self.last_received: dict[str, int] = {}
         """The last counters accepted from peers, by counter id; what a client's associations start from."""
+        self.replays = ReplayMemory()
+        """What was accepted under keys that a message brings with it, and of signed messages without a counter."""
+        self.signing_key = _private(suite, signing_key, "signing_key")
+        self.agreement_key = _private(suite, agreement_key, "agreement_key")
+        self.peer_signing_key = _public(suite, peer_signing_key, "peer_signing_key")
+        self.peer_agreement_key = _public(suite, peer_agreement_key, "peer_agreement_key")
+        self._kek = _kek(suite, kek)
+        self.certificate = certificate
+        self.trust = trust
+        self.signing_order = signing_order
+        self.general_aad = general_aad
+        self.signing_input = signing_input
+        self.ephemeral_signature = ephemeral_signature
+        self.date_time = date_time
+        self.other_information = other_information
+        if self.policy & SecurityPolicy.SIGNED and self.signing_key is None:
+            raise ValueError(f"the policy {self.policy.label!r} needs a signing_key")
+        if (self.policy | self.minimum_policy) & SecurityPolicy.SIGNED and not self.has_keys:
+            raise ValueError("signed messages need an encryption_key too: the association is opened under it")
 
     def __repr__(self) -> str:
         title = self.system_title.hex().upper() if self.system_title else None
@@ -118,6 +188,22 @@ class SecurityContext:
     def has_keys(self) -> bool:
         """Whether a global encryption key was given."""
         return "encryption_key" in self._keys.present
+
+    @property
+    def kek(self) -> bytes:
+        """The master key; KeyMissing when there is none."""
+        if self._kek is None:
+            raise KeyMissing("the master key is needed (kek); none was given")
+        return self._kek
+
+    @property
+    def has_kek(self) -> bool:
+        """Whether a master key was given."""
+        return self._kek is not None
+
+    def replace_kek(self, kek: bytes | str) -> None:
+        """Use another master key; ValueError for one that cannot be one."""
+        self._kek = _kek(self.suite, kek)
 
     def new_dedicated_key(self) -> bytes:
         """The dedicated key for a new association: the configured one, else fresh random octets."""
@@ -150,6 +236,10 @@ class SecurityContext:
                 f"a dedicated key of {len(key)} octets; suite {self.suite} has {KEY_LENGTH[self.suite]}"
             )
         return self._cipher(key, "dedicated key")
+
+    def fresh_cipher(self, key: bytes, name: str) -> CipherKey:
+        """A key that came with one message, ready to use, with our authentication key."""
+        return self._cipher(key, name)
 
     def dedicated_counters(self, key: bytes, role: Role) -> CounterStore:
         """Where the counters of a dedicated key are kept."""
@@ -268,6 +358,29 @@ class SecurityContext:
         from cosemic.security.cipher import CipherKey
 
         return CipherKey(key, self._keys.present.get("authentication_key"), f"{name} of suite {self.suite}")
+
+
+def _private(suite: int, key: PrivateKey | None, name: str) -> PrivateKey | None:
+    if key is not None and key.suite != suite:
+        raise ValueError(f"the {name} is one of security suite {key.suite}, the context of suite {suite}")
+    return key
+
+
+def _public(suite: int, key: bytes | str | None, name: str) -> bytes | None:
+    if key is None:
+        return None
+    from cosemic.security.ec import public_octets
+
+    return public_octets(suite, key, name)
+
+
+def _kek(suite: int, key: bytes | str | None) -> bytes | None:
+    if key is None:
+        return None
+    octets = key_octets(suite, key, "kek")
+    if not any(octets):
+        raise ValueError("the kek is all zero; it protects nothing")
+    return octets
 
 
 MOST_HEARD = 1024

@@ -25,6 +25,9 @@ AUTHENTICATED = 0x10
 ENCRYPTED = 0x20
 BROADCAST = 0x40
 COMPRESSED = 0x80
+CIPHERING = AUTHENTICATED | ENCRYPTED
+SIGNED = 0x100
+"""Above the octet: what is signed is said by the envelope general-signing, not by a security control."""
 
 HEADER = struct.Struct(">BI")
 """Security control and invocation counter."""
@@ -37,6 +40,28 @@ class KeyId(enum.IntEnum):
     GLOBAL_BROADCAST_ENCRYPTION = 1
     AUTHENTICATION = 2
     MASTER = 3
+
+
+class GeneralKey(enum.Enum):
+    """Which key a general-ciphering APDU is protected with, as its key info says (IEC 62056-5-3, clause 5)."""
+
+    IDENTIFIED = "identified-key"
+    """The global unicast key that both sides have; its counters go on."""
+    WRAPPED = "wrapped-key"
+    """A fresh random key, wrapped with the master key."""
+    ONE_PASS = "one-pass"
+    """Agreed, C(1e, 1s): our signed ephemeral key with the recipient's static key."""
+    STATIC_UNIFIED = "static-unified"
+    """Agreed, C(0e, 2s): both static keys and the transaction id."""
+
+
+class SigningOrder(enum.Enum):
+    """What comes first where a message is both signed and ciphered by the same party."""
+
+    SIGN_FIRST = "sign-first"
+    """The standard's normal case: the signature is inside, and hidden. Needs a general envelope around it."""
+    CIPHER_FIRST = "cipher-first"
+    """The signature is around the ciphered APDU: Gurux, pydlms-client."""
 
 
 class GeneralAad(enum.Enum):
@@ -81,12 +106,13 @@ _EXAMPLE_KEYS = frozenset(
 
 
 class SecurityPolicy(enum.IntFlag):
-    """How an APDU is protected; the values are the bits of the security control octet."""
+    """How an APDU is protected: the bits of the security control octet, and a signature, which has none there."""
 
     NONE = 0
     AUTHENTICATED = AUTHENTICATED
     ENCRYPTED = ENCRYPTED
     AUTHENTICATED_ENCRYPTED = AUTHENTICATED | ENCRYPTED
+    SIGNED = SIGNED
 
     @classmethod
     def parse(cls, policy: str | int) -> SecurityPolicy:
@@ -96,7 +122,7 @@ class SecurityPolicy(enum.IntFlag):
             if found is None:
                 raise ValueError(f"unknown security policy {policy!r}; one of {', '.join(_POLICIES)}")
             return found
-        if policy & ~0x30:
+        if policy & ~_EVERY:
             raise ValueError(f"unknown security policy {policy:#x}; one of {', '.join(_POLICIES)}")
         return cls(policy)
 
@@ -106,11 +132,17 @@ class SecurityPolicy(enum.IntFlag):
         return _LABELS[int(self)]
 
 
-_POLICIES: dict[str, SecurityPolicy] = {
+_EVERY = CIPHERING | SIGNED
+_UNSIGNED: dict[str, SecurityPolicy] = {
     "none": SecurityPolicy.NONE,
     "authenticated": SecurityPolicy.AUTHENTICATED,
     "encrypted": SecurityPolicy.ENCRYPTED,
     "authenticated-encrypted": SecurityPolicy.AUTHENTICATED_ENCRYPTED,
+}
+_POLICIES: dict[str, SecurityPolicy] = {
+    **_UNSIGNED,
+    "signed": SecurityPolicy.SIGNED,
+    **{f"{name}-signed": policy | SecurityPolicy.SIGNED for name, policy in _UNSIGNED.items() if policy},
 }
 _LABELS: dict[int, str] = {int(policy): name for name, policy in _POLICIES.items()}
 
