@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from cosemic.apdu.services import MethodDescriptor as MethodDescriptor
     from cosemic.apdu.services import SelectiveAccess as SelectiveAccess
     from cosemic.client import DlmsClient as DlmsClient
+    from cosemic.client import recover_counter as recover_counter
     from cosemic.codec import axdr as axdr
     from cosemic.codec.axdr import BitString as BitString
     from cosemic.codec.axdr import Data as Data
     from cosemic.codec.axdr import Typed as Typed
+    from cosemic.cosem.invocation_counter import CounterSource as CounterSource
     from cosemic.cosem.profile import Profile as Profile
     from cosemic.cosem.values import Reading as Reading
     from cosemic.enums import AccessRight as AccessRight
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from cosemic.errors import ActionError as ActionError
     from cosemic.errors import AssociationRefused as AssociationRefused
     from cosemic.errors import AuthenticationError as AuthenticationError
+    from cosemic.errors import CertificateError as CertificateError
     from cosemic.errors import ConfirmedServiceErrorReceived as ConfirmedServiceErrorReceived
     from cosemic.errors import DataAccessError as DataAccessError
     from cosemic.errors import DecodeError as DecodeError
@@ -55,11 +58,19 @@ if TYPE_CHECKING:
     from cosemic.link.frames import HdlcFrame as HdlcFrame
     from cosemic.link.wrapper import WrapperPdu as WrapperPdu
     from cosemic.obis import ObisCode as ObisCode
+    from cosemic.security.certificate_store import CertificateStore as CertificateStore
     from cosemic.security.context import SecurityContext as SecurityContext
     from cosemic.security.context import SecurityPolicy as SecurityPolicy
     from cosemic.security.counters import CounterStore as CounterStore
     from cosemic.security.counters import MemoryCounters as MemoryCounters
     from cosemic.security.counters import SqliteCounters as SqliteCounters
+    from cosemic.security.key_store import EnvironmentKeyStore as EnvironmentKeyStore
+    from cosemic.security.key_store import FileKeyStore as FileKeyStore
+    from cosemic.security.key_store import KeyStore as KeyStore
+    from cosemic.security.key_store import MemoryKeyStore as MemoryKeyStore
+    from cosemic.security.key_store import security_context as security_context
+    from cosemic.security.pkcs11 import Pkcs11KeyStore as Pkcs11KeyStore
+    from cosemic.security.pkcs11 import Pkcs11Token as Pkcs11Token
     from cosemic.times import CosemDate as CosemDate
     from cosemic.times import CosemDateTime as CosemDateTime
     from cosemic.times import CosemTime as CosemTime
@@ -77,7 +88,8 @@ _MODULES = {
     "blocking": "cosemic.blocking",
 }
 _HOMES = {
-    "cosemic.client": ("DlmsClient",),
+    "cosemic.client": ("DlmsClient", "recover_counter"),
+    "cosemic.cosem.invocation_counter": ("CounterSource",),
     "cosemic.obis": ("ObisCode",),
     "cosemic.times": ("CosemDate", "CosemDateTime", "CosemTime"),
     "cosemic.enums": (
@@ -97,6 +109,15 @@ _HOMES = {
     "cosemic.link.wrapper": ("WrapperPdu",),
     "cosemic.security.context": ("SecurityContext", "SecurityPolicy"),
     "cosemic.security.counters": ("CounterStore", "MemoryCounters", "SqliteCounters"),
+    "cosemic.security.certificate_store": ("CertificateStore",),
+    "cosemic.security.key_store": (
+        "EnvironmentKeyStore",
+        "FileKeyStore",
+        "KeyStore",
+        "MemoryKeyStore",
+        "security_context",
+    ),
+    "cosemic.security.pkcs11": ("Pkcs11KeyStore", "Pkcs11Token"),
     "cosemic.cosem.values": ("Reading",),
     "cosemic.cosem.profile": ("Profile",),
     "cosemic.tolerances": ("Tolerance",),
@@ -105,6 +126,7 @@ _HOMES = {
         "ActionError",
         "AssociationRefused",
         "AuthenticationError",
+        "CertificateError",
         "ConfirmedServiceErrorReceived",
         "DataAccessError",
         "DecodeError",

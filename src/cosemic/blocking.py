@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, cast, 
 
 from cosemic.apdu.services import SelectiveAccess
 from cosemic.codec.axdr import Data, Typed, Value
-from cosemic.connection import CLOSE_TIMEOUT, Connection, Outcome, logger
+from cosemic.connection import CLOSE_TIMEOUT, Connection, LentStream, Outcome, logger
 from cosemic.cosem import procedures, security_setup
 from cosemic.cosem.access import GetItem, ItemResult, Obis, Procedure
+from cosemic.cosem.invocation_counter import CounterSource, not_read, read_invocation_counter
 from cosemic.cosem.object_list import ObjectEntry
 from cosemic.cosem.procedures import CLOCK, CURRENT_ASSOCIATION
 from cosemic.cosem.profile import Profile
@@ -27,8 +28,10 @@ from cosemic.obis import ObisCode
 from cosemic.protocol.events import Completed
 from cosemic.protocol.requests import Request, Result
 from cosemic.protocol.session import ClientSession
+from cosemic.security.keys import SecurityContext
 from cosemic.times import CosemDateTime
 from cosemic.transports.streams import BlockingStream, clock_of, open_blocking_stream
+from cosemic.transports.targets import Target
 
 if TYPE_CHECKING:
     from cosemic.enums import CertificateType
@@ -323,11 +326,9 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
     def _connect(self) -> None:
         self._aborted = False
         try:
-            stream = self._stream = self._open()
-            self._check_not_aborted()
-            if self.connect_delay:
-                system_time.sleep(self.connect_delay)
-                self._check_not_aborted()
+            stream = self._open_ready()
+            if self._recovers_counter:
+                stream = self._recover(stream)
             session = self._begin_session(self._clock or clock_of(stream))
             _, now = self._begin()
             session.connect(now)
@@ -336,6 +337,43 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
             if self._associated is None:
                 self._release()
                 self._let_go("connecting failed")
+
+    def _open_ready(self) -> BlockingStream:
+        stream = self._stream = self._open()
+        self._check_not_aborted()
+        if self.connect_delay:
+            system_time.sleep(self.connect_delay)
+            self._check_not_aborted()
+        return stream
+
+    def _recover(self, stream: BlockingStream) -> BlockingStream:
+        """Read the counter that the meter saw last as the public client; where we can, go on with a new stream."""
+        security, source = self._settings.security, self._counter_source
+        assert security is not None
+        reader = DlmsClient(
+            cast("BlockingStream", LentStream(stream)),
+            client_sap=source.client_sap,
+            server_sap=self._settings.server_sap,
+            framing=self._link_options.framing,
+            timeout=self.timeout,
+            use_rlrq=self._settings.use_rlrq,
+            tolerances=self._settings.tolerances,
+            trace=self.trace,
+            clock=self._clock,
+        )
+        reader._as_public_client_of(self)
+        try:
+            with reader:
+                counter = reader.run(read_invocation_counter(source))
+        except DlmsError as error:
+            self._check_not_aborted()
+            raise not_read(source, error) from error
+        security.go_on_above(counter)
+        self._check_not_aborted()
+        if not self._opens_anew:
+            return stream
+        self._let_go("the counter was read")
+        return self._open_ready()
 
     def _open(self) -> BlockingStream:
         way = self._way
@@ -434,3 +472,25 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
+
+
+def recover_counter(
+    way: str | Target | BlockingStream | _Opener,
+    security: SecurityContext,
+    source: CounterSource | None = None,
+    *,
+    server_sap: int = 1,
+    **options: Any,
+) -> int:
+    """Let our invocation counter go on above the last one that the meter saw, and return that one.
+
+    It is read through an association of its own, as the public client without protection; ``options`` are those of
+    DlmsClient (address, framing, times). What the meter shows is not authenticated: whoever can alter it on the way can
+    use up the counters of the key, though never have one used twice. SecurityError when the object holds no counter,
+    or one that would use up the key; ServiceError and AssociationRefused when the meter does not let us read it.
+    """
+    source = CounterSource() if source is None else source
+    with DlmsClient(way, client_sap=source.client_sap, server_sap=server_sap, **options) as client:
+        counter = client.run(read_invocation_counter(source))
+    security.go_on_above(counter)
+    return counter

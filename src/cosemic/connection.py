@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
+from cosemic.cosem.invocation_counter import CounterSource
 from cosemic.cosem.object_list import ObjectEntry
 from cosemic.cosem.procedures import MeterCache
 from cosemic.cosem.rights import demands_on, has_demands
@@ -141,6 +142,7 @@ class Connection(Generic[_Way]):
         "_associated",
         "_began",
         "_clock",
+        "_counter_source",
         "_exchange_limit",
         "_exchanging",
         "_give_up",
@@ -193,6 +195,7 @@ class Connection(Generic[_Way]):
         high_priority: bool = True,
         confirmed: bool = True,
         hls_function: HlsFunction | None = None,
+        counter_source: CounterSource | None = None,
         association_object: ObisCode | str = LOGICAL_NAME_ASSOCIATION,
         tolerances: frozenset[Tolerance] = DEFAULT,
         cache: MeterCache | None = None,
@@ -248,6 +251,7 @@ class Connection(Generic[_Way]):
             hls_function=hls_function,
             tolerances=tolerances,
         )
+        self._counter_source = CounterSource() if counter_source is None else counter_source
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self.connect_delay = connect_delay
@@ -319,6 +323,23 @@ class Connection(Generic[_Way]):
 
     def _prepare(self) -> None:
         """What a client needs besides; called once."""
+
+    @property
+    def _recovers_counter(self) -> bool:
+        """Whether the invocation counter is looked up through the public client before an association is opened."""
+        security = self._settings.security
+        return security is not None and security.has_keys and security.counter_recovery.value == "from-public-client"
+
+    @property
+    def _opens_anew(self) -> bool:
+        """Whether a second association gets a stream of its own. Many meters end a connection with the first one."""
+        target = self._target
+        return callable(self._way) if target is None else target.scheme not in ("serial", "udp")
+
+    def _as_public_client_of(self, other: Connection[_Way]) -> None:
+        """Have the link of another connection: same framing, same addresses but the client's, same times."""
+        self._link_options = other._link_options
+        self._link_options.check(self._settings.client_sap, self._settings.server_sap)
 
     # The course of an exchange; the pump calls these between its waits.
 
@@ -430,6 +451,23 @@ class Connection(Generic[_Way]):
     def _with_list(self) -> bool:
         associated = self._associated
         return associated is not None and Conformance.MULTIPLE_REFERENCES in associated.conformance
+
+
+class LentStream:
+    """A stream of either form that its user cannot close, for something done on it in between."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: object) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        if name == "wait_closed":
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
+    def close(self) -> None:
+        """Nothing: the owner closes it."""
 
 
 def _framing(way: object, target: Target | None, framing: Framing | str | None) -> Framing:

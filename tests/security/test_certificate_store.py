@@ -205,3 +205,21 @@ def test_a_folder_in_any_order(pki: Pki, tmp_path: Path) -> None:
         CertificateStore([pki.root]).import_folder(tmp_path, at=NOW)
     with pytest.raises(CertificateError, match="cannot be read"):
         CertificateStore([pki.root]).import_folder(tmp_path / "missing", at=NOW)
+
+
+def test_the_judge_of_certificates_in_messages(pki: Pki, store: CertificateStore) -> None:
+    moment = [NOW]
+    judge = store.trust(lambda: moment[0])
+    meter = pki.issue()
+    assert judge(meter.der, METER_TITLE) == meter.public
+    for octets, title in (
+        (meter.der, CLIENT_TITLE),
+        (pki.issue(purpose=AGREEMENT).der, METER_TITLE),
+        (Pki.make().issue().der, METER_TITLE),
+        (b"", METER_TITLE),
+    ):
+        with pytest.raises(CertificateError):
+            judge(octets, title)
+    moment[0] = END + timedelta(seconds=1)
+    with pytest.raises(CertificateError, match="expired"):
+        judge(meter.der, METER_TITLE)

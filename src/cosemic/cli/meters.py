@@ -22,7 +22,7 @@ from cosemic.cli.failing import CommandError
 
 SECRETS = ("password", "ek", "ak")
 _INTEGERS = ("client", "server", "physical", "suite")
-_TEXTS = ("url", "auth", "password", "policy", "system_title", "ek", "ak")
+_TEXTS = ("url", "auth", "password", "policy", "system_title", "ek", "ak", "counter_recovery")
 _NUMBERS = ("timeout",)
 _FLAGS = ("allow_counter_from_meter",)
 _KNOWN = (*_TEXTS, *_INTEGERS, *_NUMBERS, *_FLAGS)

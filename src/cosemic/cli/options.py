@@ -27,6 +27,7 @@ OUTPUT = Group("Output", sort_key=9)
 
 Auth = Literal["none", "lls", "hls", "md5", "sha1", "gmac", "sha256", "ecdsa"]
 Policy = Literal["none", "authenticated", "encrypted", "authenticated-encrypted"]
+Recovery = Literal["never", "from-answer", "from-public-client"]
 
 _MECHANISMS: dict[str, AuthenticationMechanism] = {
     "none": AuthenticationMechanism.NONE,
@@ -74,6 +75,8 @@ class ConnectionOptions:
         bool | None, Parameter(negative="", env_var="COSEMIC_ALLOW_COUNTER_FROM_METER")
     ] = None
     "Take over the invocation counter that the meter names when it refuses ours."
+    counter_recovery: Annotated[Recovery | None, Parameter(env_var="COSEMIC_COUNTER_RECOVERY")] = None
+    "What may move our invocation counter on: an answer, or what the public client sees. [default: never]"
 
 
 @Parameter(name="*", group=OUTPUT)
@@ -174,6 +177,7 @@ def make_security(settings: ConnectionOptions) -> SecurityContext | None:
             authentication_key=None if settings.ak is None else key_octets(settings.ak, "--ak"),
             policy=settings.policy or "authenticated-encrypted",
             allow_counter_from_meter=bool(settings.allow_counter_from_meter),
+            counter_recovery=settings.counter_recovery or "never",
         )
     except ValueError as error:
         text = str(error)

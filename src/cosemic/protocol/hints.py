@@ -71,8 +71,8 @@ _EXCEPTIONS = {
         "the meter could not decipher us: check the encryption key, the authentication key and the system title"
     ),
     int(ExceptionServiceError.INVOCATION_COUNTER_ERROR): (
-        "it saw a higher one from this key before: set allow_counter_from_meter=True to go on from there, or move "
-        "the counter store forward"
+        "it saw a higher one from this key before: set counter_recovery='from-answer' (allow_counter_from_meter=True) "
+        "to go on from there, or 'from-public-client', or move the counter store forward"
     ),
     int(ExceptionServiceError.PDU_TOO_LONG): "the request or its answer is longer than the meter can take",
     int(ExceptionServiceError.SERVICE_NOT_SUPPORTED): "the meter does not have this service",

@@ -7,7 +7,7 @@ client finds the public key of a meter. What is imported is checked first; whom 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -219,6 +219,19 @@ class CertificateStore:
         return verify_chain(
             certificate, self._anchors.values(), self._held.values(), at=at, purpose=purpose, system_title=system_title
         )
+
+    def trust(self, time: Callable[[], datetime]) -> Callable[[bytes, bytes], bytes]:
+        """A function that judges the certificates that peers send: ``(DER, system title) -> public signing key``.
+
+        ``time`` tells when it is, aware. The function raises CertificateError for what this store would not vouch for.
+        """
+
+        def judge(octets: bytes, system_title: bytes) -> bytes:
+            certificate = _parsed(octets)
+            self.verify(certificate, at=time(), purpose=CertificateType.DIGITAL_SIGNATURE, system_title=system_title)
+            return certificate.public
+
+        return judge
 
     def infos(self) -> list[CertificateInfo]:
         """What attribute 6 lists."""

@@ -12,8 +12,10 @@ HLS-GMAC replies f(StoC), f(CtoS)      global unicast key, in every case       s
 =====================================  ======================================  ================================
 
 The authentication key is the same for all. Incoming messages are checked in this order: tag, policy, counter; a
-message that fails leaves no trace in the state. Where the policy lets messages without a tag pass, their counters must
-rise within the association, but only those of messages with a tag are remembered: a forged one locks nobody out.
+message that fails leaves no trace in the state. A counter has to be above the last one, or with ``replay_window`` new
+among so many below it, for messages that overtake each other. Where the policy lets messages without a tag pass, their
+counters must rise within the association, but only those of messages with a tag are remembered: a forged one locks
+nobody out.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from cosemic.enums import Role
 from cosemic.errors import AuthenticationError, DecodeError, KeyMissing, ReplayError, SecurityError
 from cosemic.security._streams import Incoming, Outgoing
 from cosemic.security.counters import key_id
-from cosemic.security.keys import SecurityContext
+from cosemic.security.keys import SecurityContext, check_recovered
 from cosemic.security.suites import (
     AUTHENTICATED,
     BROADCAST,
@@ -36,7 +38,6 @@ from cosemic.security.suites import (
     ENCRYPTED,
     HEADER,
     HEADER_LENGTH,
-    LAST_COUNTER,
     SUITE_MASK,
     TAG_LENGTH,
     SecurityPolicy,
@@ -117,7 +118,7 @@ class AssociationSecurity:
         self._keys: list[CipherKey | None] = [None, None, None]
         self._outgoing: list[Outgoing | None] = [None, None, None]
         self._names: list[str | None] = [None, None, None]  # of the peer's counters
-        self._incoming = [self._no_counters(_GLOBAL), Incoming(), Incoming()]
+        self._incoming = [self._no_counters(stream) for stream in (_GLOBAL, _DEDICATED, _BROADCAST)]
         self._incoming[_GLOBAL].last = last_received
         self._peer_title: bytes | None = None
         self._peer_signing_key = context.peer_signing_key
@@ -224,7 +225,7 @@ class AssociationSecurity:
         previous = self._outgoing[_DEDICATED]
         if previous is not None:
             previous.close()
-        self._incoming[_DEDICATED] = Incoming()
+        self._incoming[_DEDICATED] = Incoming(window=self._context.replay_window)
         self._outgoing[_DEDICATED] = Outgoing(self._context.dedicated_counters(key, self._role), key_id(title, key))
 
     def protect(
@@ -321,6 +322,8 @@ class AssociationSecurity:
                 raise self._replay(control, title, counter, bar, key.name)
             return information
         if incoming.last is not None and counter <= incoming.last:
+            if incoming.accept_late(counter):
+                return information
             raise self._replay(control, title, counter, incoming.last, key.name)
         incoming.accept(counter)
         if self._unheard:
@@ -388,10 +391,9 @@ class AssociationSecurity:
         if not self._context.allow_counter_from_meter:
             raise SecurityError(
                 f"the meter says that its last invocation counter from us is {value}; allow it to set ours "
-                "(allow_counter_from_meter=True) or set it in the counter store"
+                "(counter_recovery='from-answer', or allow_counter_from_meter=True) or set it in the counter store"
             )
-        if not 0 <= value < LAST_COUNTER - _RESERVE:
-            raise SecurityError(f"the meter asks for an invocation counter above {value}, which would use up the key")
+        check_recovered(value)
         outgoing = self._outgoing[_GLOBAL] or self._start(_GLOBAL)
         moved = outgoing.advance(value + 1)
         if moved:
@@ -408,7 +410,7 @@ class AssociationSecurity:
             self._general.close()
             self._general = None
         self._keys[_DEDICATED] = None
-        self._incoming[_DEDICATED] = Incoming()
+        self._incoming[_DEDICATED] = Incoming(window=self._context.replay_window)
 
     def _open_by_other(
         self,
@@ -476,7 +478,8 @@ class AssociationSecurity:
                 self._recall(stream)
 
     def _no_counters(self, stream: int) -> Incoming:
-        return Incoming(stream == _GLOBAL and Tolerance.GMAC_COUNTER_SHARED in self._tolerances)
+        shared = stream == _GLOBAL and Tolerance.GMAC_COUNTER_SHARED in self._tolerances
+        return Incoming(shared, self._context.replay_window)
 
     def _recall(self, stream: int) -> None:
         """Start the peer's counters under a global key above what earlier associations accepted."""
@@ -553,7 +556,6 @@ class AssociationSecurity:
 
 
 _GLOBAL, _DEDICATED, _BROADCAST = 0, 1, 2
-_RESERVE = 1 << 16  # counters that must be left over when the meter moves ours
 
 # First octets that plain APDUs have; 0x2F is the "/" of a DSMR telegram, which some meters send in this envelope.
 _FIRST_OCTETS = frozenset(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import logging
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,8 +13,10 @@ from cosemic.errors import KeyMissing, SecurityError
 from cosemic.security.counters import CounterStore, MemoryCounters, default_counters, key_id
 from cosemic.security.key_change import BROADCAST, UNICAST, GlobalKeys
 from cosemic.security.replay import ReplayMemory
+from cosemic.security.replay_window import LARGEST_WINDOW
 from cosemic.security.suites import (
     KEY_LENGTH,
+    LAST_COUNTER,
     EphemeralSignature,
     GeneralAad,
     GeneralKey,
@@ -27,8 +31,29 @@ if TYPE_CHECKING:
     from cosemic.security.cipher import CipherKey
     from cosemic.security.ec import PrivateKey
 
+logger = logging.getLogger("cosemic.security")
+
 Trust: TypeAlias = Callable[[bytes, bytes], bytes]
 """Judges a peer's certificate: (certificate in DER, its system title) -> public signing key; SecurityError if not."""
+
+
+class CounterRecovery(enum.Enum):
+    """What may move our invocation counter on, when the meter has seen a higher one than we remember."""
+
+    NEVER = "never"
+    FROM_ANSWER = "from-answer"
+    """The exception-response invocation-counter-error; it is not authenticated."""
+    FROM_PUBLIC_CLIENT = "from-public-client"
+    """The invocation counter object, read without protection before each association."""
+
+    @classmethod
+    def parse(cls, policy: CounterRecovery | str) -> CounterRecovery:
+        """The policy of that name; ValueError names them all."""
+        try:
+            return cls(policy)
+        except ValueError:
+            names = ", ".join(one.value for one in cls)
+            raise ValueError(f"unknown counter_recovery {policy!r}; one of {names}") from None
 
 
 class SecurityContext:
@@ -38,7 +63,10 @@ class SecurityContext:
     same) what we accept at least. ``dedicated_key`` asks for a fresh key per association (True) or for that one.
     ``general`` sends general-glo-/general-ded-ciphering instead of the service-specific envelopes, or with a
     ``GeneralKey`` general-ciphering under that key.
-    ``allow_counter_from_meter`` lets a meter's complaint about our counter set it (see ``adopt_counter``).
+    ``counter_recovery`` says whether the meter may move our counter on when it has seen a higher one: "never", as it
+    asks in an answer ("from-answer"; ``allow_counter_from_meter`` is the older name of it), or as it shows to the
+    public client before each association ("from-public-client"). ``replay_window`` is how far messages of the peer may
+    fall behind its highest counter: 0 (the default) lets none, 64 is usual where they can overtake each other.
     A wrong length or value is a ValueError that quotes no key.
 
     Suites 1 and 2: ``signing_key`` and ``agreement_key`` are private keys of ours (``SoftwareKey``, or an object of
@@ -61,6 +89,7 @@ class SecurityContext:
         "agreement_key",
         "allow_counter_from_meter",
         "certificate",
+        "counter_recovery",
         "date_time",
         "dedicated_key",
         "ephemeral_signature",
@@ -77,6 +106,7 @@ class SecurityContext:
         "peer_signing_key",
         "peer_system_title",
         "policy",
+        "replay_window",
         "replays",
         "signing_input",
         "signing_key",
@@ -100,6 +130,8 @@ class SecurityContext:
         peer_system_title: bytes | str | None = None,
         broadcast_key: bytes | str | None = None,
         allow_counter_from_meter: bool = False,
+        counter_recovery: CounterRecovery | str = CounterRecovery.NEVER,
+        replay_window: int = 0,
         minimum_policy: SecurityPolicy | str | int | None = None,
         signing_key: PrivateKey | None = None,
         peer_signing_key: bytes | str | None = None,
@@ -125,7 +157,13 @@ class SecurityContext:
             None if peer_system_title is None else title_octets(peer_system_title, "peer_system_title")
         )
         self.general = general
-        self.allow_counter_from_meter = allow_counter_from_meter
+        self.counter_recovery = CounterRecovery.parse(counter_recovery)
+        if allow_counter_from_meter and self.counter_recovery is CounterRecovery.NEVER:
+            self.counter_recovery = CounterRecovery.FROM_ANSWER
+        self.allow_counter_from_meter = allow_counter_from_meter or self.counter_recovery is CounterRecovery.FROM_ANSWER
+        if not 0 <= replay_window <= LARGEST_WINDOW:
+            raise ValueError(f"replay_window is a number of counters from 0 to {LARGEST_WINDOW}, not {replay_window}")
+        self.replay_window = replay_window
         given = {
             "encryption_key": encryption_key,
             "authentication_key": authentication_key,
@@ -353,6 +391,24 @@ class SecurityContext:
         if changed:
             self.epoch += 1
 
+    def go_on_above(self, counter: int) -> bool:
+        """Let the next counter under the global key be above one that the meter has seen; False when it is already.
+
+        KeyMissing without key or system title, SecurityError for a counter that would use up the key.
+        """
+        check_recovered(counter)
+        if self.system_title is None:
+            raise KeyMissing("our own system title is needed to know the counter (system_title); none was given")
+        name = self.counter_id(self.system_title)
+        if name is None:
+            raise KeyMissing("the global unicast encryption key is needed (encryption_key); none was given")
+        following = self.counters.peek(name)
+        if following is not None and following > counter:
+            return False
+        self.counters.advance(name, counter + 1)
+        logger.warning("our invocation counter was behind the meter's; going on at %d", counter + 1)
+        return True
+
     def _cipher(self, key: bytes, name: str) -> CipherKey:
         # Here and not above: it loads the package cryptography, which only those need who use a key.
         from cosemic.security.cipher import CipherKey
@@ -384,3 +440,15 @@ def _kek(suite: int, key: bytes | str | None) -> bytes | None:
 
 
 MOST_HEARD = 1024
+
+
+def check_recovered(counter: int) -> None:
+    """SecurityError for a counter of the meter that ours must not follow: too much of the key would be used up."""
+    if not 0 <= counter < LAST_COUNTER - _RESERVE:
+        raise SecurityError(
+            f"the meter asks for an invocation counter above {counter}, which would use up the key; if that is true, "
+            "the meter needs new keys"
+        )
+
+
+_RESERVE = 1 << 16  # counters that must be left over when the meter moves ours
