@@ -26,7 +26,7 @@ from cosemic.enums import DataAccessResult
 from cosemic.errors import DlmsError, LinkError, LinkLost, LinkTimeout, LocalProtocolError, ServiceError
 from cosemic.obis import ObisCode
 from cosemic.protocol.events import Completed
-from cosemic.protocol.requests import Request, Result
+from cosemic.protocol.requests import Action, Get, Request, Result, Set
 from cosemic.protocol.session import ClientSession
 from cosemic.security.keys import SecurityContext
 from cosemic.times import CosemDateTime
@@ -177,6 +177,25 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
     def action(self, class_id: int, obis: Obis, method: int, parameters: Typed | Data | None = None) -> Value:
         """Invoke a method; what it returns as plain Python, None without any. ActionError when the meter refuses."""
         return self.run(procedures.call_method(class_id, obis, method, parameters, cache=self.cache))
+
+    def access(
+        self,
+        requests: Iterable[Get | Set | Action],
+        *,
+        break_on_error: bool = False,
+        self_descriptive: bool = False,
+    ) -> list[ItemResult]:
+        """Read, write and invoke in one ACCESS, in this order; each result has ``value`` or ``error``.
+
+        ``requests`` are ``Get.one(...)``, ``Set.one(...)`` and ``Action.one(...)`` in any mixture. With
+        ``break_on_error`` the meter leaves undone what follows a failure (other-reason). LocalProtocolError where the
+        meter did not agree to ACCESS when the association was opened.
+        """
+        return self.run(
+            procedures.access(
+                requests, break_on_error=break_on_error, self_descriptive=self_descriptive, cache=self.cache
+            )
+        )
 
     def read_register(self, obis: Obis, *, class_id: int | None = None) -> Reading:
         """Read a register (classes 3, 4, 5) as an exact value with its unit."""

@@ -35,7 +35,7 @@ from cosemic.protocol.events import (
 )
 from cosemic.protocol.requests import Request
 from cosemic.protocol.session import ClientSession
-from cosemic.protocol.settings import DEFAULT_WINDOW, LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
+from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
 from cosemic.protocol.terms import NO_DEMANDS, Demands
 from cosemic.tolerances import DEFAULT, Tolerance
 from cosemic.transports.targets import Framing, Target, parse_url
@@ -186,7 +186,7 @@ class Connection(Generic[_Way]):
         window: int | tuple[int, int] = 1,
         address_size: int | None = None,
         max_pdu_size: int = 0xFFFF,
-        block_transfer_window: int = DEFAULT_WINDOW,
+        block_transfer_window: int | None = None,
         conformance: Conformance | None = None,
         user_id: int | None = None,
         pre_established: bool = False,

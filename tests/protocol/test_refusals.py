@@ -565,7 +565,7 @@ def server_answer(pair: Pair, apdu: bytes) -> bytes:
         ("c81e300000000100112233445566778899aabbccddeeff00112233445566778899", "d80101"),
         ("ff", "d80202"),
         ("0501", "d80202"),
-        ("d900", "d80202"),
+        ("d900", "d80101"),
     ],
 )
 def test_without_association_nothing_is_served(octets: str, answer: str) -> None:

@@ -8,16 +8,28 @@ authenticated and encrypted with bits of its own (``SecurityPolicy``); a signatu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from cosemic.apdu.services import (
+    AccessAction,
+    AccessGet,
+    AccessSet,
+    AttributeDescriptor,
+    MethodDescriptor,
+    SelectiveAccess,
+)
 from cosemic.enums import AccessRight
-from cosemic.protocol.requests import Action, Request
+from cosemic.protocol.requests import Request
 from cosemic.protocol.terms import NO_DEMANDS, Demands
 from cosemic.security.suites import SecurityPolicy
 
 if TYPE_CHECKING:
     from cosemic.cosem.object_list import ObjectEntry
     from cosemic.obis import ObisCode
+
+_Item: TypeAlias = (
+    tuple[AttributeDescriptor, SelectiveAccess | None] | MethodDescriptor | AccessGet | AccessSet | AccessAction
+)
 
 REQUEST_DEMANDS = AccessRight.AUTHENTICATED_REQUEST | AccessRight.ENCRYPTED_REQUEST | AccessRight.SIGNED_REQUEST
 """What a right can demand of the request."""
@@ -63,19 +75,26 @@ def has_demands(entry: ObjectEntry) -> bool:
 def demands_on(request: Request, objects: Mapping[tuple[int, ObisCode], ObjectEntry]) -> Demands:
     """What the rights of the objects demand of a request and its response."""
     bits = 0
-    if isinstance(request, Action):
-        for method in request.items:
-            entry = objects.get((method.class_id, method.instance))
-            if entry is not None:
-                bits |= entry.methods.get(method.method, 0)
-    else:
-        for attribute, _ in request.items:
-            entry = objects.get((attribute.class_id, attribute.instance))
-            if entry is not None:
-                bits |= entry.attributes.get(attribute.attribute, 0)
+    for at in map(_descriptor, request.items):
+        entry = objects.get((at.class_id, at.instance))
+        if entry is None:
+            continue
+        if isinstance(at, MethodDescriptor):
+            bits |= entry.methods.get(at.method, 0)
+        else:
+            bits |= entry.attributes.get(at.attribute, 0)
     if not bits & _DEMANDS:
         return NO_DEMANDS
     return Demands(request_policy(bits), response_policy(bits))
+
+
+def _descriptor(item: _Item) -> AttributeDescriptor | MethodDescriptor:
+    """What an item of any request is about."""
+    if isinstance(item, AccessGet | AccessSet):
+        return item.attribute
+    if isinstance(item, AccessAction):
+        return item.method
+    return item[0] if isinstance(item, tuple) else item
 
 
 _DEMANDS = int(REQUEST_DEMANDS | RESPONSE_DEMANDS)

@@ -23,7 +23,18 @@ from cosemic.meter.model import SimulatedMeter
 from cosemic.protocol.datagrams import AnsweredRequests
 from cosemic.protocol.events import Requested
 from cosemic.protocol.redaction import FrameRedactor
-from cosemic.protocol.requests import ActionResults, Get, GetResults, Request, Result, Set, SetResults
+from cosemic.protocol.requests import (
+    Access,
+    AccessResult,
+    AccessResults,
+    ActionResults,
+    Get,
+    GetResults,
+    Request,
+    Result,
+    Set,
+    SetResults,
+)
 from cosemic.protocol.server_association import ServerAssociation
 from cosemic.protocol.states import State
 from cosemic.security.suites import SecurityPolicy
@@ -109,6 +120,8 @@ def _refusal(request: Request) -> Result:
     count = len(request.items)
     if isinstance(request, Get):
         return GetResults((DataAccessResult.OTHER_REASON,) * count)
+    if isinstance(request, Access):
+        return AccessResults((AccessResult(DataAccessResult.OTHER_REASON),) * count)
     if isinstance(request, Set):
         return SetResults((DataAccessResult.OTHER_REASON,) * count)
     return ActionResults((ActionOutcome(ActionResult.OTHER_REASON, None),) * count)

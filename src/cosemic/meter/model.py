@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING
 
-from cosemic.apdu.services import ActionOutcome, AttributeDescriptor, MethodDescriptor, SelectiveAccess
+from cosemic.apdu.services import (
+    AccessGet,
+    AccessSet,
+    ActionOutcome,
+    AttributeDescriptor,
+    MethodDescriptor,
+    SelectiveAccess,
+)
 from cosemic.codec.axdr import Data
 from cosemic.cosem.object_list import CALL, ObjectEntry
 from cosemic.cosem.rights import REQUEST_DEMANDS, RESPONSE_DEMANDS, demands_of, response_policy
@@ -23,8 +30,10 @@ from cosemic.enums import AccessRight, ActionResult, DataAccessResult, known
 from cosemic.errors import DecodeError
 from cosemic.meter.objects import Attribute, Level, MeterObject, Method, Refusal, demanding
 from cosemic.obis import ObisCode
+from cosemic.protocol import requests
 from cosemic.protocol.requests import ActionResults, Get, GetResults, Request, Result, Set, SetResults
 from cosemic.security.suites import SecurityPolicy
+from cosemic.times import CosemDateTime
 
 if TYPE_CHECKING:
     from cosemic.protocol.settings import ServerSettings
@@ -258,6 +267,8 @@ class SimulatedMeter:
                 return SetResults((DataAccessResult.OTHER_REASON,) * len(request.items))
             pairs = zip(request.items, request.values, strict=True)
             return SetResults(tuple(self._set(access, at, selection, value) for (at, selection), value in pairs))
+        if isinstance(request, requests.Access):
+            return self._access(access, request)
         if len(request.parameters) != len(request.items):
             return ActionResults((ActionOutcome(ActionResult.OTHER_REASON, None),) * len(request.items))
         calls = zip(request.items, request.parameters, strict=True)
@@ -272,6 +283,32 @@ class SimulatedMeter:
             entries = [_entry(item, level) for _, item in sorted(device.objects.items()) if item.visible(level)]
             self._entries[association, level] = entries
         return entries
+
+    def _access(self, access: Access, request: requests.Access) -> requests.AccessResults:
+        """Item by item; after a failure the rest is left undone where the client wants it so."""
+        results: list[requests.AccessResult] = []
+        failed = False
+        for item, data in zip(request.items, request.data, strict=True):
+            if failed and request.break_on_error:
+                result = requests.AccessResult(DataAccessResult.OTHER_REASON)
+            elif isinstance(item, AccessGet):
+                read = self._get(access, item.attribute, item.access)
+                result = (
+                    requests.AccessResult(DataAccessResult.SUCCESS, read)
+                    if isinstance(read, Data)
+                    else requests.AccessResult(read)
+                )
+            elif isinstance(item, AccessSet):
+                written = self._set(access, item.attribute, item.access, Data.of(None) if data is None else data)
+                result = requests.AccessResult(written)
+            else:
+                outcome = self._call(access, item.method, data)
+                returned = outcome.return_parameters
+                result = requests.AccessResult(outcome.result, returned if isinstance(returned, Data) else None)
+            failed = failed or bool(result.result)
+            results.append(result)
+        date_time = bytes(CosemDateTime.from_datetime(access.now)) if request.date_time else b""
+        return requests.AccessResults(tuple(results), date_time)
 
     def _get(
         self, access: Access, at: AttributeDescriptor, selection: SelectiveAccess | None

@@ -209,7 +209,7 @@ def _negotiate(
     if is_ciphered:
         offered |= Conformance.GENERAL_PROTECTION
     conformance = initiate.proposed_conformance & offered
-    if not conformance & (Conformance.GET | Conformance.SET | Conformance.ACTION):
+    if not conformance & (Conformance.GET | Conformance.SET | Conformance.ACTION | Conformance.ACCESS):
         raise _refused(context, _User.NO_REASON_GIVEN, "no common services", _initiate_error(2))
     if 0 < initiate.client_max_receive_pdu_size < MINIMUM_PDU_SIZE:
         raise _refused(context, _User.NO_REASON_GIVEN, "PDU size too short", _initiate_error(3))

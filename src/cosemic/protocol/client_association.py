@@ -229,6 +229,8 @@ class ClientAssociation(ClientOpening):
     def _response(self, plain: bytes, envelope: Envelope) -> None:
         state = self.state
         invoke_id = plain[2] & 0x0F if len(plain) > 2 else self._invoke_id
+        if plain[0] == ApduTag.ACCESS_RESPONSE:
+            invoke_id = int.from_bytes(plain[2:5], "big")
         if state is not _EXCHANGING and state is not State.AUTHENTICATION_PENDING:
             self._late_response(invoke_id)
             return
@@ -373,7 +375,7 @@ class ClientAssociation(ClientOpening):
 
 
 _ASSOCIATED, _EXCHANGING, _CLOSED = State.ASSOCIATED, State.EXCHANGING, State.CLOSED
-_RESPONSES = frozenset((ApduTag.GET_RESPONSE, ApduTag.SET_RESPONSE, ApduTag.ACTION_RESPONSE))
+_RESPONSES = frozenset((ApduTag.GET_RESPONSE, ApduTag.SET_RESPONSE, ApduTag.ACTION_RESPONSE, ApduTag.ACCESS_RESPONSE))
 _PUSHES = frozenset((ApduTag.DATA_NOTIFICATION, ApduTag.EVENT_NOTIFICATION_REQUEST, ApduTag.INFORMATION_REPORT_REQUEST))
 _PUSH_ENVELOPES = frozenset(
     (

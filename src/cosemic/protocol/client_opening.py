@@ -22,6 +22,7 @@ from cosemic.apdu.services import (
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import (
+    ApduTag,
     ApplicationContext,
     AssociationResult,
     AuthenticationMechanism,
@@ -58,7 +59,7 @@ from cosemic.protocol.events import (
     Released,
 )
 from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
-from cosemic.protocol.settings import ClientSettings
+from cosemic.protocol.settings import DEFAULT_WINDOW, ClientSettings
 from cosemic.protocol.states import Event, State
 from cosemic.protocol.terms import NO_DEMANDS, Demands, Terms
 from cosemic.security.context import AssociationSecurity, SecurityPolicy
@@ -66,6 +67,7 @@ from cosemic.security.hls import HlsExchange
 from cosemic.tolerances import Tolerance, note
 
 _CONFIRMED = invoke_octet(0, True, False)
+_HIGH_PRIORITY = invoke_octet(0, False, True)
 
 
 class ClientOpening(Association[ClientEvent]):
@@ -83,6 +85,7 @@ class ClientOpening(Association[ClientEvent]):
         "_invoke_id",
         "_is_protected",
         "_is_signed",
+        "_long_invoke_id",
         "_plain",
         "_security",
         "_terms",
@@ -102,6 +105,7 @@ class ClientOpening(Association[ClientEvent]):
         self._plain = b""
         self._invoke_id = 0
         self._invoke_flags = 0
+        self._long_invoke_id = 0
         self._is_protected = False
         self._is_signed = False
         self._demands = NO_DEMANDS
@@ -119,7 +123,7 @@ class ClientOpening(Association[ClientEvent]):
                 AssociationParameters(
                     application_context=opening.application_context(settings),
                     mechanism=AuthenticationMechanism.NONE,
-                    conformance=opening.proposed_conformance(settings),
+                    conformance=opening.proposed_conformance(settings, self.datagram),
                     max_pdu_size=settings.pre_established_pdu_size,
                     peer_system_title=self._security.peer_system_title if self._security else None,
                 )
@@ -148,7 +152,7 @@ class ClientOpening(Association[ClientEvent]):
             self._released()
             return
         try:
-            apdu = opening.release_request(settings, self._security).encode()
+            apdu = opening.release_request(settings, self._security, self.datagram).encode()
         except DlmsError:
             self.state = state
             raise
@@ -160,7 +164,7 @@ class ClientOpening(Association[ClientEvent]):
 
     def _send(self, plain: bytes, envelope: Envelope | None = None) -> None:
         self._plain = plain
-        self._invoke_id = plain[2] & 0x0F
+        self._invoke_id = plain[2] & 0x0F if plain[0] != ApduTag.ACCESS_REQUEST else self._long_invoke_id
         if self.trace is not None:
             self.trace("apdu", "out", self._redactor.service(plain))
         if envelope is None:
@@ -180,6 +184,10 @@ class ClientOpening(Association[ClientEvent]):
     def _next_invoke(self) -> int:
         return self._invoke_flags | (self._invoke_id + 1) & 0x0F
 
+    def _next_long_invoke(self) -> int:
+        self._long_invoke_id = (self._long_invoke_id + 1) & 0xFFFFFF
+        return self._long_invoke_id
+
     def _open(self, apdu: bytes) -> tuple[bytes, Envelope]:
         if self._security is None:
             raise KeyMissing("the meter sent a ciphered APDU, but no SecurityContext was given")
@@ -188,7 +196,7 @@ class ClientOpening(Association[ClientEvent]):
     # AARQ and AARE, passes 3 and 4, RLRE
 
     def _send_association_request(self) -> None:
-        aarq, self._initiate = opening.association_request(self.settings, self._security, self._hls)
+        aarq, self._initiate = opening.association_request(self.settings, self._security, self._hls, self.datagram)
         if self.trace is not None:
             self.trace("apdu", "out", redaction.association_request(aarq, self._initiate))
         self._outgoing.append(aarq.encode())
@@ -278,7 +286,7 @@ class ClientOpening(Association[ClientEvent]):
         settings = self.settings
         agreed = bool(parameters.conformance & Conformance.PRIORITY_MGMT_SUPPORTED)
         self._invoke_flags = invoke_octet(0, settings.confirmed, settings.high_priority and agreed)
-        if parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER and settings.block_transfer_window:
+        if parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
             self._blocks = self._new_blocks(parameters.max_pdu_size)
             self._longest = parameters.max_pdu_size or UNLIMITED
         self._take_terms(NO_DEMANDS)
@@ -325,13 +333,15 @@ class ClientOpening(Association[ClientEvent]):
             int(parameters.conformance),
             settings.max_octets,
             settings.tolerances,
+            self._next_long_invoke,
+            bool(self._invoke_flags & _HIGH_PRIORITY),
             settings.confirmed,
         )
 
     def _new_blocks(self, max_pdu_size: int) -> GeneralBlocks:
         settings = self.settings
         return GeneralBlocks(
-            window=settings.block_transfer_window or 1,
+            window=settings.block_transfer_window or DEFAULT_WINDOW,
             max_pdu_size=max_pdu_size,
             max_octets=settings.max_octets,
             datagram=self.datagram,

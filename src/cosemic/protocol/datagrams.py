@@ -57,7 +57,7 @@ class RecentDatagrams:
         if apdu[:1] not in _SERVICES or len(apdu) < 3:
             self._sealed.append(mark)
             return Repetition.NEW
-        invoke_id = apdu[2] & 0x0F
+        invoke_id = (apdu[4] if len(apdu) > 4 and apdu[:1] in _ACCESS else apdu[2]) & 0x0F
         if invoke_id != self._invoke_id or not self._exchanges:
             self._exchanges.append((now, set()))
             self._invoke_id = invoke_id
@@ -92,6 +92,10 @@ class AnsweredRequests:
             # A repeated acknowledgement asks for a window again, a repeated last block for the answer.
             if apdu == self._block:
                 return self._answers
+            if apdu[2:6] == _FIRST_BLOCK and len(apdu) > 7:
+                content = apdu[7 + (apdu[6] & 0x7F if apdu[6] & 0x80 else 0) :]
+                if self._recent.take(content, now) is not Repetition.NEW:
+                    return []  # late: the request that it began is over, or further on
             self._block = apdu
             self._answers = []
             self._keeps = True
@@ -126,6 +130,8 @@ class AnsweredRequests:
 
 _AARQ = bytes((ApduTag.AARQ,))
 _BLOCK = bytes((ApduTag.GENERAL_BLOCK_TRANSFER,))
+_FIRST_BLOCK = bytes((0, 1, 0, 0))
+"""Block 1, which acknowledges nothing: it begins an exchange."""
 _HARMLESS = frozenset((bytes((ApduTag.GET_REQUEST, 1)), bytes((ApduTag.GET_REQUEST, 3))))
 _SERVICES = frozenset(
     bytes((tag,))
@@ -136,5 +142,9 @@ _SERVICES = frozenset(
         ApduTag.GET_RESPONSE,
         ApduTag.SET_RESPONSE,
         ApduTag.ACTION_RESPONSE,
+        ApduTag.ACCESS_REQUEST,
+        ApduTag.ACCESS_RESPONSE,
     )
 )
+_ACCESS = frozenset(bytes((tag,)) for tag in (ApduTag.ACCESS_REQUEST, ApduTag.ACCESS_RESPONSE))
+"""Their invoke id has 24 bits; the last four tell exchanges apart well enough."""

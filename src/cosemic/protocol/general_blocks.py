@@ -21,7 +21,7 @@ from cosemic.errors import LocalProtocolError, RemoteProtocolError, SequenceErro
 
 MOST_WINDOW: Final = 63
 """The window has six bits."""
-MOST_RECOVERIES: Final = 3
+MOST_RECOVERIES: Final = 5
 """How often in a row the same blocks are asked for, or sent, again."""
 _MOST_EMPTY: Final = 8
 """Blocks in a row that neither bring nor acknowledge anything."""

@@ -46,15 +46,18 @@ def application_context(settings: ClientSettings) -> ApplicationContext:
     return ApplicationContext.LOGICAL_NAME
 
 
-def proposed_conformance(settings: ClientSettings) -> Conformance:
+def proposed_conformance(settings: ClientSettings, datagram: bool = False) -> Conformance:
     """The services to propose, or without AARQ to take as agreed: the most usual ones then, as nobody can object."""
     if settings.conformance is not None:
         return settings.conformance
     proposed = DEFAULT_CONFORMANCE
     if settings.security is not None and (settings.security.general or needs_general_protection(settings.security)):
         proposed |= Conformance.GENERAL_PROTECTION
-    if not settings.block_transfer_window or settings.pre_established:
+    window = settings.block_transfer_window
+    if window == 0 or (window is None and (datagram or settings.pre_established)):
         proposed &= ~Conformance.GENERAL_BLOCK_TRANSFER
+    if settings.pre_established:
+        proposed &= ~Conformance.ACCESS
     return proposed
 
 
@@ -74,7 +77,10 @@ def hls_exchange(settings: ClientSettings, security: AssociationSecurity | None)
 
 
 def association_request(
-    settings: ClientSettings, security: AssociationSecurity | None, hls: HlsExchange | None
+    settings: ClientSettings,
+    security: AssociationSecurity | None,
+    hls: HlsExchange | None,
+    datagram: bool = False,
 ) -> tuple[AssociationRequest, InitiateRequest]:
     """The AARQ and the InitiateRequest in it; takes an invocation counter, and a dedicated key where one is wanted."""
     context = application_context(settings)
@@ -86,7 +92,7 @@ def association_request(
         dedicated_key = security.context.new_dedicated_key()
         security.set_dedicated_key(dedicated_key)
     initiate = InitiateRequest(
-        dedicated_key, True, None, DLMS_VERSION, proposed_conformance(settings), settings.max_pdu_size
+        dedicated_key, True, None, DLMS_VERSION, proposed_conformance(settings, datagram), settings.max_pdu_size
     )
     user_information = initiate.encode()
     if ciphered and security is not None:
@@ -105,11 +111,14 @@ def association_request(
     return aarq, initiate
 
 
-def release_request(settings: ClientSettings, security: AssociationSecurity | None) -> ReleaseRequest:
+def release_request(
+    settings: ClientSettings, security: AssociationSecurity | None, datagram: bool = False
+) -> ReleaseRequest:
     """The RLRQ; in a ciphered association it proves itself by a protected InitiateRequest."""
     if security is None or application_context(settings) != ApplicationContext.LOGICAL_NAME_CIPHERED:
         return ReleaseRequest(ReleaseRequestReason.NORMAL)
-    initiate = InitiateRequest(None, True, None, DLMS_VERSION, proposed_conformance(settings), settings.max_pdu_size)
+    proposed = proposed_conformance(settings, datagram)
+    initiate = InitiateRequest(None, True, None, DLMS_VERSION, proposed, settings.max_pdu_size)
     return ReleaseRequest(ReleaseRequestReason.NORMAL, seal(security, initiate.encode(), INITIATE))
 
 

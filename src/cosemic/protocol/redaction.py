@@ -28,15 +28,16 @@ def association_request(aarq: AssociationRequest, initiate: InitiateRequest | No
 
 class Redactor:
     """Puts zeros in the places of secrets of association objects (class 15): attribute 7, the LLS secret, read and
-    written, and method 2, which changes the HLS secret; in blocks and lists too. Keys travel wrapped.
+    written, and method 2, which changes the HLS secret; in blocks, lists and ACCESS too. Keys travel wrapped.
 
     It follows one association: which blocks and answers hold a secret is told by the request before them.
     """
 
-    __slots__ = ("_answers", "_blocks")
+    __slots__ = ("_answers", "_answers_access", "_blocks")
 
     def __init__(self) -> None:
         self._answers = False
+        self._answers_access = False
         self._blocks = False
 
     def service(self, apdu: bytes) -> bytes:
@@ -54,6 +55,11 @@ class Redactor:
             return None
         if tag == ApduTag.GET_RESPONSE:
             return 3 if self._answers else None
+        if tag == ApduTag.ACCESS_REQUEST:
+            self._answers_access = not is_whole or bool(_ATTRIBUTE.search(apdu) or _METHOD.search(apdu))
+            return 5 if self._answers_access else None
+        if tag == ApduTag.ACCESS_RESPONSE:
+            return 5 if self._answers_access else None
         if tag not in _WRITES:
             return None
         number, pattern, further = _WRITES[tag]

@@ -31,6 +31,7 @@ from cosemic.apdu.acse import (
 from cosemic.apdu.base import Apdu, decode_apdu
 from cosemic.apdu.general import GeneralBlockTransfer
 from cosemic.apdu.services import (
+    AccessRequest,
     ActionRequestNormal,
     ActionRequestWithPblock,
     ActionResponseNormal,
@@ -272,7 +273,11 @@ class ServerAssociation(Association[ServerEvent]):
             self._least = SecurityPolicy.NONE
         self._envelope = reply = self._protection(envelope)
         serving.room = self._room(reply)
-        octet: int = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
+        octet: int
+        if type(apdu) is AccessRequest:
+            octet = apdu.long_invoke_id_and_priority >> 24
+        else:
+            octet = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
         if envelope.broadcast and octet & 0x40:
             logger.warning("refused a confirmed request under the broadcast key")
             self._send(_NOT_ALLOWED, PLAIN)
@@ -541,4 +546,4 @@ _NO_AARQ = AssociationResponse(
 _LENGTHS = 4
 """Octets that the length fields of an APDU beyond 65,535 octets take more."""
 _FURTHER_BLOCKS = (SetRequestWithDatablock, ActionRequestWithPblock)
-_SERVICES = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST))
+_SERVICES = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST, ApduTag.ACCESS_REQUEST))

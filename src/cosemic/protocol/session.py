@@ -219,6 +219,9 @@ class ClientSession:
             try:
                 self._link.send_apdu(apdu, now, expect_response=not more and association.state is not State.ASSOCIATED)
             except DlmsError as error:
+                if self._link.state is not LinkState.CONNECTED:
+                    logger.debug("not sent, as the link is down; its event tells why: %s", error)
+                    return
                 association.fail(error)
 
     def _link_events(self, now: float) -> None:
@@ -280,6 +283,8 @@ class ClientSession:
             if link.state is LinkState.CONNECTED:
                 link.disconnect(now)
                 link.events()
+        elif link.state is LinkState.DISCONNECTED:
+            association.fail(LinkLost("the link is down"))
         elif link.state is LinkState.CONNECTED and link.next_deadline() is None:
             self._wait_on(now)
 

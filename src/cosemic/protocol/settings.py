@@ -30,6 +30,7 @@ DEFAULT_CONFORMANCE: Final = (
     | Conformance.EVENT_NOTIFICATION
     | Conformance.DATA_NOTIFICATION
     | Conformance.GENERAL_BLOCK_TRANSFER
+    | Conformance.ACCESS
 )
 """The services that exist here; GENERAL_PROTECTION comes with a security context that asks for it."""
 
@@ -73,8 +74,12 @@ class ClientSettings:
     challenge_length: int = 16
     max_octets: int = 64 << 20
     """The most octets that the blocks of one response may add up to."""
-    block_transfer_window: int = DEFAULT_WINDOW
-    """General block transfer: how many blocks of the meter to take in one go, 1 to 63; 0 does not propose it."""
+    block_transfer_window: int | None = None
+    """General block transfer: how many blocks of the meter to take in one go, 1 to 63; 0 does not propose it.
+
+    None proposes it with 16 blocks, but not over UDP: the blocks carry no invoke id, so that one which is late by a
+    whole exchange cannot be told from a new one. Protection does tell, by failing.
+    """
     tolerances: frozenset[Tolerance] = DEFAULT
     random_octets: Callable[[int], bytes] = secrets.token_bytes
 
@@ -157,7 +162,9 @@ def _check_pdu_size(size: int) -> None:
         raise ValueError(f"a maximum PDU size is 0 (no limit) or {MINIMUM_PDU_SIZE} to 65535, not {size}")
 
 
-def _check_window(window: int, conformance: Conformance | None) -> None:
+def _check_window(window: int | None, conformance: Conformance | None) -> None:
+    if window is None:
+        return
     if not 0 <= window <= 63:
         raise ValueError(f"a block transfer window has 1 to 63 blocks, or 0 for none at all, not {window}")
     if not window and conformance is not None and conformance & Conformance.GENERAL_BLOCK_TRANSFER:

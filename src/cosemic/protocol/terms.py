@@ -39,6 +39,9 @@ class Terms:
     """The negotiated conformance; a plain number, for speed."""
     max_octets: int
     tolerances: frozenset[Tolerance]
+    long_invoke: Callable[[], int]
+    """The next long invoke id."""
+    high_priority: bool = True
     confirmed: bool = True
 
     def require(self, bit: Conformance, what: str) -> None:
