@@ -57,6 +57,9 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
     ``connect_delay`` is a pause after it (GSM modems). HDLC takes ``physical_address``, ``address_size`` (octets),
     ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``.
 
+    ``referencing`` "sn" is for meters with short names: all methods are the same, the object list is read before the
+    first request that needs it (into ``cache.short_names``).
+
     One exchange at a time: calls from several threads queue. After an error of the line, a time-out or an interrupted
     exchange the client is closed, and calls say so until ``reconnect()``; after a ``ServiceError`` it goes on.
     """
@@ -211,7 +214,7 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
 
     def objects(self, association: Obis = CURRENT_ASSOCIATION) -> list[ObjectEntry]:
         """The objects that this association sees; errors name access rights from then on, and requests keep to them."""
-        entries = self.run(procedures.read_objects(association, cache=self.cache))
+        entries = self.run(self._object_list(association))
         if ObisCode.parse(association) == CURRENT_ASSOCIATION:
             self.use_object_list(entries)
         return entries
@@ -333,12 +336,28 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
 
     def request(self, request: Request) -> Result:
         """Send one request as it is and wait for its result; refusals are in the result, not raised."""
+        if self._by_short_names:
+            self._before_read(request)
         with self._lock:
             session, now = self._begin()
             session.request(request, now, self._demands(request))
             outcome = self._exchange(session)
         assert isinstance(outcome, Completed)
         return outcome.result
+
+    def _before_read(self, request: Request) -> None:
+        """With short names: read the object list if it is needed, and deal with what came since the last exchange.
+
+        Its answers carry no invoke id, so what lies there already must not be taken for the answer to what comes now.
+        """
+        names = self._names_first(request)
+        if names is not None:
+            self.run(names)
+        with self._lock:
+            if getattr(self._stream, "has_octets", False):
+                session, now = self._begin()
+                self._give_up = now + 0.01
+                self._exchange(session, idle=True)
 
     # What waits
 
@@ -400,9 +419,11 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
             self._use_once()
             return cast("BlockingStream", way)
         try:
-            if self._target is not None:
-                return open_blocking_stream(self._target, timeout=self.connect_timeout)
-            return cast("_Opener", way)()
+            if self._target is None or callable(way):
+                return cast("_Opener", way)()
+            return open_blocking_stream(
+                self._target, timeout=self.connect_timeout, tolerances=self._settings.tolerances
+            )
         except LinkError:
             raise
         except TimeoutError as error:
@@ -486,11 +507,12 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
                 return self._finish(outcome or self._ended())
 
     def _let_go(self, reason: str) -> None:
+        in_order = self._is_in_order
         if self._session is not None:
             self._give_up_session(reason)
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream.close()
+            (stream.close if in_order else getattr(stream, "abandon", stream.close))()
 
 
 def recover_counter(

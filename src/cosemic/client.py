@@ -55,7 +55,13 @@ class DlmsClient(Connection[Stream | _Opener]):
     block, up to ``exchange_limit``. ``response_timeout`` is the time until a frame is asked for again (``timeout``
     shared among the tries by default), ``retries`` how often; ``connect_timeout`` bounds the opening of the stream,
     ``connect_delay`` is a pause after it (GSM modems). HDLC takes ``physical_address``, ``address_size`` (octets),
-    ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``.
+    ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``. ``tls`` adds
+    to a ``tls://`` URL what should not stand there. ``gateway`` is the (network id, physical address) of a meter behind
+    a gateway. With ``broadcast`` there is no association: ``set`` and ``action`` are sent unconfirmed to all stations
+    of the address, and nothing is waited for.
+
+    ``referencing`` "sn" is for meters with short names: all methods are the same, the object list is read before the
+    first request that needs it (into ``cache.short_names``).
 
     One exchange at a time: calls from several tasks queue. After an error of the line, a time-out or a cancelled
     exchange the client is closed, and calls say so until ``reconnect()``; after a ``ServiceError`` it goes on.
@@ -213,7 +219,7 @@ class DlmsClient(Connection[Stream | _Opener]):
 
     async def objects(self, association: Obis = CURRENT_ASSOCIATION) -> list[ObjectEntry]:
         """The objects that this association sees; errors name access rights from then on, and requests keep to them."""
-        entries = await self.run(procedures.read_objects(association, cache=self.cache))
+        entries = await self.run(self._object_list(association))
         if ObisCode.parse(association) == CURRENT_ASSOCIATION:
             self.use_object_list(entries)
         return entries
@@ -337,12 +343,29 @@ class DlmsClient(Connection[Stream | _Opener]):
 
     async def request(self, request: Request) -> Result:
         """Send one request as it is and wait for its result; refusals are in the result, not raised."""
+        if self._by_short_names:
+            await self._before_read(request)
         async with self._lock:
             session, now = self._begin()
             session.request(request, now, self._demands(request))
             outcome = await self._exchange(session)
         assert isinstance(outcome, Completed)
         return outcome.result
+
+    async def _before_read(self, request: Request) -> None:
+        """With short names: read the object list if it is needed, and deal with what came since the last exchange.
+
+        Its answers carry no invoke id, so what lies there already must not be taken for the answer to what comes now.
+        """
+        names = self._names_first(request)
+        if names is not None:
+            await self.run(names)
+        async with self._lock:
+            for _ in range(2):  # the loop takes in what the system has
+                await asyncio.sleep(0)
+            if getattr(self._stream, "has_octets", False):
+                session, self._give_up = self._begin()
+                await self._exchange(session, idle=True)
 
     # What waits
 
@@ -404,12 +427,14 @@ class DlmsClient(Connection[Stream | _Opener]):
             self._use_once()
             return cast("Stream", way)
         try:
-            async with asyncio.timeout(self.connect_timeout):
-                return await (open_stream(self._target) if self._target is not None else cast("_Opener", way)())
+            async with asyncio.timeout(self._opening_timeout):
+                if self._target is None or callable(way):
+                    return await cast("_Opener", way)()
+                return await open_stream(self._target, tolerances=self._settings.tolerances)
         except LinkError:
             raise
         except TimeoutError as error:
-            raise LinkTimeout(f"{self._name} did not take the connection within {self.connect_timeout:g} s") from error
+            raise LinkTimeout(f"{self._name} did not take the connection within {self._opening_timeout:g} s") from error
         except OSError as error:
             raise LinkLost(f"cannot open {self._name}: {error}") from error
 
@@ -489,11 +514,12 @@ class DlmsClient(Connection[Stream | _Opener]):
                 return self._finish(outcome or self._ended())
 
     def _let_go(self, reason: str) -> None:
+        in_order = self._is_in_order
         if self._session is not None:
             self._give_up_session(reason)
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream.close()
+            (stream.close if in_order else getattr(stream, "abandon", stream.close))()
 
 
 async def recover_counter(

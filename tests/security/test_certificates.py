@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -142,6 +143,38 @@ def test_an_oversized_certificate_is_refused_before_it_is_parsed(pki: Pki, monke
         Certificate.parse(huge)
     with pytest.raises(CertificateError, match="limit"):
         Certificate.parse("-----BEGIN CERTIFICATE-----\n" + "A" * 20000)
+
+
+def test_whatever_octets_come_there_is_one_error(pki: Pki) -> None:
+    """Runs of octets replaced, removed, doubled; lengths and tags of the DER set to others."""
+    chance = random.Random(7)
+    whole = [pki.issue().der, pki.authority.der, certificate_request(pki.root_key, METER_TITLE)]
+    for number in range(3000):
+        octets = bytearray(whole[number % 3])
+        for _ in range(chance.randrange(1, 4)):
+            start = chance.randrange(len(octets))
+            end = min(len(octets), start + chance.randrange(1, 12))
+            octets[start:end] = chance.choice(
+                [chance.randbytes(end - start), b"", octets[start:end] * 2, b"\x30\x84\xff\xff\xff\xff", bytes([0x80])]
+            )
+        for parse in (
+            lambda octets: verify_chain(Certificate.parse(octets), [pki.root], [pki.authority], at=NOW),
+            CertificateRequest.parse,
+        ):
+            if bytes(octets) not in whole:
+                with pytest.raises(CertificateError):
+                    parse(bytes(octets))
+
+
+def test_a_name_brings_no_line_into_a_log(pki: Pki) -> None:
+    made = foreign(pki, (usage("digital_signature"), True), common_name="x\nERROR forged\x1b[2J" + "y" * 40)
+    with pytest.raises(CertificateError) as caught:
+        Certificate.parse(made)
+    assert str(caught.value).isprintable()
+    authority = new_authority(pki.root_key, "a\nb", not_before=START)
+    with pytest.raises(CertificateError) as caught:
+        verify_chain(authority, [pki.root], at=NOW)
+    assert str(caught.value).isprintable()
 
 
 CASES: dict[str, tuple[Callable[[Pki], bytes], str]] = {

@@ -40,6 +40,8 @@ class ObjectEntry:
     methods: Mapping[int, AccessRight] = field(default_factory=dict)
     selectors: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Access selectors that an attribute takes; absent where it takes none."""
+    base_name: int | None = None
+    """The short name of attribute 1, in an association with short names."""
 
     @property
     def name(self) -> str:
@@ -118,6 +120,17 @@ def encode_object_list(entries: Iterable[ObjectEntry], version: int) -> Typed:
 _BITS = 3
 """The first version whose access modes are bits."""
 _CURRENT = bytes((0, 0, 40, 0, 0, 255))
+
+
+def make_entry(class_id: int, version: int, obis: ObisCode, rights: object, *, bits: bool) -> ObjectEntry:
+    """One entry from its decoded access rights, a structure of two arrays; ``bits`` as an association of version 3."""
+    return _entry(class_id, version, bytes(obis), rights, bits)
+
+
+def encode_rights(entry: ObjectEntry, *, bits: bool) -> tuple[Typed, Typed]:
+    """The access rights of one entry: the array for its attributes and the one for its methods."""
+    attributes, methods = _typed_entry(entry, _BITS if bits else _BITS - 1).elements[3].elements
+    return attributes, methods
 
 
 def _head(element: object) -> tuple[int, int, bytes, object]:

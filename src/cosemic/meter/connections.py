@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 from cosemic.apdu.services import ActionOutcome
 from cosemic.enums import ActionResult, DataAccessResult, Role
 from cosemic.errors import DlmsError, FrameError
+from cosemic.link.broadcast import ALL_STATIONS
 from cosemic.link.control import FrameKind
 from cosemic.link.events import ApduReceived, FrameDropped, LinkDown, LinkFailed, LinkUp, UnconfirmedApduReceived
 from cosemic.link.frames import FrameReader, HdlcAddress, HdlcFrame
@@ -69,6 +70,8 @@ class Talk:
         self._answered: AnsweredRequests | None = None
         self.redactor = FrameRedactor()
         settings = meter.settings(client_sap, server_sap)
+        if datagram and settings is not None and settings.short_names is not None:
+            settings = None  # without invoke ids a Read that is repeated on the way looks like the next one
         self._association = ServerAssociation(settings, datagram=datagram, trace=trace)
 
     def receive(self, apdu: bytes) -> list[bytes]:
@@ -116,6 +119,11 @@ class Talk:
             return _refusal(event.request), SecurityPolicy.NONE
 
 
+NewTalk: TypeAlias = Callable[[int, int, bool], Talk]
+"""From client SAP, server SAP, and whether APDUs come as datagrams."""
+"""Makes the talk between a client SAP and a logical device."""
+
+
 def _refusal(request: Request) -> Result:
     count = len(request.items)
     if isinstance(request, Get):
@@ -150,11 +158,14 @@ class MeterConnection(Protocol):
 class WrapperConnection:
     """Wrapper PDUs of one TCP connection, or of one UDP peer."""
 
-    __slots__ = ("_meter", "_reader", "_talks", "_trace", "is_broken")
+    __slots__ = ("_meter", "_new_talk", "_reader", "_talks", "_trace", "is_broken")
 
-    def __init__(self, meter: SimulatedMeter, *, trace: Trace | None = None) -> None:
+    def __init__(self, meter: SimulatedMeter, *, trace: Trace | None = None, new_talk: NewTalk | None = None) -> None:
         self._meter = meter
         self._trace = trace
+        self._new_talk = new_talk or (
+            lambda client, server, datagram: Talk(meter, client, server, trace, datagram=datagram)
+        )
         self._reader = WrapperReader()
         self._talks: dict[tuple[int, int], Talk] = {}
         self.is_broken = False
@@ -205,10 +216,13 @@ class WrapperConnection:
         pair = (pdu.source, pdu.destination)
         talk = self._talks.get(pair)
         if talk is None:
+            if pdu.destination == ALL_STATIONS:
+                _broadcast(self._meter, self._new_talk, pdu.source, pdu.apdu)
+                return []
             if len(self._talks) >= MOST_PAIRS or pdu.destination not in self._meter.devices:
                 logger.info("PDU from client %d to logical device %d dropped", *pair)
                 return []
-            talk = self._talks[pair] = Talk(self._meter, *pair, trace=self._trace, datagram=now is not None)
+            talk = self._talks[pair] = self._new_talk(*pair, now is not None)
         if self._trace is not None:
             self._trace("link", "in", talk.redactor.frame("in", pdu.encode()))
         answers = talk.receive(pdu.apdu) if now is None else talk.receive_datagram(pdu.apdu, now)
@@ -217,6 +231,16 @@ class WrapperConnection:
             for octets in out:
                 self._trace("link", "out", talk.redactor.frame("out", octets))
         return out
+
+
+def _broadcast(meter: SimulatedMeter, new_talk: NewTalk, client_sap: int, apdu: bytes) -> None:
+    """What goes to all: each logical device with a pre-established association takes it, none answers."""
+    for server_sap in meter.devices:
+        settings = meter.settings(client_sap, server_sap)
+        if settings is not None and settings.pre_established:
+            talk = new_talk(client_sap, server_sap, False)
+            talk.receive(apdu)
+            talk.close("the broadcast is over")
 
 
 class HdlcConnection:
@@ -230,8 +254,13 @@ class HdlcConnection:
         timers: HdlcTimers,
         physical_address: int | None = None,
         trace: Trace | None = None,
+        new_talk: NewTalk | None = None,
     ) -> None:
         self._meter = meter
+        self._new_talk = new_talk or (
+            lambda client, server, datagram: Talk(meter, client, server, trace, datagram=datagram)
+        )
+        self._broadcasts: HdlcLink | None = None
         self._parameters = parameters
         self._timers = timers
         self._physical_address = physical_address
@@ -240,6 +269,11 @@ class HdlcConnection:
         self._silence: float | None = None
         self._stations: dict[tuple[HdlcAddress, HdlcAddress], _Station] = {}
         self.is_broken = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no client has a link."""
+        return not self._stations
 
     def receive_data(self, data: bytes, now: float) -> bytes:
         """Take octets of the line; what is no frame is skipped."""
@@ -282,6 +316,9 @@ class HdlcConnection:
             if not isinstance(item, HdlcFrame):
                 logger.info("%d octets dropped: %s", len(item.octets), item.reason)
                 continue
+            if item.kind is FrameKind.UNNUMBERED_INFORMATION and item.destination.is_all_station:
+                self._take_broadcast(item, now)
+                continue
             station = self._station(item)
             if station is None:
                 continue
@@ -297,6 +334,15 @@ class HdlcConnection:
                 break
         return out[0] if len(out) == 1 else b"".join(out)
 
+    def _take_broadcast(self, frame: HdlcFrame, now: float) -> None:
+        link = self._broadcasts
+        if link is None or link.destination != frame.source or link.source != frame.destination:
+            link = self._broadcasts = HdlcLink(Role.SERVER, destination=frame.source, source=frame.destination)
+        link.receive_frame(frame, now)
+        for event in link.events():
+            if isinstance(event, UnconfirmedApduReceived):
+                _broadcast(self._meter, self._new_talk, frame.source.logical, event.apdu)
+
     def _station(self, frame: HdlcFrame) -> _Station | None:
         pair = (frame.source, frame.destination)
         station = self._stations.get(pair)
@@ -306,7 +352,7 @@ class HdlcConnection:
         if own is None:
             return None
         station = _Station(
-            self._meter,
+            self._new_talk,
             HdlcLink(
                 Role.SERVER, destination=frame.source, source=own, parameters=self._parameters, timers=self._timers
             ),
@@ -337,14 +383,13 @@ class HdlcConnection:
 class _Station:
     """One address pair of a line: its link, and the talk while the link is up."""
 
-    __slots__ = ("_meter", "_talk", "_trace", "is_down", "link")
+    __slots__ = ("_new_talk", "_talk", "is_down", "link")
 
-    def __init__(self, meter: SimulatedMeter, link: HdlcLink, trace: Trace | None) -> None:
+    def __init__(self, new_talk: NewTalk, link: HdlcLink, trace: Trace | None) -> None:
         self.link = link
         self.is_down = False
-        self._meter = meter
+        self._new_talk = new_talk
         self._talk: Talk | None = None
-        self._trace = trace
         if trace is not None:
             redactor = FrameRedactor()
             link.trace = lambda direction, octets: trace("link", direction, redactor.frame(direction, octets))
@@ -361,7 +406,7 @@ class _Station:
             elif isinstance(event, LinkUp):
                 self.end()
                 self.is_down = False
-                self._talk = Talk(self._meter, link.destination.logical, link.source.logical, self._trace)
+                self._talk = self._new_talk(link.destination.logical, link.source.logical, False)
             elif isinstance(event, LinkDown | LinkFailed):
                 self.end()
                 self.is_down = True

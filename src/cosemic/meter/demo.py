@@ -7,6 +7,9 @@ client authentication                 may
 32     LLS, password 00000000         the same, read the settings, set and adjust the clock
 1      HLS with GMAC, suite 0         everything: write settings and registers, switch the supply
 4, 5   HLS with ECDSA, suites 1 and 2 the same; see ``demo_keys``
+18     none, short names              as client 16
+34     LLS as above, short names      as client 32
+3      HLS with GMAC, short names     as client 1
 ====== ============================== =====================================================================
 
 The test area is three manufacturer-specific objects that anybody may write: a number (0-0:128.0.0*255, class 1), a long
@@ -18,6 +21,7 @@ to 3), which no real meter would grant; the object list says so.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from cosemic.codec import axdr
@@ -31,8 +35,10 @@ from cosemic.meter.model import Access, LogicalDevice, MeterAssociation, Simulat
 from cosemic.meter.objects import FREE, MANAGED, READ_ALL, Attribute, Level, MeterObject, Rights, fixed, rights, stored
 from cosemic.meter.profiles import EVENT_COLUMNS, LOAD_COLUMNS, EventRows, LoadRows, profile
 from cosemic.meter.security_setup import SecuritySetup, setup_name
+from cosemic.meter.short_names import DeviceNames, association_object
 from cosemic.obis import ObisCode
 from cosemic.protocol.settings import ServerSettings
+from cosemic.protocol.short_naming import SHORT_NAME_CONFORMANCE
 from cosemic.security.certificate_store import CertificateStore
 from cosemic.security.context import SecurityContext
 from cosemic.security.counters import CounterStore, MemoryCounters
@@ -108,6 +114,8 @@ def demo_meter(
             certificates=certificates if first else CertificateStore(server_system_title=SYSTEM_TITLE),
         )
         management.add(*setup.objects())
+    for device in devices:
+        device.associations += _with_short_names(device)
     events = EventRows()
     events.record((time() - timedelta(days=3)).astimezone(zone), POWER_UP)
     _electricity(management, events, profile_rows)
@@ -138,6 +146,27 @@ def _associations(sap: int, security: SecurityContext | None, max_pdu_size: int)
         )
         associations.append(MeterAssociation(manager, Level.MANAGER, 3, protected=True, security_setup=setup_name(0)))
     return associations
+
+
+def _with_short_names(device: LogicalDevice) -> list[MeterAssociation]:
+    """The same associations once more, for clients that use short names."""
+    names = DeviceNames(device)
+    own = association_object(names)
+    return [
+        replace(
+            association,
+            settings=replace(
+                association.settings,
+                client_sap=association.client_sap + 2,
+                conformance=SHORT_NAME_CONFORMANCE,
+                application_contexts=None,
+                short_names=names,
+            ),
+            number=association.number + 3,
+            own={own.obis: own},
+        )
+        for association in device.associations
+    ]
 
 
 def _electricity(device: LogicalDevice, events: EventRows, profile_rows: int) -> None:

@@ -52,6 +52,8 @@ class MeterAssociation:
     """Keys are agreed: a request that comes without any protection is trusted no more than the public client."""
     security_setup: ObisCode | None = None
     """The security setup that holds its policy and keys."""
+    own: Mapping[ObisCode, MeterObject] = field(default_factory=dict)
+    """Objects that this association alone sees, each in place of the device's with the same OBIS code."""
 
     @property
     def client_sap(self) -> int:
@@ -280,7 +282,8 @@ class SimulatedMeter:
         entries = self._entries.get((association, level))
         if entries is None:
             device = self.devices[association.server_sap]
-            entries = [_entry(item, level) for _, item in sorted(device.objects.items()) if item.visible(level)]
+            objects = device.objects | dict(association.own)
+            entries = [_entry(item, level) for _, item in sorted(objects.items()) if item.visible(level)]
             self._entries[association, level] = entries
         return entries
 
@@ -375,7 +378,7 @@ class SimulatedMeter:
 
 
 def _find(access: Access, class_id: int, obis: ObisCode) -> MeterObject:
-    item = access.device.objects.get(obis)
+    item = access.association.own.get(obis) or access.device.objects.get(obis)
     if item is None or not item.visible(access.level):
         raise Refusal(DataAccessResult.OBJECT_UNDEFINED)
     if item.class_id != class_id:

@@ -24,8 +24,9 @@ from cosemic.enums import (
 from cosemic.errors import AuthenticationError, RemoteProtocolError, SecurityError
 from cosemic.protocol.ciphering import CIPHERED, INITIATE, PLAIN, seal, unseal
 from cosemic.protocol.events import AssociationParameters
-from cosemic.protocol.opening import DLMS_VERSION
+from cosemic.protocol.opening import DLMS_VERSION, vaa_name
 from cosemic.protocol.settings import MINIMUM_PDU_SIZE, ServerSettings
+from cosemic.protocol.short_naming import ONLY_LOGICAL_NAMES, ONLY_SHORT_NAMES
 from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.hls import HlsExchange, verify_password
 
@@ -71,7 +72,7 @@ def admit(aarq: AssociationRequest, settings: ServerSettings | None) -> Admissio
     if aarq.application_context not in offered_contexts(settings):
         raise _refused(_other_context(settings), _User.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED, "application context")
     _check_mechanism(aarq, settings, context)
-    is_ciphered = context == ApplicationContext.LOGICAL_NAME_CIPHERED
+    is_ciphered = context.is_ciphered
     security = _security(aarq, settings, context, is_ciphered)
     initiate = _initiate(aarq, settings, security, context, is_ciphered)
     conformance = _negotiate(initiate, settings, context, is_ciphered)
@@ -82,7 +83,7 @@ def admit(aarq: AssociationRequest, settings: ServerSettings | None) -> Admissio
             raise _refused(context, _User.NO_REASON_GIVEN, str(error), _initiate_error(0)) from None
     hls = _authenticate(aarq, settings, security, context)
     title = security.system_title if security is not None else None
-    answer = InitiateResponse(None, DLMS_VERSION, conformance, settings.max_pdu_size, 0x0007).encode()
+    answer = InitiateResponse(None, DLMS_VERSION, conformance, settings.max_pdu_size, vaa_name(context)).encode()
     response = AssociationResponse(
         context,
         AssociationResult.ACCEPTED,
@@ -110,13 +111,14 @@ def offered_contexts(settings: ServerSettings) -> frozenset[ApplicationContext]:
     security = settings.security
     if settings.application_contexts is not None:
         if security is not None and security.is_strengthened:
-            return settings.application_contexts & _CIPHERED
+            return frozenset(context for context in settings.application_contexts if context.is_ciphered)
         return settings.application_contexts
+    plain, ciphered = ApplicationContext.LOGICAL_NAME, ApplicationContext.LOGICAL_NAME_CIPHERED
+    if settings.short_names is not None:
+        plain, ciphered = ApplicationContext.SHORT_NAME, ApplicationContext.SHORT_NAME_CIPHERED
     if security is None or not security.has_keys:
-        return frozenset((ApplicationContext.LOGICAL_NAME,))
-    if security.minimum_policy:
-        return frozenset((ApplicationContext.LOGICAL_NAME_CIPHERED,))
-    return frozenset((ApplicationContext.LOGICAL_NAME, ApplicationContext.LOGICAL_NAME_CIPHERED))
+        return frozenset((plain,))
+    return frozenset((ciphered,)) if security.minimum_policy else frozenset((plain, ciphered))
 
 
 def _known_context(aarq: AssociationRequest) -> ApplicationContext:
@@ -208,8 +210,9 @@ def _negotiate(
         offered &= ~Conformance.GENERAL_BLOCK_TRANSFER
     if is_ciphered:
         offered |= Conformance.GENERAL_PROTECTION
+    offered &= ~(ONLY_LOGICAL_NAMES if context.is_short_name else ONLY_SHORT_NAMES)
     conformance = initiate.proposed_conformance & offered
-    if not conformance & (Conformance.GET | Conformance.SET | Conformance.ACTION | Conformance.ACCESS):
+    if not conformance & _SERVICES:
         raise _refused(context, _User.NO_REASON_GIVEN, "no common services", _initiate_error(2))
     if 0 < initiate.client_max_receive_pdu_size < MINIMUM_PDU_SIZE:
         raise _refused(context, _User.NO_REASON_GIVEN, "PDU size too short", _initiate_error(3))
@@ -252,7 +255,9 @@ def _authenticate(
 
 
 _User = AcseServiceUserDiagnostic
-_CIPHERED = frozenset((ApplicationContext.LOGICAL_NAME_CIPHERED,))
+_SERVICES = (
+    Conformance.GET | Conformance.SET | Conformance.ACTION | Conformance.ACCESS | Conformance.READ | Conformance.WRITE
+)
 
 
 def _initiate_error(error: int) -> bytes:

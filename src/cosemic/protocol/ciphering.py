@@ -35,6 +35,7 @@ from cosemic.apdu.general import KeyInfo as KeyInfoField
 from cosemic.apdu.protected import DED_TAG, GLO_TAG, PLAIN_TAG, unwrap_ciphered, wrap_ciphered, wrap_general
 from cosemic.enums import ApduTag
 from cosemic.errors import DecodeError, RemoteProtocolError, SecurityError
+from cosemic.security.checks import downgrade
 from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.general import GeneralHeader, KeyInfo
 from cosemic.security.keys import SecurityContext
@@ -46,7 +47,7 @@ _GENERAL: Final = frozenset((ApduTag.GENERAL_GLO_CIPHERING, ApduTag.GENERAL_DED_
 _CIPHERING: Final = int(ApduTag.GENERAL_CIPHERING)
 _SIGNING: Final = int(ApduTag.GENERAL_SIGNING)
 _PROTECTION: Final = frozenset((_CIPHERING, _SIGNING))
-_TAG_AND_HEADER: Final = 1 + 5
+_INITIATE: Final = frozenset((ApduTag.GLO_INITIATE_REQUEST, ApduTag.GLO_INITIATE_RESPONSE))
 _TAG: Final = 12
 _TITLE: Final = 9
 
@@ -153,9 +154,9 @@ def unseal(
 ) -> tuple[bytes, Envelope]:
     """Open an envelope: the APDU inside and how it was protected. A SecurityError leaves no trace.
 
-    The least ciphering is checked here; whether a signature is demanded, the owner has to look. ``is_signed``: there is
-    a signature around it already, so that there must be none inside. Only with ``broadcast`` may it be under the global
-    broadcast key, which many meters and clients have.
+    The least protection is checked, but for plain APDUs, which do not come here. ``is_signed``: there is a signature
+    around it already, so that there must be none inside. Only with ``broadcast`` may it be under the global broadcast
+    key, which many meters and clients have.
     """
     if apdu[0] == _SIGNING:
         return _unseal_signed(security, apdu, minimum, broadcast)
@@ -174,10 +175,12 @@ def unseal(
             policy = _POLICIES[content[0] >> 4 & 3]
             signed, envelope = inner.result(policy, dedicated, True, None, inner.signed.transaction_id)
             return signed, replace(envelope, broadcast=True) if to_all else envelope
+        if not plain:
+            raise RemoteProtocolError(f"{_name(tag)} holds nothing")
     else:
-        plain = security.open(content, dedicated=dedicated, system_title=title, minimum=minimum)
-    if not plain or (not general and PLAIN_TAG[tag] != plain[0]):
-        raise RemoteProtocolError(f"{_name(tag)} holds {_name(plain[0]) if plain else 'nothing'}")
+        if security.demands_signature and not is_signed and tag not in _INITIATE:
+            raise _not_signed(SecurityPolicy(content[0] & CIPHERING))
+        plain = security.open(content, dedicated=dedicated, minimum=minimum, first=PLAIN_TAG[tag])
     return plain, _ENVELOPES[content[0] >> 4 & 7 | dedicated << 3 | general << 4]
 
 
@@ -299,6 +302,8 @@ class _Inner:
             self.signed = signed
         elif CIPHERED[information[0]]:
             raise SecurityError("an APDU with more layers of protection than one ciphering and one signature")
+        elif self._security.demands_signature and not self._is_signed:
+            raise _not_signed(SecurityPolicy.NONE)
 
     def result(
         self, policy: SecurityPolicy, dedicated: bool, general: bool, key: GeneralKey | None, transaction_id: bytes
@@ -317,12 +322,19 @@ class _Inner:
         return self.signed.content, envelope
 
 
+def _not_signed(policy: SecurityPolicy) -> SecurityError:
+    return downgrade(policy, SIGNED, "it was not used")
+
+
 def _unseal_ciphered(
     security: AssociationSecurity, apdu: bytes, minimum: SecurityPolicy | None, is_signed: bool, broadcast: bool
 ) -> tuple[bytes, Envelope]:
     ciphered = decode_apdu(apdu, tolerances=STRICT)
     assert isinstance(ciphered, GeneralCiphering)
-    header = _received_header(ciphered, raw_header(apdu)[0])
+    octets, rest = raw_header(apdu)
+    if rest[0] > 1:  # no tag covers this octet, so it has one form only
+        raise DecodeError(f"the key info begins with {rest[0]:02X}, not 00 or 01", octets=apdu, offset=len(octets) + 1)
+    header = _received_header(ciphered, octets)
     info = None if ciphered.key_info is None else _info(ciphered.key_info)
     inner = _Inner(security, is_signed)
     content = ciphered.content

@@ -51,6 +51,7 @@ from cosemic.protocol.requests import GetResults, Request, target
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import Event, State
 from cosemic.protocol.terms import NO_DEMANDS, Demands, Exchange
+from cosemic.security.context import SecurityPolicy
 from cosemic.tolerances import Tolerance, note
 
 
@@ -83,7 +84,11 @@ class ClientAssociation(ClientOpening):
         first: Apdu | None = exchange.single_get(request, terms)
         if first is None:
             steps = start(request, terms)
-            first = next(steps)
+            try:
+                first = next(steps)
+            except StopIteration as done:  # with short names: no object of the request is listed
+                self._events.append(Completed(done.value))
+                return
         plain = first.encode()
         self.state = _EXCHANGING
         self._request = request
@@ -193,6 +198,8 @@ class ClientAssociation(ClientOpening):
             self._response(plain, envelope)
         elif tag in _PUSHES:
             self._push(plain, envelope)
+        elif tag in _WITHOUT_INVOKE_ID:
+            self._response(plain, envelope, self._expected())
         elif tag == ApduTag.AARE:
             self._association_response(plain)
         elif tag == ApduTag.RLRE:
@@ -226,17 +233,19 @@ class ClientAssociation(ClientOpening):
         if block.window and self._blocks is not None and self._events and type(self._events[-1]) is Notified:
             self._outgoing.append(self._blocks.acknowledge())  # no answer of ours tells that the push is here
 
-    def _response(self, plain: bytes, envelope: Envelope) -> None:
+    def _response(self, plain: bytes, envelope: Envelope, invoke_id: int | None = None) -> None:
         state = self.state
-        invoke_id = plain[2] & 0x0F if len(plain) > 2 else self._invoke_id
-        if plain[0] == ApduTag.ACCESS_RESPONSE:
-            invoke_id = int.from_bytes(plain[2:5], "big")
+        if invoke_id is None:
+            if plain[0] == ApduTag.ACCESS_RESPONSE:
+                invoke_id = int.from_bytes(plain[2:5], "big")
+            else:
+                invoke_id = plain[2] & 0x0F if len(plain) > 2 else self._invoke_id
         if state is not _EXCHANGING and state is not State.AUTHENTICATION_PENDING:
             self._late_response(invoke_id)
             return
-        if (envelope is PLAIN and self._is_protected) or (self._is_signed and envelope.order is None):
+        if envelope is PLAIN and self._is_protected:
             assert self._security is not None
-            self._security.check_policy(envelope.policy)
+            self._security.check_policy(SecurityPolicy.NONE)
         if self._demanded_response & ~envelope.policy:
             assert self._security is not None
             self._security.check_policy(envelope.policy, self._demands.response)
@@ -270,6 +279,15 @@ class ClientAssociation(ClientOpening):
         else:
             self._advance(Event.CONTINUE)
             self._send(following.encode())
+
+    def _expected(self) -> int:
+        """The invoke id of an answer that carries none (Read, Write): that of the request, if there is one."""
+        if self.state is not _EXCHANGING and self.state is not State.AUTHENTICATION_PENDING:
+            raise SequenceError(
+                "a Read- or WriteResponse came while nothing was asked; as it carries no invoke id, nothing after it "
+                "could be told from late answers"
+            )
+        return self._invoke_id
 
     def _late_response(self, invoke_id: int) -> None:
         if invoke_id != self._invoke_id or self.state in (State.IDLE, State.ASSOCIATION_PENDING):
@@ -376,6 +394,7 @@ class ClientAssociation(ClientOpening):
 
 _ASSOCIATED, _EXCHANGING, _CLOSED = State.ASSOCIATED, State.EXCHANGING, State.CLOSED
 _RESPONSES = frozenset((ApduTag.GET_RESPONSE, ApduTag.SET_RESPONSE, ApduTag.ACTION_RESPONSE, ApduTag.ACCESS_RESPONSE))
+_WITHOUT_INVOKE_ID = frozenset((ApduTag.READ_RESPONSE, ApduTag.WRITE_RESPONSE))
 _PUSHES = frozenset((ApduTag.DATA_NOTIFICATION, ApduTag.EVENT_NOTIFICATION_REQUEST, ApduTag.INFORMATION_REPORT_REQUEST))
 _PUSH_ENVELOPES = frozenset(
     (

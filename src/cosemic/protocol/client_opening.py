@@ -23,7 +23,6 @@ from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import (
     ApduTag,
-    ApplicationContext,
     AssociationResult,
     AuthenticationMechanism,
     Conformance,
@@ -39,7 +38,7 @@ from cosemic.errors import (
     SecurityError,
     SequenceError,
 )
-from cosemic.protocol import hints, opening, redaction
+from cosemic.protocol import hints, opening, redaction, short_name_exchange
 from cosemic.protocol.association import UNLIMITED, Association, Trace
 from cosemic.protocol.ciphering import (
     CIPHERED,
@@ -84,7 +83,6 @@ class ClientOpening(Association[ClientEvent]):
         "_invoke_flags",
         "_invoke_id",
         "_is_protected",
-        "_is_signed",
         "_long_invoke_id",
         "_plain",
         "_security",
@@ -107,7 +105,6 @@ class ClientOpening(Association[ClientEvent]):
         self._invoke_flags = 0
         self._long_invoke_id = 0
         self._is_protected = False
-        self._is_signed = False
         self._demands = NO_DEMANDS
         self._demanded_response = 0
         self._epoch = 0
@@ -259,12 +256,17 @@ class ClientOpening(Association[ClientEvent]):
             assert self._security is not None
             self._envelope = Envelope(ciphering_only(self._security.context.policy))
             self._is_protected = bool(ciphering_only(self._security.context.minimum_policy))
+        if self._uses_short_names():
+            self._send(short_name_exchange.authentication_request(proof).encode())
+            return
         self._send(ActionRequestNormal(octet, descriptor, proof).encode())
 
     def _authentication_response(self, response: Apdu) -> None:
         """Pass 4: f(CtoS) must prove the meter."""
         assert self._hls is not None
         assert self.parameters is not None
+        if self._uses_short_names():
+            response = short_name_exchange.authentication_answer(response)
         if not isinstance(response, ActionResponseNormal):
             raise SequenceError(f"{type(response).__name__} does not answer pass 3 of the authentication")
         if response.result:
@@ -318,7 +320,7 @@ class ClientOpening(Association[ClientEvent]):
                 )
             envelope = service_envelope(context, security.has_dedicated_key, general, demands.request)
             self._is_protected = bool(context.minimum_policy) or bool(response)
-            self._is_signed = bool(context.minimum_policy & SecurityPolicy.SIGNED)
+            security.demands_signature = bool(context.minimum_policy & SecurityPolicy.SIGNED)
         elif demands.request or response:
             raise LocalProtocolError(
                 f"the request needs the protection {SecurityPolicy(demands.request | demands.response).label!r}, and "
@@ -336,6 +338,7 @@ class ClientOpening(Association[ClientEvent]):
             self._next_long_invoke,
             bool(self._invoke_flags & _HIGH_PRIORITY),
             settings.confirmed,
+            settings.short_names if self._uses_short_names() else None,
         )
 
     def _new_blocks(self, max_pdu_size: int) -> GeneralBlocks:
@@ -371,14 +374,17 @@ class ClientOpening(Association[ClientEvent]):
             self._security = AssociationSecurity(context, role="client", tolerances=self.settings.tolerances)
 
     def _is_ciphered(self) -> bool:
-        return opening.application_context(self.settings) == ApplicationContext.LOGICAL_NAME_CIPHERED
+        return opening.application_context(self.settings).is_ciphered
+
+    def _uses_short_names(self) -> bool:
+        return opening.application_context(self.settings).is_short_name
 
     def _forget(self) -> None:
         self._terms = self._hls = self._initiate = None
         self._end_blocks()
         self.parameters = None
         self._envelope = PLAIN
-        self._is_protected = self._is_signed = False
+        self._is_protected = False
         if self._security is not None:
             self._security.close()
             self._security = None

@@ -12,6 +12,9 @@ from cosemic.errors import DecodeError, FrameError
 from cosemic.link import llc
 from cosemic.link.control import FrameKind
 from cosemic.link.frames import HdlcFrame
+from cosemic.link.gateway import is_prefixed
+from cosemic.link.mbus import MbusFrame
+from cosemic.protocol.short_naming import CHANGE_SECRET_NAME
 
 
 def association_request(aarq: AssociationRequest, initiate: InitiateRequest | None) -> bytes:
@@ -28,7 +31,8 @@ def association_request(aarq: AssociationRequest, initiate: InitiateRequest | No
 
 class Redactor:
     """Puts zeros in the places of secrets of association objects (class 15): attribute 7, the LLS secret, read and
-    written, and method 2, which changes the HLS secret; in blocks, lists and ACCESS too. Keys travel wrapped.
+    written, and method 2, which changes the HLS secret; with short names (class 12) method change_secret; in blocks,
+    lists and ACCESS too. Keys travel wrapped.
 
     It follows one association: which blocks and answers hold a secret is told by the request before them.
     """
@@ -48,6 +52,8 @@ class Redactor:
     def kept(self, apdu: bytes, is_whole: bool) -> int | None:
         """How many octets of an APDU (or of its beginning) may be shown; None: all of them."""
         tag, choice = apdu[0] if apdu else 0, apdu[1] if len(apdu) > 1 else 0
+        if tag in _BY_SHORT_NAME:
+            return self._kept_by_short_name(apdu, is_whole)
         if tag == ApduTag.GET_REQUEST:
             if choice != 2:  # not the request for the next block
                 # Of a list that is cut nobody knows the rest.
@@ -71,6 +77,14 @@ class Redactor:
         self._blocks = _is_at(apdu, number) if is_single else not is_whole or bool(pattern.search(apdu))
         return (12 if is_single else 3) if self._blocks else None
 
+    def _kept_by_short_name(self, apdu: bytes, is_whole: bool) -> int | None:
+        """The method change_secret; in blocks everything after the block that names it."""
+        if apdu[2:3] not in _IN_BLOCKS or apdu[4:6] == b"\x00\x01":
+            self._blocks = False
+        is_list = apdu[1:2] != b"\x01"
+        self._blocks = self._blocks or _CHANGE_SECRET in apdu or (is_list and not is_whole)
+        return 2 if self._blocks else None
+
 
 class FrameRedactor:
     """The frames and wrapper PDUs of one link as they may be shown: zeros where an unprotected APDU holds a secret.
@@ -80,16 +94,19 @@ class FrameRedactor:
     by looking for the secret, so that it does not matter how an APDU is cut.
     """
 
-    __slots__ = ("_block_hides", "_hides", "_in_blocks", "_redactor")
+    __slots__ = ("_block_hides", "_goes_on", "_hides", "_in_blocks", "_redactor")
 
     def __init__(self) -> None:
         self._redactor = Redactor()
         self._hides = {"in": False, "out": False}  # echoes of our own frames come in
         self._in_blocks = {"in": False, "out": False}  # general blocks: more of the same APDU follow
         self._block_hides = {"in": False, "out": False}
+        self._goes_on = {"in": False, "out": False}  # M-Bus segments: more of the same APDU follow
 
     def frame(self, direction: str, octets: bytes) -> bytes:
         """One whole frame or wrapper PDU."""
+        if octets[:1] == b"\x68" and octets[3:4] == b"\x68":
+            return self._mbus(direction, octets)
         if octets[:1] != b"\x7e":
             return octets[:8] + self._shown(direction, octets[8:], True)[0]
         try:
@@ -106,8 +123,36 @@ class FrameRedactor:
             shown = bytes(len(information)) if self._hides[direction] else information
         return octets if shown == information else replace(frame, information=shown).encode()
 
-    def _shown(self, direction: str, apdu: bytes, is_whole: bool) -> tuple[bytes, bool]:
+    def _mbus(self, direction: str, octets: bytes) -> bytes:
+        """A long frame of an M-Bus; only its first segment has the beginning of the APDU."""
+        try:
+            frame = MbusFrame.decode(octets)
+        except FrameError:
+            return octets
+        if not frame.is_transport:
+            return octets
+        segment = frame.data[2:]
+        if frame.number == 0 and not self._goes_on[direction]:
+            shown, self._hides[direction] = self._shown(direction, segment, frame.is_last)
+        else:
+            shown = bytes(len(segment)) if self._hides[direction] else segment
+        self._goes_on[direction] = not frame.is_last
+        if shown == segment:
+            return octets
+        redacted = octets[:9] + shown
+        return redacted + bytes((sum(redacted[4:]) & 0xFF, octets[-1]))
+
+    def _shown(self, direction: str, octets: bytes, is_whole: bool) -> tuple[bytes, bool]:
         """An APDU, or the beginning of one, as it may be shown, and whether there is something to hide."""
+        if not is_prefixed(octets):
+            return self._shown_apdu(direction, octets, is_whole)
+        size = 3 + octets[2] if len(octets) > 2 else len(octets)
+        if len(octets) <= size:
+            return octets, not is_whole  # what follows the prefix of a gateway is not known
+        shown, hides = self._shown_apdu(direction, octets[size:], is_whole)
+        return octets[:size] + shown, hides
+
+    def _shown_apdu(self, direction: str, apdu: bytes, is_whole: bool) -> tuple[bytes, bool]:
         if apdu[:1] == _BLOCK:
             return self._shown_block(direction, apdu)
         if apdu[:1] != _AARQ:
@@ -152,4 +197,8 @@ _ATTRIBUTE = re.compile(rb"\x00\x0f.{6}\x07", re.DOTALL)
 _METHOD = re.compile(rb"\x00\x0f.{6}\x02", re.DOTALL)
 _WRITES = {int(ApduTag.SET_REQUEST): (7, _ATTRIBUTE, 3), int(ApduTag.ACTION_REQUEST): (2, _METHOD, 6)}
 """Attribute or method, its place in a list, and the choice that carries further blocks."""
+_BY_SHORT_NAME = frozenset((ApduTag.READ_REQUEST, ApduTag.WRITE_REQUEST, ApduTag.UNCONFIRMED_WRITE_REQUEST))
+_IN_BLOCKS = (b"\x06", b"\x07")
+"""read-data-block-access and write-data-block-access."""
+_CHANGE_SECRET = CHANGE_SECRET_NAME.to_bytes(2, "big")
 _WITH_APDU = (FrameKind.INFORMATION, FrameKind.UNNUMBERED_INFORMATION)

@@ -32,18 +32,18 @@ from cosemic.apdu.base import Apdu, decode_apdu
 from cosemic.apdu.general import GeneralBlockTransfer
 from cosemic.apdu.services import (
     AccessRequest,
-    ActionRequestNormal,
     ActionRequestWithPblock,
-    ActionResponseNormal,
     ExceptionResponse,
+    ReadRequest,
     SetRequestWithDatablock,
+    UnconfirmedWriteRequest,
+    WriteRequest,
 )
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import (
     AcseServiceProviderDiagnostic,
     AcseServiceUserDiagnostic,
-    ActionResult,
     ApduTag,
     ApplicationContext,
     AssociationResult,
@@ -51,7 +51,6 @@ from cosemic.enums import (
     Conformance,
     ExceptionServiceError,
     ExceptionStateError,
-    InterfaceClass,
     ReleaseResponseReason,
 )
 from cosemic.errors import (
@@ -65,7 +64,7 @@ from cosemic.errors import (
     SecurityError,
 )
 from cosemic.protocol import redaction
-from cosemic.protocol.admission import RefusedError, admit
+from cosemic.protocol.admission import RefusedError, admit, offered_contexts
 from cosemic.protocol.association import UNLIMITED, Association, Trace, logger
 from cosemic.protocol.ciphering import (
     CIPHERED,
@@ -86,9 +85,12 @@ from cosemic.protocol.events import (
     ServerEvent,
 )
 from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
-from cosemic.protocol.requests import Result
+from cosemic.protocol.opening import vaa_name
+from cosemic.protocol.requests import Request, Result
+from cosemic.protocol.server_authentication import Passes
 from cosemic.protocol.serving import NOT_SUPPORTED, Serving
-from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ServerSettings
+from cosemic.protocol.settings import ServerSettings
+from cosemic.protocol.short_name_serving import ShortNameServing, is_further_block
 from cosemic.protocol.states import Event, State
 from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.hls import HlsExchange
@@ -108,6 +110,7 @@ class ServerAssociation(Association[ServerEvent]):
         "_least",
         "_proved",
         "_security",
+        "_services",
         "_serving",
         "settings",
     )
@@ -120,7 +123,9 @@ class ServerAssociation(Association[ServerEvent]):
         self._answers_in_blocks = False  # as the request came in blocks
         self._security: AssociationSecurity | None = None
         self._hls: HlsExchange | None = None
-        self._serving: Serving | None = None
+        self._serving: Serving | ShortNameServing | None = None
+        by_short_names = settings is not None and settings.short_names is not None
+        self._services = _BY_SHORT_NAME if by_short_names else _BY_LOGICAL_NAME
         self._envelope = PLAIN
         self._least = SecurityPolicy.NONE  # what the rights used by the open request demand of its response
         self._is_ciphered = False
@@ -184,10 +189,13 @@ class ServerAssociation(Association[ServerEvent]):
         if least & ~self._envelope.policy:
             if least & ~self.protectable:
                 raise LocalProtocolError("respond: the response needs protection that this association has no keys for")
-            self._least = least
+            self._least |= least
             self._envelope = self._protection(self._envelope)
             serving.room = self._room(self._envelope)
         response = serving.respond(result)
+        if not isinstance(response, Apdu):  # a Read or Write of attributes and methods: the next of them
+            self._requested(response, True, 0)
+            return
         if not serving.in_blocks:
             self.state = State.ASSOCIATED
         self._send(response, self._envelope)
@@ -213,7 +221,7 @@ class ServerAssociation(Association[ServerEvent]):
         elif tag == ApduTag.RLRQ:
             self._trace_in(plain)
             self._release(plain)
-        elif tag in _SERVICES:
+        elif tag in self._services:
             self._trace_in(plain)
             self._service(plain, envelope)
         else:
@@ -273,17 +281,22 @@ class ServerAssociation(Association[ServerEvent]):
             self._least = SecurityPolicy.NONE
         self._envelope = reply = self._protection(envelope)
         serving.room = self._room(reply)
-        octet: int
-        if type(apdu) is AccessRequest:
-            octet = apdu.long_invoke_id_and_priority >> 24
+        kind = type(apdu)
+        octet = _WITHOUT_INVOKE_OCTET.get(kind)
+        if octet is not None:
+            further = is_further_block(apdu)
         else:
-            octet = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
+            further = kind in _FURTHER_BLOCKS
+            if type(apdu) is AccessRequest:
+                octet = apdu.long_invoke_id_and_priority >> 24
+            else:
+                octet = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
         if envelope.broadcast and octet & 0x40:
             logger.warning("refused a confirmed request under the broadcast key")
             self._send(_NOT_ALLOWED, PLAIN)
             return
         # A request in blocks is protected as its least protected block is.
-        self._proved = self._proved & envelope.policy if type(apdu) in _FURTHER_BLOCKS else envelope.policy
+        self._proved = self._proved & envelope.policy if further else envelope.policy
         outcome = serving.receive(apdu)
         confirmed = bool(octet & 0x40)
         if isinstance(outcome, Apdu):
@@ -291,12 +304,16 @@ class ServerAssociation(Association[ServerEvent]):
             if confirmed:
                 self._send(outcome, reply)
             return
+        self._requested(outcome, confirmed, octet)
         if confirmed:
             self.state = State.EXCHANGING
         else:
-            serving.drop()
+            for request in serving.drop():
+                self._requested(request, confirmed, octet)
             self.state = State.ASSOCIATED
-        self._events.append(Requested(outcome, self._proved, confirmed, bool(octet & 0x80), self.settings))
+
+    def _requested(self, request: Request, confirmed: bool, octet: int) -> None:
+        self._events.append(Requested(request, self._proved, confirmed, bool(octet & 0x80), self.settings))
 
     def _is_waiting(self) -> bool:
         return self._serving is not None and self._serving.is_open
@@ -324,7 +341,8 @@ class ServerAssociation(Association[ServerEvent]):
             self._security = AssociationSecurity(
                 security, role="server", received=settings.received, tolerances=settings.tolerances
             )
-        context = ApplicationContext.LOGICAL_NAME_CIPHERED if self._is_ciphered else ApplicationContext.LOGICAL_NAME
+        contexts = offered_contexts(settings)
+        context = max(contexts) if self._is_ciphered else min(contexts)
         self.parameters = AssociationParameters(
             context, AuthenticationMechanism.NONE, settings.conformance, 0xFFFF, title
         )
@@ -385,26 +403,19 @@ class ServerAssociation(Association[ServerEvent]):
         settings, hls = self.settings, self._hls
         assert settings is not None
         assert hls is not None
-        if (
-            not isinstance(apdu, ActionRequestNormal)
-            or apdu.method.class_id != InterfaceClass.ASSOCIATION_LN
-            or apdu.method.instance not in (settings.association_object, LOGICAL_NAME_ASSOCIATION)
-            or apdu.method.method != 1
-        ):
+        passes = Passes.of(apdu, settings)
+        if passes is None:
             self._send(_NOT_ALLOWED, PLAIN)
             return
         reply = Envelope(ciphering_only(self._protection(envelope).policy), envelope.dedicated, envelope.general)
-        proof = apdu.parameters.value if apdu.parameters is not None else None
         try:
-            hls.verify(proof if isinstance(proof, bytes) else b"")
+            hls.verify(passes.proof)
         except DlmsError as error:
             logger.warning("refused a client: %s", error)
-            response = ActionResponseNormal(apdu.invoke_id_and_priority, ActionResult.OTHER_REASON, None)
-            self._send(response, reply)
+            self._send(passes.refusal(), reply)
             self._close(Event.NOT_AUTHENTICATED, "the client failed to prove its secret")
             return
-        answer = Data.of(axdr.octet_string(hls.reply()))
-        self._send(ActionResponseNormal(apdu.invoke_id_and_priority, ActionResult.SUCCESS, answer), reply)
+        self._send(passes.answer(Data.of(axdr.octet_string(hls.reply()))), reply)
         self._advance(Event.AUTHENTICATED)
         self._opened()
 
@@ -413,7 +424,9 @@ class ServerAssociation(Association[ServerEvent]):
         assert self.parameters is not None
         self._hls = None
         self._is_opened = True
-        self._serving = Serving(self.parameters.conformance, self.settings.max_octets, self.settings.tolerances)
+        if self._security is not None and self._is_ciphered:
+            self._security.demands_signature = bool(self._security.context.minimum_policy & SecurityPolicy.SIGNED)
+        self._serving = _serving(self.settings, self.parameters.conformance)
         if self.parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER and self.settings.block_transfer_window:
             self._blocks = GeneralBlocks(
                 window=self.settings.block_transfer_window,
@@ -461,7 +474,11 @@ class ServerAssociation(Association[ServerEvent]):
         assert self.settings is not None
         assert self.parameters is not None
         return InitiateResponse(
-            None, self.parameters.dlms_version, self.parameters.conformance, self.settings.max_pdu_size, 0x0007
+            None,
+            self.parameters.dlms_version,
+            self.parameters.conformance,
+            self.settings.max_pdu_size,
+            vaa_name(self.parameters.application_context),
         ).encode()
 
     def _close(self, event: Event, reason: str) -> None:
@@ -528,6 +545,12 @@ class ServerAssociation(Association[ServerEvent]):
             self.trace("apdu", "in", redaction.association_request(aarq, initiate))
 
 
+def _serving(settings: ServerSettings, conformance: Conformance) -> Serving | ShortNameServing:
+    if settings.short_names is not None:
+        return ShortNameServing(settings.short_names, conformance, settings.max_octets, settings.tolerances)
+    return Serving(conformance, settings.max_octets, settings.tolerances)
+
+
 def _exception(error: ExceptionServiceError) -> ExceptionResponse:
     return ExceptionResponse(ExceptionStateError.SERVICE_NOT_ALLOWED, error)
 
@@ -546,4 +569,7 @@ _NO_AARQ = AssociationResponse(
 _LENGTHS = 4
 """Octets that the length fields of an APDU beyond 65,535 octets take more."""
 _FURTHER_BLOCKS = (SetRequestWithDatablock, ActionRequestWithPblock)
-_SERVICES = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST, ApduTag.ACCESS_REQUEST))
+_WITHOUT_INVOKE_OCTET: dict[type[Apdu], int] = {ReadRequest: 0x40, WriteRequest: 0x40, UnconfirmedWriteRequest: 0}
+"""Services without an invoke-id-and-priority, and what theirs would say: confirmed or not."""
+_BY_LOGICAL_NAME = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST, ApduTag.ACCESS_REQUEST))
+_BY_SHORT_NAME = frozenset((ApduTag.READ_REQUEST, ApduTag.WRITE_REQUEST, ApduTag.UNCONFIRMED_WRITE_REQUEST))

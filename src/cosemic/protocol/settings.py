@@ -7,11 +7,12 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from cosemic.enums import ApplicationContext, AuthenticationMechanism, Conformance
+from cosemic.enums import ApplicationContext, AuthenticationMechanism, Conformance, Referencing
 from cosemic.obis import ObisCode
 from cosemic.tolerances import DEFAULT, Tolerance
 
 if TYPE_CHECKING:
+    from cosemic.protocol.short_naming import NamedObjects, ShortNames
     from cosemic.security.context import SecurityContext
 
 HlsFunction: TypeAlias = Callable[[bytes, bytes], bytes]
@@ -70,6 +71,9 @@ class ClientSettings:
     """False: release by closing the link alone."""
     high_priority: bool = True
     confirmed: bool = True
+    referencing: Referencing = Referencing.LOGICAL_NAME
+    short_names: ShortNames | None = None
+    """The table that requests are named by where ``referencing`` is by short names."""
     hls_function: HlsFunction | None = None
     challenge_length: int = 16
     max_octets: int = 64 << 20
@@ -96,6 +100,11 @@ class ClientSettings:
             raise ValueError("HLS of mechanism 2 is the maker's own: give its function as hls_function")
         if not 8 <= self.challenge_length <= 64:
             raise ValueError(f"a challenge has 8 to 64 octets, not {self.challenge_length}")
+        if self.referencing is Referencing.SHORT_NAME and self.short_names is None:
+            raise ValueError("referencing by short names needs a table of them (short_names)")
+        context = self.application_context
+        if context is not None and context.is_short_name is not (self.referencing is Referencing.SHORT_NAME):
+            raise ValueError(f"application context {context.name} does not fit referencing {self.referencing.value!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +123,8 @@ class ServerSettings:
     pre_established: bool = False
     application_contexts: frozenset[ApplicationContext] | None = None
     """None: with ``security`` the ciphered context (and the plain one if the policy is none), else the plain one."""
+    short_names: NamedObjects | None = None
+    """Makes it an association with short names: the table that says what they mean."""
     hls_function: HlsFunction | None = None
     challenge_length: int = 16
     max_octets: int = 16 << 20

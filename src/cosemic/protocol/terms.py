@@ -10,6 +10,7 @@ from cosemic.apdu.base import Apdu
 from cosemic.enums import Conformance
 from cosemic.errors import LocalProtocolError
 from cosemic.protocol.requests import Result
+from cosemic.protocol.short_naming import ShortNames
 from cosemic.security.suites import SecurityPolicy
 from cosemic.tolerances import Tolerance
 
@@ -43,6 +44,8 @@ class Terms:
     """The next long invoke id."""
     high_priority: bool = True
     confirmed: bool = True
+    short_names: ShortNames | None = None
+    """The table of short names in an association that uses them."""
 
     def require(self, bit: Conformance, what: str) -> None:
         """Refuse what was not negotiated, naming the conformance bit."""

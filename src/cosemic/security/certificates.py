@@ -200,10 +200,15 @@ class Certificate:
 def describe(parsed: x509.Certificate) -> str:
     """A certificate in an error: its subject and serial number, cut where somebody made them endless."""
     try:
-        subject = parsed.subject.rfc4514_string()
+        subject = shown(parsed.subject)
     except ValueError:
         subject = "unreadable"
-    return f"the certificate of {subject[:100] or 'nobody'} (serial number {parsed.serial_number:X})"
+    return f"the certificate of {subject or 'nobody'} (serial number {parsed.serial_number:X})"
+
+
+def shown(name: x509.Name) -> str:
+    """A name as it may stand in an error or a log: cut, and without line ends and other control characters."""
+    return name.rfc4514_string()[:100].encode("unicode_escape").decode()
 
 
 def public_octets_of(key: object) -> tuple[int, bytes]:

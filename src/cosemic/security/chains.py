@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 
 from cosemic.enums import CertificateType
 from cosemic.errors import CertificateError
-from cosemic.security.certificates import Certificate, signature_hash
+from cosemic.security.certificates import Certificate, shown, signature_hash
 
 LONGEST_CHAIN: Final = 6
 _MOST_TRIES: Final = 64  # signatures checked for one chain; authorities of one name could make it a maze
@@ -52,8 +52,8 @@ def verify_chain(
         raise search.problem
     top = search.top or certificate
     raise CertificateError(
-        f"{certificate} leads to no trust anchor: nobody vouches for {top.issuer_text[:100]!r}; import the certificate "
-        "of that authority, if you trust it"
+        f"{certificate} leads to no trust anchor: nobody vouches for '{shown(top.parsed.issuer)}'; import the "
+        "certificate of that authority, if you trust it"
     )
 
 

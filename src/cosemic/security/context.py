@@ -26,8 +26,15 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Literal
 
 from cosemic.enums import Role
-from cosemic.errors import AuthenticationError, DecodeError, KeyMissing, ReplayError, SecurityError
+from cosemic.errors import (
+    AuthenticationError,
+    DecodeError,
+    KeyMissing,
+    ReplayError,
+    SecurityError,
+)
 from cosemic.security._streams import Incoming, Outgoing
+from cosemic.security.checks import check_first, check_plausible, downgrade
 from cosemic.security.counters import key_id
 from cosemic.security.keys import SecurityContext, check_recovered
 from cosemic.security.suites import (
@@ -91,6 +98,7 @@ class AssociationSecurity:
         "_title",
         "_tolerances",
         "_unheard",
+        "demands_signature",
     )
 
     def __init__(
@@ -123,6 +131,8 @@ class AssociationSecurity:
         self._peer_title: bytes | None = None
         self._peer_signing_key = context.peer_signing_key
         self._general: GeneralProtection | None = None
+        self.demands_signature = False
+        """Whether services have to be signed: from when the association is open, for passes 3 and 4 never are."""
         title = peer_system_title if peer_system_title is not None else context.peer_system_title
         if title is not None:
             self.peer_system_title = title
@@ -268,13 +278,15 @@ class AssociationSecurity:
         header: bytes = b"",
         broadcast: bool | None = None,
         inner: Callable[[bytes], None] | None = None,
+        first: int | None = None,
     ) -> bytes:
         """The information in ``SC || IC || payload``, after tag, policy and counter were checked, in this order.
 
         ``system_title`` is the one that a general-ciphering envelope names; without it the peer's is used. ``minimum``
         overrides the context's ``minimum_policy``. In general-ciphering ``header`` is what the tag covers besides, and
         ``broadcast`` says which key set is meant, where the bit of SC does not. ``inner`` checks what is inside before
-        anything is accepted.
+        anything is accepted; ``first`` is the tag that the envelope, which no tag covers, promises: RemoteProtocolError
+        for another.
 
         DecodeError: too short. AuthenticationError: the tag does not verify. ReplayError: the counter is not above the
         last accepted one. KeyMissing: no key for this. SecurityError: less protection than demanded, another suite, or
@@ -303,7 +315,7 @@ class AssociationSecurity:
         try:
             information = key.open(control, title, counter, content, header)
         except AuthenticationError:
-            other = self._open_by_other(stream, control, title, counter, content, demanded, header, inner)
+            other = self._open_by_other(stream, control, title, counter, content, demanded, header, inner, first)
             if other is None:
                 raise
             return other
@@ -313,6 +325,8 @@ class AssociationSecurity:
             raise downgrade(control & CIPHERING, demanded, describe(control, title, counter, key.name))
         if control & CIPHERING == ENCRYPTED:
             check_plausible(information, describe(control, title, counter, key.name))
+        if first is not None:
+            check_first(information, first)
         if self._peer_title is None:
             self.peer_system_title = title  # brings what earlier associations accepted from it
         incoming = self._incoming[stream]
@@ -422,6 +436,7 @@ class AssociationSecurity:
         demanded: int,
         header: bytes = b"",
         inner: Callable[[bytes], None] | None = None,
+        first: int | None = None,
     ) -> bytes | None:
         """The information of a message under the key that is accepted besides, during a change of keys.
 
@@ -440,6 +455,8 @@ class AssociationSecurity:
             inner(information)
         if demanded & ~control:
             raise downgrade(control & CIPHERING, demanded, describe(control, title, counter, key.name))
+        if first is not None:
+            check_first(information, first)
         if self._peer_title is None:
             self.peer_system_title = title
         name = context.counter_id(title, broadcast=broadcast, other=True) or ""
@@ -556,26 +573,3 @@ class AssociationSecurity:
 
 
 _GLOBAL, _DEDICATED, _BROADCAST = 0, 1, 2
-
-# First octets that plain APDUs have; 0x2F is the "/" of a DSMR telegram, which some meters send in this envelope.
-_FIRST_OCTETS = frozenset(
-    bytes.fromhex("01 05 06 08 0C 0D 0E 0F 10 16 18 2F 60 61 62 63 C0 C1 C2 C3 C4 C5 C7 D8 D9 DA DD DF E0")
-)
-
-
-def check_plausible(information: bytes, what: str) -> None:
-    """AuthenticationError when something that was encrypted, but not authenticated, opens to no APDU."""
-    if information and information[0] in _FIRST_OCTETS:
-        return
-    raise AuthenticationError(
-        f"decrypts to no known APDU (first octet {information[:1].hex() or 'missing'}); encryption alone proves "
-        f"nothing, so the encryption key or the system title is likely wrong ({what})"
-    )
-
-
-def downgrade(received: int, demanded: int, what: str) -> SecurityError:
-    """The error for a message that is protected less than demanded."""
-    return SecurityError(
-        f"the message is protected by policy {SecurityPolicy(received).label!r}, but at least "
-        f"{SecurityPolicy(demanded).label!r} is demanded ({what})"
-    )
