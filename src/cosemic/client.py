@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, tzinfo
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, cast, overload
 
 from cosemic.apdu.services import SelectiveAccess
 from cosemic.codec.axdr import Data, Typed, Value
 from cosemic.connection import CLOSE_TIMEOUT, Connection, LentStream, Outcome, logger
-from cosemic.cosem import procedures
+from cosemic.cosem import procedures, security_setup
 from cosemic.cosem.access import GetItem, ItemResult, Obis, Procedure
 from cosemic.cosem.invocation_counter import CounterSource, not_read, read_invocation_counter
 from cosemic.cosem.object_list import ObjectEntry
 from cosemic.cosem.procedures import CLOCK, CURRENT_ASSOCIATION
 from cosemic.cosem.profile import Profile
 from cosemic.cosem.profile_reading import read_profile
+from cosemic.cosem.security_setup import SETUP
 from cosemic.cosem.selection import CaptureObject, Moment
 from cosemic.cosem.values import Reading
 from cosemic.enums import DataAccessResult
 from cosemic.errors import DlmsError, LinkError, LinkLost, LinkTimeout, LocalProtocolError, ServiceError
+from cosemic.obis import ObisCode
 from cosemic.protocol.events import Completed
 from cosemic.protocol.requests import Action, Get, Request, Result, Set
 from cosemic.protocol.session import ClientSession
@@ -30,6 +32,14 @@ from cosemic.security.keys import SecurityContext
 from cosemic.times import CosemDateTime
 from cosemic.transports.streams import Stream, clock_of, open_stream
 from cosemic.transports.targets import Target
+
+if TYPE_CHECKING:
+    from cosemic.enums import CertificateType
+    from cosemic.security.certificate_store import CertificateInfo, Identification
+    from cosemic.security.certificates import Certificate
+    from cosemic.security.ec import PrivateKey
+    from cosemic.security.issuing import CertificateRequest
+    from cosemic.security.suites import KeyId, SecurityPolicy
 
 _T = TypeVar("_T")
 _Opener: TypeAlias = Callable[[], Awaitable[Stream]]
@@ -208,8 +218,11 @@ class DlmsClient(Connection[Stream | _Opener]):
         await self.run(procedures.set_clock(time, obis, cache=self.cache))
 
     async def objects(self, association: Obis = CURRENT_ASSOCIATION) -> list[ObjectEntry]:
-        """The objects that this association sees; errors name access rights from then on."""
-        return await self.run(self._object_list(association))
+        """The objects that this association sees; errors name access rights from then on, and requests keep to them."""
+        entries = await self.run(self._object_list(association))
+        if ObisCode.parse(association) == CURRENT_ASSOCIATION:
+            self.use_object_list(entries)
+        return entries
 
     async def read_profile(
         self,
@@ -228,6 +241,84 @@ class DlmsClient(Connection[Stream | _Opener]):
         options.setdefault("with_list", self._with_list)
         options.setdefault("cache", self.cache)
         return await self.run(read_profile(obis, start=start, end=end, last=last, columns=columns, **options))
+
+    # The security setup; what its procedures promise is said in ``cosemic.cosem.security_setup``
+
+    async def activate_policy(
+        self,
+        request: SecurityPolicy | str,
+        response: SecurityPolicy | str | None = None,
+        *,
+        setup: Obis = SETUP,
+        version: int | None = None,
+    ) -> None:
+        """Have the meter demand more protection from now on, of requests and of responses, and keep to it."""
+        steps = security_setup.activate_policy(
+            self._security, request, response, setup=setup, version=version, cache=self.cache
+        )
+        await self.run(steps)
+
+    async def transfer_keys(
+        self,
+        keys: Mapping[KeyId, bytes | str],
+        master_key: bytes | str | None = None,
+        *,
+        setup: Obis = SETUP,
+        confirm: bool = True,
+    ) -> None:
+        """Give the meter new keys, wrapped with the master key, and go on with them once it took them."""
+        steps = security_setup.transfer_keys(
+            self._security, keys, master_key, setup=setup, confirm=confirm, cache=self.cache
+        )
+        await self.run(steps)
+
+    async def agree_keys(
+        self,
+        key_ids: Iterable[KeyId],
+        *,
+        signing_key: PrivateKey | None = None,
+        peer_signing_key: bytes | None = None,
+        setup: Obis = SETUP,
+        confirm: bool = True,
+    ) -> dict[KeyId, bytes]:
+        """Agree on new keys with the meter (suites 1 and 2), and go on with them; keep what is returned."""
+        steps = security_setup.agree_keys(
+            self._security,
+            key_ids,
+            self._server_title,
+            signing_key=signing_key,
+            peer_signing_key=peer_signing_key,
+            setup=setup,
+            confirm=confirm,
+            cache=self.cache,
+        )
+        return await self.run(steps)
+
+    async def generate_key_pair(self, purpose: CertificateType, *, setup: Obis = SETUP) -> None:
+        """Have the meter make a new key pair."""
+        await self.run(security_setup.generate_key_pair(purpose, setup=setup, cache=self.cache))
+
+    async def generate_certificate_request(
+        self, purpose: CertificateType, *, setup: Obis = SETUP
+    ) -> CertificateRequest:
+        """The meter's request for a certificate of its key pair."""
+        return await self.run(security_setup.generate_certificate_request(purpose, setup=setup, cache=self.cache))
+
+    async def import_certificate(self, certificate: Certificate | bytes | str, *, setup: Obis = SETUP) -> None:
+        """Give the meter a certificate, DER or PEM."""
+        await self.run(security_setup.import_certificate(certificate, setup=setup, cache=self.cache))
+
+    async def export_certificate(self, which: Identification, *, setup: Obis = SETUP) -> Certificate:
+        """A certificate that the meter holds; it is not verified."""
+        return await self.run(security_setup.export_certificate(which, setup=setup, cache=self.cache))
+
+    async def remove_certificate(self, which: Identification, *, setup: Obis = SETUP) -> None:
+        """Have the meter remove a certificate."""
+        await self.run(security_setup.remove_certificate(which, setup=setup, cache=self.cache))
+
+    async def list_certificates(self, *, setup: Obis = SETUP) -> list[CertificateInfo]:
+        """Which certificates the meter holds."""
+        return await self.run(security_setup.list_certificates(setup=setup, cache=self.cache))
 
     async def listen(self, seconds: float) -> None:
         """Wait for pushes; ``on_notification`` gets them. They are also taken whenever an answer is waited for."""
@@ -256,7 +347,7 @@ class DlmsClient(Connection[Stream | _Opener]):
             await self._before_read(request)
         async with self._lock:
             session, now = self._begin()
-            session.request(request, now)
+            session.request(request, now, self._demands(request))
             outcome = await self._exchange(session)
         assert isinstance(outcome, Completed)
         return outcome.result

@@ -7,7 +7,7 @@ waits, differs between them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
@@ -15,6 +15,7 @@ from cosemic.cosem.access import MeterCache, Obis, Procedure
 from cosemic.cosem.invocation_counter import CounterSource
 from cosemic.cosem.object_list import ObjectEntry
 from cosemic.cosem.procedures import read_objects, read_objects_by_short_names, read_short_names
+from cosemic.cosem.rights import demands_on, has_demands
 from cosemic.enums import AuthenticationMechanism, Conformance, Referencing, Role
 from cosemic.errors import LinkError, LinkLost, LinkTimeout, LocalProtocolError
 from cosemic.link.addresses import HdlcAddress
@@ -40,6 +41,7 @@ from cosemic.protocol.requests import Access, Request
 from cosemic.protocol.session import ClientSession
 from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
 from cosemic.protocol.states import State
+from cosemic.protocol.terms import NO_DEMANDS, Demands
 from cosemic.tolerances import DEFAULT, Tolerance
 from cosemic.transports.certificates import TlsSettings
 from cosemic.transports.targets import Framing, Target, parse_url
@@ -176,6 +178,7 @@ class Connection(Generic[_Way]):
         "_in_step",
         "_latest",
         "_link_options",
+        "_rights",
         "_session",
         "_settings",
         "_state",
@@ -310,6 +313,7 @@ class Connection(Generic[_Way]):
         self._session: ClientSession | None = None
         self._associated: AssociationParameters | None = None
         self._state = "not connected yet; call connect(), or use the client in a with statement"
+        self._rights: dict[tuple[int, ObisCode], ObjectEntry] = {}
         self._in_step = True
         self._exchanging = False
         self._aborted = False
@@ -332,6 +336,34 @@ class Connection(Generic[_Way]):
     def is_connected(self) -> bool:
         """Whether an association is open, as far as is known."""
         return self._associated is not None
+
+    def use_object_list(self, entries: Iterable[ObjectEntry]) -> None:
+        """Keep to the access rights of an object list that this client was given before; ``objects()`` does so itself.
+
+        A request whose right demands protection is protected so, and its response has to be; where that cannot be, it
+        is a LocalProtocolError before anything is sent. An empty list forgets all rights: for a meter whose list
+        demands what it does not mean.
+        """
+        self._rights = {(entry.class_id, entry.obis): entry for entry in entries if has_demands(entry)}
+
+    @property
+    def _security(self) -> SecurityContext:
+        """The keys in use; LocalProtocolError where there are none."""
+        if self._settings.security is None:
+            raise LocalProtocolError("this client has no keys: give it a SecurityContext (security=...)")
+        return self._settings.security
+
+    @property
+    def _server_title(self) -> bytes:
+        """The system title of the meter; LocalProtocolError while it is not known."""
+        title = self.association.peer_system_title or self._security.peer_system_title
+        if title is None:
+            raise LocalProtocolError("the meter's system title is not known; give it (peer_system_title)")
+        return title
+
+    def _demands(self, request: Request) -> Demands:
+        """What the access rights demand of a request and of its response."""
+        return demands_on(request, self._rights) if self._rights else NO_DEMANDS
 
     @property
     def _name(self) -> str:

@@ -245,7 +245,7 @@ COMMANDS = {
 
 
 def key_of(security: SecurityContext, name: str) -> str:
-    return bytes(getattr(security, f"_{name}")).hex().upper()
+    return security._keys.present[name].hex().upper()
 
 
 @pytest.fixture

@@ -278,5 +278,9 @@ def test_broadcast_keys_are_named_by_the_key_info() -> None:
     header = message[:1] + raw_header(message)[0]
     cipher = sender.context.broadcast_cipher()
     content = cipher.seal(0x31, CLIENT_TITLE, 7, APDU, cipher.associated(0x31) + header[1:])
-    assert unseal(meter, header + bytes.fromhex("010001") + bytes([len(content)]) + content)[0] == APDU
+    message = header + bytes.fromhex("010001") + bytes([len(content)]) + content
+    with pytest.raises(SecurityError, match="broadcast key"):
+        unseal(meter, message)
+    plain, envelope = unseal(meter, message, broadcast=True)
+    assert (plain, envelope.broadcast) == (APDU, True)
     assert meter.last_received is None  # of the unicast key

@@ -38,6 +38,7 @@ from cosemic.protocol.requests import (
 )
 from cosemic.protocol.server_association import ServerAssociation
 from cosemic.protocol.states import State
+from cosemic.security.suites import SecurityPolicy
 
 logger = logging.getLogger("cosemic.meter")
 
@@ -80,9 +81,9 @@ class Talk:
         while events := association.events():
             for event in events:
                 if isinstance(event, Requested):
-                    result = self._execute(event)
+                    result, least = self._execute(event)
                     if event.confirmed:
-                        association.respond(result)
+                        association.respond(result, least)
         return association.apdus_to_send()
 
     def receive_datagram(self, apdu: bytes, now: float) -> list[bytes]:
@@ -101,13 +102,21 @@ class Talk:
         """The link below is gone."""
         self._association.abort(reason)
 
-    def _execute(self, event: Requested) -> Result:
+    def _execute(self, event: Requested) -> tuple[Result, SecurityPolicy]:
+        association = self._association
+        title = None if association.parameters is None else association.parameters.peer_system_title
         try:
-            return self._meter.execute(self._pair, event.request, event.protection)
+            return self._meter.carry_out(
+                self._pair,
+                event.request,
+                event.protection,
+                protectable=association.protectable,
+                peer_title=title,
+            )
         except Exception:
             # A bug in an object of the meter must not end the talk with its client.
             logger.exception("the meter failed to carry out a request")
-            return _refusal(event.request)
+            return _refusal(event.request), SecurityPolicy.NONE
 
 
 NewTalk: TypeAlias = Callable[[int, int, bool], Talk]

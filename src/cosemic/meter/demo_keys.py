@@ -18,6 +18,7 @@ from typing import Any
 from cosemic.enums import ApplicationContext, AuthenticationMechanism
 from cosemic.meter.model import MeterAssociation
 from cosemic.meter.objects import Level
+from cosemic.meter.security_setup import setup_name
 from cosemic.protocol.settings import ServerSettings
 from cosemic.security.context import SecurityContext
 from cosemic.security.counters import CounterStore, MemoryCounters
@@ -74,7 +75,7 @@ def associations(
 ) -> list[MeterAssociation]:
     """The associations of clients 4 and 5."""
     made = []
-    for client_sap, suite in CLIENTS.items():
+    for number, (client_sap, suite) in enumerate(CLIENTS.items(), start=1):
         settings = ServerSettings(
             client_sap=client_sap,
             server_sap=server_sap,
@@ -90,5 +91,6 @@ def associations(
             max_pdu_size=max_pdu_size,
             application_contexts=frozenset({ApplicationContext.LOGICAL_NAME, ApplicationContext.LOGICAL_NAME_CIPHERED}),
         )
-        made.append(MeterAssociation(settings, Level.MANAGER, client_sap, protected=True))
+        setup = setup_name(number)
+        made.append(MeterAssociation(settings, Level.MANAGER, client_sap, protected=True, security_setup=setup))
     return made

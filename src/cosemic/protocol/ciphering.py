@@ -17,7 +17,7 @@ in either order; more layers are refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cosemic.apdu.base import decode_apdu
@@ -35,10 +35,11 @@ from cosemic.apdu.general import KeyInfo as KeyInfoField
 from cosemic.apdu.protected import DED_TAG, GLO_TAG, PLAIN_TAG, unwrap_ciphered, wrap_ciphered, wrap_general
 from cosemic.enums import ApduTag
 from cosemic.errors import DecodeError, RemoteProtocolError, SecurityError
-from cosemic.security.context import AssociationSecurity, SecurityPolicy, downgrade
+from cosemic.security.checks import downgrade
+from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.general import GeneralHeader, KeyInfo
 from cosemic.security.keys import SecurityContext
-from cosemic.security.suites import CIPHERING, SIGNED, GeneralKey, SigningOrder
+from cosemic.security.suites import BROADCAST, CIPHERING, SIGNED, GeneralKey, SigningOrder
 from cosemic.tolerances import STRICT
 
 _POLICIES: Final = tuple(SecurityPolicy(bits << 4) for bits in range(4))
@@ -67,12 +68,16 @@ class Envelope:
     """That of the request, in an answer to general-ciphering or -signing; else each message has a fresh one."""
     overhead: int = 0
     """The most octets that general-ciphering and -signing add; 0 for the other envelopes."""
+    broadcast: bool = False
+    """Under the global broadcast key: for unconfirmed requests to many meters, never for an answer."""
 
 
 PLAIN: Final = Envelope(SecurityPolicy.NONE)
 INITIATE: Final = Envelope(SecurityPolicy.AUTHENTICATED_ENCRYPTED)
 
-_ENVELOPES: Final = tuple(Envelope(_POLICIES[index & 3], bool(index & 4), bool(index & 8)) for index in range(16))
+_ENVELOPES: Final = tuple(
+    Envelope(_POLICIES[index & 3], bool(index & 8), bool(index & 16), broadcast=bool(index & 4)) for index in range(32)
+)
 
 
 def ciphering_only(policy: SecurityPolicy | int) -> SecurityPolicy:
@@ -80,10 +85,16 @@ def ciphering_only(policy: SecurityPolicy | int) -> SecurityPolicy:
     return _POLICIES[int(policy) >> 4 & 3]
 
 
-def service_envelope(context: SecurityContext, dedicated: bool, general: bool) -> Envelope:
-    """How services are sent: by the policy of the context, with general protection where it was agreed."""
+def service_envelope(
+    context: SecurityContext, dedicated: bool, general: bool, least: SecurityPolicy = SecurityPolicy.NONE
+) -> Envelope:
+    """How services are sent: by the policy of the context, with general protection where it was agreed.
+
+    ``least`` is added to the policy, for a request that needs it.
+    """
     key = context.general if general and isinstance(context.general, GeneralKey) else None
-    return _envelope(context, context.policy, dedicated, general and bool(context.general), key, None, b"")
+    policy = context.policy | least
+    return _envelope(context, policy, dedicated, general and bool(context.general), key, None, b"")
 
 
 def needs_general_protection(context: SecurityContext) -> bool:
@@ -91,13 +102,17 @@ def needs_general_protection(context: SecurityContext) -> bool:
     return isinstance(context.general, GeneralKey) or bool(int(context.policy | context.minimum_policy) & SIGNED)
 
 
-def reply_envelope(context: SecurityContext, request: Envelope) -> Envelope:
-    """How a request is answered: protected like it, for the same party, and at least as the policy says.
+def reply_envelope(
+    context: SecurityContext, request: Envelope, least: SecurityPolicy = SecurityPolicy.NONE
+) -> Envelope:
+    """How a request is answered: protected like it, for the same party, and at least as the policy and ``least`` say.
 
     Where we have no key to do it the same way, the key of the association is used, and no signature is made.
     """
-    policy = int(request.policy | context.policy)
+    policy = int(request.policy | context.policy | least)
     key, order = request.key, request.order
+    if request.broadcast:
+        request = replace(request, broadcast=False)
     if key is None and order is None and not policy & SIGNED:
         if policy == int(request.policy):
             return request
@@ -130,32 +145,43 @@ def seal(security: AssociationSecurity, apdu: bytes, envelope: Envelope) -> byte
 
 
 def unseal(
-    security: AssociationSecurity, apdu: bytes, minimum: SecurityPolicy | None = None, *, is_signed: bool = False
+    security: AssociationSecurity,
+    apdu: bytes,
+    minimum: SecurityPolicy | None = None,
+    *,
+    is_signed: bool = False,
+    broadcast: bool = False,
 ) -> tuple[bytes, Envelope]:
     """Open an envelope: the APDU inside and how it was protected. A SecurityError leaves no trace.
 
     The least protection is checked, but for plain APDUs, which do not come here. ``is_signed``: there is a signature
-    around it already, so that there must be none inside.
+    around it already, so that there must be none inside. Only with ``broadcast`` may it be under the global broadcast
+    key, which many meters and clients have.
     """
     if apdu[0] == _SIGNING:
-        return _unseal_signed(security, apdu, minimum)
+        return _unseal_signed(security, apdu, minimum, broadcast)
     if apdu[0] == _CIPHERING:
-        return _unseal_ciphered(security, apdu, minimum, is_signed)
+        return _unseal_ciphered(security, apdu, minimum, is_signed, broadcast)
     tag, title, content = unwrap_ciphered(apdu)
     dedicated = 0xD0 <= tag <= 0xD7 or 0x40 <= tag <= 0x5F or tag == ApduTag.GENERAL_DED_CIPHERING
     general = tag in _GENERAL
+    to_all = bool(content) and bool(content[0] & BROADCAST)
+    if to_all and not broadcast:
+        raise _not_for_one(tag)
     if general:
         inner = _Inner(security, is_signed)
         plain = security.open(content, dedicated=dedicated, system_title=title, minimum=minimum, inner=inner.check)
         if inner.signed is not None:
-            return inner.result(_POLICIES[content[0] >> 4 & 3], dedicated, True, None, inner.signed.transaction_id)
+            policy = _POLICIES[content[0] >> 4 & 3]
+            signed, envelope = inner.result(policy, dedicated, True, None, inner.signed.transaction_id)
+            return signed, replace(envelope, broadcast=True) if to_all else envelope
         if not plain:
             raise RemoteProtocolError(f"{_name(tag)} holds nothing")
     else:
         if security.demands_signature and not is_signed and tag not in _INITIATE:
             raise _not_signed(SecurityPolicy(content[0] & CIPHERING))
         plain = security.open(content, dedicated=dedicated, minimum=minimum, first=PLAIN_TAG[tag])
-    return plain, _ENVELOPES[content[0] >> 4 & 3 | dedicated << 2 | general << 3]
+    return plain, _ENVELOPES[content[0] >> 4 & 7 | dedicated << 3 | general << 4]
 
 
 def room(max_pdu_size: int, envelope: Envelope, unlimited: int) -> int:
@@ -301,7 +327,7 @@ def _not_signed(policy: SecurityPolicy) -> SecurityError:
 
 
 def _unseal_ciphered(
-    security: AssociationSecurity, apdu: bytes, minimum: SecurityPolicy | None, is_signed: bool
+    security: AssociationSecurity, apdu: bytes, minimum: SecurityPolicy | None, is_signed: bool, broadcast: bool
 ) -> tuple[bytes, Envelope]:
     ciphered = decode_apdu(apdu, tolerances=STRICT)
     assert isinstance(ciphered, GeneralCiphering)
@@ -312,31 +338,37 @@ def _unseal_ciphered(
     info = None if ciphered.key_info is None else _info(ciphered.key_info)
     inner = _Inner(security, is_signed)
     content = ciphered.content
+    # The key info counts, and where it names none the bit of SC.
+    to_all = bool(content) and bool(content[0] & BROADCAST) if info is None else info.number == 1
+    if to_all and not broadcast:
+        raise _not_for_one(_CIPHERING)
     plain = security.general.open(content, header, info, minimum, inner.check)
     policy = _POLICIES[content[0] >> 4 & 3]
     key = GeneralKey.IDENTIFIED if info is None else info.key
     if inner.signed is not None:
-        return inner.result(policy, False, True, key, header.transaction_id)
-    if not plain:
+        plain, envelope = inner.result(policy, False, True, key, header.transaction_id)
+    elif not plain:
         raise RemoteProtocolError("general-ciphering holds nothing")
-    return plain, _envelope(security.context, policy, False, True, key, None, header.transaction_id)
+    else:
+        envelope = _envelope(security.context, policy, False, True, key, None, header.transaction_id)
+    return plain, replace(envelope, broadcast=True) if to_all else envelope
 
 
 def _unseal_signed(
-    security: AssociationSecurity, apdu: bytes, minimum: SecurityPolicy | None
+    security: AssociationSecurity, apdu: bytes, minimum: SecurityPolicy | None, broadcast: bool
 ) -> tuple[bytes, Envelope]:
     signed, header = _verified(security, apdu)
     content = signed.content
     if CIPHERED[content[0]]:
         if content[0] == _SIGNING:
             raise SecurityError("a signed APDU inside a signed APDU; one signature is taken")
-        plain, inside = unseal(security, content, minimum, is_signed=True)
+        plain, inside = unseal(security, content, minimum, is_signed=True, broadcast=broadcast)
     else:
         demanded = security.context.minimum_policy if minimum is None else minimum
         security.check_policy(SecurityPolicy.SIGNED, ciphering_only(demanded))
         security.general.take_signed(header, content, signed.signature)
         plain, inside = content, PLAIN
-    return plain, _envelope(
+    envelope = _envelope(
         security.context,
         inside.policy | SecurityPolicy.SIGNED,
         inside.dedicated,
@@ -345,6 +377,7 @@ def _unseal_signed(
         SigningOrder.CIPHER_FIRST,
         header.transaction_id,
     )
+    return plain, replace(envelope, broadcast=True) if inside.broadcast else envelope
 
 
 def _verified(security: AssociationSecurity, apdu: bytes) -> tuple[GeneralSigning, GeneralHeader]:
@@ -392,6 +425,10 @@ def _field(info: KeyInfo) -> KeyInfoField:
 
 
 _SCHEMES: Final = {b"\1": GeneralKey.ONE_PASS, b"\2": GeneralKey.STATIC_UNIFIED}
+
+
+def _not_for_one(tag: int) -> SecurityError:
+    return SecurityError(f"{_name(tag)} is under the broadcast key, which proves nothing about one partner")
 
 
 def _name(tag: int) -> str:

@@ -50,11 +50,9 @@ from cosemic.protocol.events import (
 from cosemic.protocol.requests import GetResults, Request, target
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import Event, State
-from cosemic.protocol.terms import Exchange
+from cosemic.protocol.terms import NO_DEMANDS, Demands, Exchange
 from cosemic.security.context import SecurityPolicy
 from cosemic.tolerances import Tolerance, note
-
-_UNLIMITED = 1 << 30
 
 
 class ClientAssociation(ClientOpening):
@@ -70,10 +68,16 @@ class ClientAssociation(ClientOpening):
 
     # What the owner calls
 
-    def request(self, request: Request) -> None:
-        """Send a request. ``Completed`` or ``Failed`` follows; LocalProtocolError when it cannot be sent."""
+    def request(self, request: Request, demands: Demands = NO_DEMANDS) -> None:
+        """Send a request. ``Completed`` or ``Failed`` follows; LocalProtocolError when it cannot be sent.
+
+        ``demands`` protect this request, and its response, more than the policy of the association does.
+        """
         if self.state is not _ASSOCIATED:
             self._step(Event.REQUEST, "request")
+        security = self._security
+        if demands is not self._demands or (security is not None and security.context.epoch != self._epoch):
+            self._take_terms(demands)
         terms = self._terms
         assert terms is not None
         steps: Exchange | None = None
@@ -242,6 +246,9 @@ class ClientAssociation(ClientOpening):
         if envelope is PLAIN and self._is_protected:
             assert self._security is not None
             self._security.check_policy(SecurityPolicy.NONE)
+        if self._demanded_response & ~envelope.policy:
+            assert self._security is not None
+            self._security.check_policy(envelope.policy, self._demands.response)
         if invoke_id != self._invoke_id:
             self._other_invoke_id(invoke_id)
         if state is not _EXCHANGING:

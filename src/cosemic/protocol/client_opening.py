@@ -33,6 +33,7 @@ from cosemic.errors import (
     DecodeError,
     DlmsError,
     KeyMissing,
+    LocalProtocolError,
     RemoteProtocolError,
     SecurityError,
     SequenceError,
@@ -59,7 +60,7 @@ from cosemic.protocol.events import (
 from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
 from cosemic.protocol.settings import DEFAULT_WINDOW, ClientSettings
 from cosemic.protocol.states import Event, State
-from cosemic.protocol.terms import Terms
+from cosemic.protocol.terms import NO_DEMANDS, Demands, Terms
 from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.hls import HlsExchange
 from cosemic.tolerances import Tolerance, note
@@ -73,7 +74,10 @@ class ClientOpening(Association[ClientEvent]):
 
     __slots__ = (
         "_counter_adopted",
+        "_demanded_response",
+        "_demands",
         "_envelope",
+        "_epoch",
         "_hls",
         "_initiate",
         "_invoke_flags",
@@ -101,6 +105,9 @@ class ClientOpening(Association[ClientEvent]):
         self._invoke_flags = 0
         self._long_invoke_id = 0
         self._is_protected = False
+        self._demands = NO_DEMANDS
+        self._demanded_response = 0
+        self._epoch = 0
         self._counter_adopted = False
 
     def associate(self) -> None:
@@ -278,10 +285,25 @@ class ClientOpening(Association[ClientEvent]):
     def _associated(self, parameters: AssociationParameters) -> None:
         self.parameters = parameters
         self._hls = None
-        security, settings = self._security, self.settings
-        self._envelope = PLAIN
+        settings = self.settings
         agreed = bool(parameters.conformance & Conformance.PRIORITY_MGMT_SUPPORTED)
         self._invoke_flags = invoke_octet(0, settings.confirmed, settings.high_priority and agreed)
+        if parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
+            self._blocks = self._new_blocks(parameters.max_pdu_size)
+            self._longest = parameters.max_pdu_size or UNLIMITED
+        self._take_terms(NO_DEMANDS)
+        self._events.append(Associated(parameters))
+
+    def _take_terms(self, demands: Demands) -> None:
+        """How requests are sent from now on: as the policy says, and at least as ``demands`` say.
+
+        LocalProtocolError where nothing can be protected at all.
+        """
+        security, settings, parameters = self._security, self.settings, self.parameters
+        assert parameters is not None
+        envelope, response = PLAIN, int(demands.response)
+        if security is not None:
+            self._epoch = security.context.epoch
         if security is not None and self._is_ciphered():
             context = security.context
             general = bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
@@ -289,17 +311,27 @@ class ClientOpening(Association[ClientEvent]):
                 raise SecurityError(
                     "the meter did not agree to general-protection, which signed messages and general-ciphering need"
                 )
-            self._is_protected = bool(context.minimum_policy)
+            if demands.request & SecurityPolicy.SIGNED and context.signing_key is None:
+                raise LocalProtocolError("the request needs a signature, and there is no key to make it (signing_key)")
+            if (demands.request | demands.response) & SecurityPolicy.SIGNED and not general:
+                raise LocalProtocolError(
+                    "the request, or its response, needs a signature, and general-protection was not agreed on: "
+                    "connect with a SecurityContext with general=True"
+                )
+            envelope = service_envelope(context, security.has_dedicated_key, general, demands.request)
+            self._is_protected = bool(context.minimum_policy) or bool(response)
             security.demands_signature = bool(context.minimum_policy & SecurityPolicy.SIGNED)
-            self._envelope = service_envelope(context, security.has_dedicated_key, general)
-        longest = parameters.max_pdu_size
-        if parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
-            self._blocks = self._new_blocks(longest)
-            self._longest = longest or UNLIMITED
-            longest = self._blocks.longest
+        elif demands.request or response:
+            raise LocalProtocolError(
+                f"the request needs the protection {SecurityPolicy(demands.request | demands.response).label!r}, and "
+                "this association has none: connect with security and a policy other than none"
+            )
+        self._demands, self._demanded_response = demands, response
+        self._envelope = envelope
+        longest = parameters.max_pdu_size if self._blocks is None else self._blocks.longest
         self._terms = Terms(
             self._next_invoke,
-            room(longest, self._envelope, UNLIMITED),
+            room(longest, envelope, UNLIMITED),
             int(parameters.conformance),
             settings.max_octets,
             settings.tolerances,
@@ -308,7 +340,6 @@ class ClientOpening(Association[ClientEvent]):
             settings.confirmed,
             settings.short_names if self._uses_short_names() else None,
         )
-        self._events.append(Associated(parameters))
 
     def _new_blocks(self, max_pdu_size: int) -> GeneralBlocks:
         settings = self.settings

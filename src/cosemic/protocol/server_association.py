@@ -8,6 +8,7 @@ what came                                   answer
 a service without association               exception-response service-not-allowed, operation-not-possible
 anything but pass 3 while it is due         the same
 less protection than the policy demands     the same
+a confirmed request by the broadcast key    the same
 an envelope that does not open              exception-response service-not-allowed, deciphering-error
 an invocation counter that is not new       exception-response service-not-allowed, invocation-counter-error
 a service that was not negotiated           exception-response service-not-allowed, service-not-supported
@@ -63,7 +64,7 @@ from cosemic.errors import (
     SecurityError,
 )
 from cosemic.protocol import redaction
-from cosemic.protocol.admission import RefusedError, admit, counters_key, offered_contexts
+from cosemic.protocol.admission import RefusedError, admit, offered_contexts
 from cosemic.protocol.association import UNLIMITED, Association, Trace, logger
 from cosemic.protocol.ciphering import (
     CIPHERED,
@@ -101,12 +102,12 @@ class ServerAssociation(Association[ServerEvent]):
 
     __slots__ = (
         "_answers_in_blocks",
-        "_counters_of",
         "_datagram",
         "_envelope",
         "_hls",
         "_is_ciphered",
         "_is_opened",
+        "_least",
         "_proved",
         "_security",
         "_services",
@@ -126,7 +127,7 @@ class ServerAssociation(Association[ServerEvent]):
         by_short_names = settings is not None and settings.short_names is not None
         self._services = _BY_SHORT_NAME if by_short_names else _BY_LOGICAL_NAME
         self._envelope = PLAIN
-        self._counters_of = ""
+        self._least = SecurityPolicy.NONE  # what the rights used by the open request demand of its response
         self._is_ciphered = False
         self._is_opened = False
         self._proved = SecurityPolicy.NONE  # what protected every block of a request so far
@@ -153,11 +154,10 @@ class ServerAssociation(Association[ServerEvent]):
                 self._send(_NOT_ALLOWED, PLAIN)
                 return
             try:
-                plain, envelope = unseal(self._security, apdu)
+                plain, envelope = unseal(self._security, apdu, broadcast=True)
             except DlmsError as error:
                 self._send(self._refused(error), PLAIN)
                 return
-            self._remember_counter()
         try:
             self._receive(plain, envelope)
         except DecodeError as error:
@@ -165,11 +165,33 @@ class ServerAssociation(Association[ServerEvent]):
             self._trace_in(plain)
             self._send(_exception(ExceptionServiceError.OTHER_REASON), PLAIN)
 
-    def respond(self, result: Result) -> None:
-        """Answer the request that ``Requested`` told of; LocalProtocolError when there is none, or it does not fit."""
+    @property
+    def protectable(self) -> SecurityPolicy:
+        """Which protection the responses of this association can have."""
+        if not self._is_ciphered:
+            return SecurityPolicy.NONE
+        assert self._security is not None
+        assert self.parameters is not None
+        if self._security.context.signing_key is None:
+            return SecurityPolicy.AUTHENTICATED_ENCRYPTED
+        if not self.parameters.conformance & Conformance.GENERAL_PROTECTION:
+            return SecurityPolicy.AUTHENTICATED_ENCRYPTED
+        return SecurityPolicy.AUTHENTICATED_ENCRYPTED | SecurityPolicy.SIGNED
+
+    def respond(self, result: Result, least: SecurityPolicy = SecurityPolicy.NONE) -> None:
+        """Answer the request that ``Requested`` told of; LocalProtocolError when there is none, or it does not fit.
+
+        ``least`` is protection that the response needs besides what the policy and the request ask for.
+        """
         serving = self._serving
         if serving is None or self.state is not State.EXCHANGING:
             raise LocalProtocolError("respond: no request is open")
+        if least & ~self._envelope.policy:
+            if least & ~self.protectable:
+                raise LocalProtocolError("respond: the response needs protection that this association has no keys for")
+            self._least |= least
+            self._envelope = self._protection(self._envelope)
+            serving.room = self._room(self._envelope)
         response = serving.respond(result)
         if not isinstance(response, Apdu):  # a Read or Write of attributes and methods: the next of them
             self._requested(response, True, 0)
@@ -236,8 +258,9 @@ class ServerAssociation(Association[ServerEvent]):
         if state is State.IDLE or (state is State.EXCHANGING and self._is_waiting()):
             self._send(_NOT_ALLOWED, PLAIN)
             return
-        if self._security is not None and self._is_ciphered:
-            demanded = self._security.context.minimum_policy
+        security = self._security
+        if security is not None and (self._is_ciphered or security.context.is_strengthened):
+            demanded = security.context.minimum_policy
             if state is State.AUTHENTICATION_PENDING:
                 demanded = ciphering_only(demanded)
             if demanded & ~envelope.policy:
@@ -247,14 +270,17 @@ class ServerAssociation(Association[ServerEvent]):
         assert self.settings is not None
         apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
         if state is State.AUTHENTICATION_PENDING:
-            self._authenticate(apdu, envelope)
+            if envelope.broadcast:
+                self._send(_NOT_ALLOWED, PLAIN)
+            else:
+                self._authenticate(apdu, envelope)
             return
         serving = self._serving
         assert serving is not None
-        assert self.parameters is not None
+        if state is not State.EXCHANGING:
+            self._least = SecurityPolicy.NONE
         self._envelope = reply = self._protection(envelope)
-        longest = self.parameters.max_pdu_size if self._blocks is None else self._blocks.longest - _LENGTHS
-        serving.room = room(longest, reply, UNLIMITED)
+        serving.room = self._room(reply)
         kind = type(apdu)
         octet = _WITHOUT_INVOKE_OCTET.get(kind)
         if octet is not None:
@@ -265,6 +291,10 @@ class ServerAssociation(Association[ServerEvent]):
                 octet = apdu.long_invoke_id_and_priority >> 24
             else:
                 octet = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
+        if envelope.broadcast and octet & 0x40:
+            logger.warning("refused a confirmed request under the broadcast key")
+            self._send(_NOT_ALLOWED, PLAIN)
+            return
         # A request in blocks is protected as its least protected block is.
         self._proved = self._proved & envelope.policy if further else envelope.policy
         outcome = serving.receive(apdu)
@@ -307,7 +337,6 @@ class ServerAssociation(Association[ServerEvent]):
         security = settings.security
         title = security.peer_system_title if security is not None else None
         if security is not None and security.has_keys:
-            self._counters_of = counters_key(settings, title) if title is not None else ""
             self._is_ciphered = True
             self._security = AssociationSecurity(
                 security, role="server", received=settings.received, tolerances=settings.tolerances
@@ -350,7 +379,6 @@ class ServerAssociation(Association[ServerEvent]):
         self._trace_aarq(aarq, admission)
         self.parameters = admission.parameters
         self._security = admission.security
-        self._counters_of = admission.counters_of
         self._is_ciphered = admission.is_ciphered
         self._hls = admission.hls
         self._send(admission.response, PLAIN)
@@ -387,7 +415,6 @@ class ServerAssociation(Association[ServerEvent]):
             self._send(passes.refusal(), reply)
             self._close(Event.NOT_AUTHENTICATED, "the client failed to prove its secret")
             return
-        self._remember_counter()
         self._send(passes.answer(Data.of(axdr.octet_string(hls.reply()))), reply)
         self._advance(Event.AUTHENTICATED)
         self._opened()
@@ -432,7 +459,6 @@ class ServerAssociation(Association[ServerEvent]):
             except DlmsError as error:
                 self._send(self._refused(error), PLAIN)
                 return
-            self._remember_counter()
             answer = seal(security, self._initiate_response(), INITIATE)
         elif security is not None and self._is_ciphered and security.context.minimum_policy:
             if Tolerance.UNPROTECTED_RELEASE not in self.settings.tolerances:
@@ -477,7 +503,13 @@ class ServerAssociation(Association[ServerEvent]):
         security = self._security
         if security is None or not self._is_ciphered:
             return PLAIN
-        return reply_envelope(security.context, envelope)
+        return reply_envelope(security.context, envelope, self._least)
+
+    def _room(self, envelope: Envelope) -> int:
+        """The longest response before protection."""
+        assert self.parameters is not None
+        longest = self.parameters.max_pdu_size if self._blocks is None else self._blocks.longest - _LENGTHS
+        return room(longest, envelope, UNLIMITED)
 
     def _send(self, apdu: Apdu, envelope: Envelope) -> None:
         plain = self._sealed(apdu, envelope)
@@ -502,16 +534,6 @@ class ServerAssociation(Association[ServerEvent]):
             self._outgoing.append(plain)
         else:
             self._outgoing += unacknowledged(plain, self._longest)
-
-    def _remember_counter(self) -> None:
-        security = self._security
-        if security is None or self.settings is None:
-            return
-        if not self._counters_of and security.peer_system_title is not None:
-            self._counters_of = counters_key(self.settings, security.peer_system_title)
-        last = security.last_received
-        if last is not None and self._counters_of:
-            self.settings.received[self._counters_of] = last
 
     def _trace_in(self, plain: bytes) -> None:
         if self.trace is not None:

@@ -39,6 +39,7 @@ from cosemic.protocol.redaction import FrameRedactor
 from cosemic.protocol.requests import Request
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import State
+from cosemic.protocol.terms import NO_DEMANDS, Demands
 
 _PATIENCE = 4
 """Response times that an answer may take at the least while pushes come instead: links repeat and poll meanwhile."""
@@ -137,13 +138,15 @@ class ClientSession:
             else:
                 self._link_event(event, now)
 
-    def request(self, request: Request, now: float) -> None:
+    def request(self, request: Request, now: float, demands: Demands = NO_DEMANDS) -> None:
         """Send a request; ``Completed`` or ``Failed`` follows. One at a time.
+
+        ``demands`` protect this request and its response more than the policy of the association does.
 
         LocalProtocolError for what the state or the negotiated parameters do not allow, SecurityError when the counter
         store cannot be used; nothing was sent then.
         """
-        self._association.request(request)
+        self._association.request(request, demands)
         self._flush(now)
         if self._association.in_blocks:
             self._expect_blocks(now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 
 from cosemic.errors import DlmsError, SecurityError
 from cosemic.security.counters import CounterStore
@@ -107,14 +107,14 @@ class Incoming:
         self._unproved = -1
         self.before_current: int | None = None
         """The last counter before the message that is being worked on."""
-        self._seen: dict[str, int] | None = None
+        self._seen: MutableMapping[str, int] | None = None
         self._key_id = ""
         self._floor = -1
         self._lenient = False
         self._shared = shared
         self._window = ReplayWindow(window) if window else None
 
-    def remember(self, seen: dict[str, int], key_id: str, lenient: bool) -> None:
+    def remember(self, seen: MutableMapping[str, int], key_id: str, lenient: bool) -> None:
         """Start above what earlier associations accepted, as ``seen`` has it, and keep that up to date."""
         self._seen = seen
         self._key_id = key_id
@@ -186,7 +186,7 @@ class Incoming:
         """What came before our first message, or up to a ``last`` of earlier associations, may be a recording."""
         window.accept(counter, counter - 1 if self.last is None else self.last)
 
-    def _note(self, seen: dict[str, int], counter: int) -> None:
+    def _note(self, seen: MutableMapping[str, int], counter: int) -> None:
         if self._lenient and counter <= self._floor:
             note(Tolerance.SERVER_COUNTER_RESTART, f"invocation counter {counter} after {self._floor}")
             self._floor = -1

@@ -21,7 +21,7 @@ nobody out.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, MutableMapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Literal
 
@@ -30,11 +30,11 @@ from cosemic.errors import (
     AuthenticationError,
     DecodeError,
     KeyMissing,
-    RemoteProtocolError,
     ReplayError,
     SecurityError,
 )
 from cosemic.security._streams import Incoming, Outgoing
+from cosemic.security.checks import check_first, check_plausible, downgrade
 from cosemic.security.counters import key_id
 from cosemic.security.keys import SecurityContext, check_recovered
 from cosemic.security.suites import (
@@ -74,17 +74,21 @@ class AssociationSecurity:
 
     Made when the association is opened, closed when it ends. ``last_received`` is the highest counter accepted from
     this peer before; a server whose peer is not known yet gives ``received``, with those of all peers by
-    ``SecurityContext.counter_id``. A client's context remembers by itself. Not for several threads at once (no counter
-    would be repeated, though).
+    ``SecurityContext.counter_id``, and they are kept up to date there. A client's context remembers by itself. Not for
+    several threads at once (no counter would be repeated, though).
+
+    When the context gets other keys or another policy, this takes them over with the next message.
     """
 
     __slots__ = (
         "_context",
         "_control",
+        "_epoch",
         "_general",
         "_incoming",
         "_keys",
         "_minimum",
+        "_names",
         "_outgoing",
         "_peer_signing_key",
         "_peer_title",
@@ -93,6 +97,7 @@ class AssociationSecurity:
         "_suite",
         "_title",
         "_tolerances",
+        "_unheard",
         "demands_signature",
     )
 
@@ -104,7 +109,7 @@ class AssociationSecurity:
         peer_system_title: bytes | None = None,
         dedicated_key: bytes | None = None,
         last_received: int | None = None,
-        received: Mapping[str, int] | None = None,
+        received: MutableMapping[str, int] | None = None,
         tolerances: AbstractSet[Tolerance] = DEFAULT,
     ) -> None:
         self._context = context
@@ -112,15 +117,16 @@ class AssociationSecurity:
         self._role = Role(role)
         self._tolerances = tolerances
         self._suite = context.suite
+        self._epoch = context.epoch
+        self._unheard = True
         self._control = context.suite | int(context.policy) & CIPHERING
         self._minimum = int(context.minimum_policy) & CIPHERING
         self._title = context.system_title
         # Three streams of messages: global, dedicated, broadcast. Each has its own key and counters.
         self._keys: list[CipherKey | None] = [None, None, None]
         self._outgoing: list[Outgoing | None] = [None, None, None]
-        window = context.replay_window
-        shared = Tolerance.GMAC_COUNTER_SHARED in tolerances
-        self._incoming = [Incoming(shared, window), Incoming(window=window), Incoming(window=window)]
+        self._names: list[str | None] = [None, None, None]  # of the peer's counters
+        self._incoming = [self._no_counters(stream) for stream in (_GLOBAL, _DEDICATED, _BROADCAST)]
         self._incoming[_GLOBAL].last = last_received
         self._peer_title: bytes | None = None
         self._peer_signing_key = context.peer_signing_key
@@ -166,16 +172,8 @@ class AssociationSecurity:
                 f"the peer's system title changed from {self._peer_title.hex().upper()} to {title.hex().upper()}"
             )
         self._peer_title = bytes(title)
-        name = self._context.counter_id(self._peer_title)
-        if name is None:
-            return
-        incoming = self._incoming[_GLOBAL]
-        if self._role is Role.CLIENT:
-            lenient = Tolerance.SERVER_COUNTER_RESTART in self._tolerances
-            incoming.remember(self._context.last_received, name, lenient)
-        elif self._received is not None and name in self._received:
-            last = self._received[name]
-            incoming.last = last if incoming.last is None else max(incoming.last, last)
+        self._recall(_GLOBAL)
+        self._recall(_BROADCAST)
 
     @property
     def tolerances(self) -> AbstractSet[Tolerance]:
@@ -255,6 +253,8 @@ class AssociationSecurity:
         this message (the InitiateRequest of a context with a weaker policy, say). KeyMissing when the key or our system
         title was not given, SecurityError when the counter store cannot be written; in neither case was a counter used.
         """
+        if self._epoch != self._context.epoch:
+            self._refresh()
         control = self._control if policy is None else self._suite | int(policy) & CIPHERING
         stream = _DEDICATED if dedicated else _GLOBAL
         if broadcast:
@@ -294,6 +294,9 @@ class AssociationSecurity:
         """
         if len(content) < HEADER_LENGTH:
             raise DecodeError(f"{len(content)} octets are too short for a security control and an invocation counter")
+        context = self._context
+        if self._epoch != context.epoch:
+            self._refresh()
         control, counter = HEADER.unpack_from(content)
         if control & (SUITE_MASK | COMPRESSED) != self._suite:
             raise self.wrong_control(control)
@@ -308,17 +311,22 @@ class AssociationSecurity:
         if title is None:
             title = self.originator(system_title)
         key = self._keys[stream] or self._key(stream)
-        information = key.open(control, title, counter, content, header)
+        demanded = self._minimum if minimum is None else int(minimum) & CIPHERING
+        try:
+            information = key.open(control, title, counter, content, header)
+        except AuthenticationError:
+            other = self._open_by_other(stream, control, title, counter, content, demanded, header, inner, first)
+            if other is None:
+                raise
+            return other
         if inner is not None:
             inner(information)
-        demanded = self._minimum if minimum is None else int(minimum) & CIPHERING
         if demanded & ~control:
             raise downgrade(control & CIPHERING, demanded, describe(control, title, counter, key.name))
         if control & CIPHERING == ENCRYPTED:
             check_plausible(information, describe(control, title, counter, key.name))
-        if first is not None and (not information or information[0] != first):
-            inside = f"one with tag {information[0]:#04x}" if information else "nothing"
-            raise RemoteProtocolError(f"the envelope promises an APDU with tag {first:#04x} and holds {inside}")
+        if first is not None:
+            check_first(information, first)
         if self._peer_title is None:
             self.peer_system_title = title  # brings what earlier associations accepted from it
         incoming = self._incoming[stream]
@@ -332,6 +340,11 @@ class AssociationSecurity:
                 return information
             raise self._replay(control, title, counter, incoming.last, key.name)
         incoming.accept(counter)
+        if self._unheard:
+            self._unheard = False
+            context.hear(title)
+        if context.is_changing_keys and stream == _GLOBAL:
+            context.settle_keys()
         return information
 
     def check_policy(self, received: SecurityPolicy | int, minimum: SecurityPolicy | None = None) -> None:
@@ -342,6 +355,8 @@ class AssociationSecurity:
 
     def gmac(self, challenge: bytes) -> bytes:
         """f(challenge) of HLS-GMAC: ``SC || IC || tag``, with the global key and its next counter."""
+        if self._epoch != self._context.epoch:
+            self._refresh()
         key = self._key(_GLOBAL)
         title = self._title or self.own_title()
         control = self._suite | AUTHENTICATED
@@ -363,13 +378,23 @@ class AssociationSecurity:
         expected = self._suite | AUTHENTICATED
         if control != expected:
             raise AuthenticationError(f"an HLS-GMAC reply has SC {expected:#04x} here, not {control:#04x}")
+        if self._epoch != self._context.epoch:
+            self._refresh()
         key = self._key(_GLOBAL)
         title = self.originator(None)
-        key.open(control, title, counter, reply[:HEADER_LENGTH] + challenge + reply[HEADER_LENGTH:])
+        content = reply[:HEADER_LENGTH] + challenge + reply[HEADER_LENGTH:]
+        try:
+            key.open(control, title, counter, content)
+        except AuthenticationError:
+            if self._open_by_other(_GLOBAL, control, title, counter, content, 0) is None:
+                raise
+            return
         incoming = self._incoming[_GLOBAL]
         if not incoming.allows_inner(counter):
             raise self._replay(control, title, counter, incoming.before_current, key.name)
         incoming.accept_inner(counter)
+        if self._context.is_changing_keys:
+            self._context.settle_keys()
 
     def adopt_counter(self, value: int) -> bool:
         """Go on above ``value``, the counter that the meter says it saw last; False when we are above it already.
@@ -400,6 +425,91 @@ class AssociationSecurity:
             self._general = None
         self._keys[_DEDICATED] = None
         self._incoming[_DEDICATED] = Incoming(window=self._context.replay_window)
+
+    def _open_by_other(
+        self,
+        stream: int,
+        control: int,
+        title: bytes,
+        counter: int,
+        content: bytes,
+        demanded: int,
+        header: bytes = b"",
+        inner: Callable[[bytes], None] | None = None,
+        first: int | None = None,
+    ) -> bytes | None:
+        """The information of a message under the key that is accepted besides, during a change of keys.
+
+        None when there is none, or its tag does not verify under that key either. Offered keys are in use after it.
+        """
+        context = self._context
+        broadcast = stream == _BROADCAST
+        key = context.other_cipher(broadcast=broadcast) if context.is_changing_keys and stream != _DEDICATED else None
+        if key is None:
+            return None
+        try:
+            information = key.open(control, title, counter, content, header)
+        except AuthenticationError:
+            return None
+        if inner is not None:
+            inner(information)
+        if demanded & ~control:
+            raise downgrade(control & CIPHERING, demanded, describe(control, title, counter, key.name))
+        if first is not None:
+            check_first(information, first)
+        if self._peer_title is None:
+            self.peer_system_title = title
+        name = context.counter_id(title, broadcast=broadcast, other=True) or ""
+        # Should the key have been in use before, its counters go on where they were.
+        incoming = self._no_counters(stream)
+        seen = self._remembered()
+        if seen is not None:
+            incoming.remember(seen, name, lenient=False)
+        if incoming.last is not None and counter <= incoming.last:
+            raise self._replay(control, title, counter, incoming.last, key.name)
+        incoming.accept(counter)
+        epoch = context.epoch
+        context.prove_other(broadcast=broadcast)
+        context.hear(title)
+        logger.info("a message verified under the %s", key.name)
+        if epoch != context.epoch:
+            self._refresh()
+            self._incoming[stream] = incoming
+        return information
+
+    def _refresh(self) -> None:
+        """The context has other keys or another policy than before: take them over."""
+        context = self._context
+        self._epoch = context.epoch
+        self._control = context.suite | int(context.policy) & CIPHERING
+        self._minimum = int(context.minimum_policy) & CIPHERING
+        for stream in (_GLOBAL, _BROADCAST):
+            key, title = self._keys[stream], self._peer_title
+            name = None if title is None else context.counter_id(title, broadcast=stream == _BROADCAST)
+            if not (self._names[stream] == name if key is None else context.is_in_use(key)):
+                self._keys[stream] = None
+                outgoing, self._outgoing[stream] = self._outgoing[stream], None
+                if outgoing is not None:
+                    outgoing.close()
+                self._incoming[stream] = self._no_counters(stream)
+                self._recall(stream)
+
+    def _no_counters(self, stream: int) -> Incoming:
+        shared = stream == _GLOBAL and Tolerance.GMAC_COUNTER_SHARED in self._tolerances
+        return Incoming(shared, self._context.replay_window)
+
+    def _recall(self, stream: int) -> None:
+        """Start the peer's counters under a global key above what earlier associations accepted."""
+        if self._peer_title is None:
+            return
+        seen = self._remembered()
+        name = self._names[stream] = self._context.counter_id(self._peer_title, broadcast=stream == _BROADCAST)
+        if name is not None and seen is not None:
+            lenient = self._role is Role.CLIENT and Tolerance.SERVER_COUNTER_RESTART in self._tolerances
+            self._incoming[stream].remember(seen, name, lenient)
+
+    def _remembered(self) -> MutableMapping[str, int] | None:
+        return self._context.last_received if self._role is Role.CLIENT else self._received
 
     def _key(self, stream: int) -> CipherKey:
         key = self._keys[stream]
@@ -463,26 +573,3 @@ class AssociationSecurity:
 
 
 _GLOBAL, _DEDICATED, _BROADCAST = 0, 1, 2
-
-# First octets that plain APDUs have; 0x2F is the "/" of a DSMR telegram, which some meters send in this envelope.
-_FIRST_OCTETS = frozenset(
-    bytes.fromhex("01 05 06 08 0C 0D 0E 0F 10 16 18 2F 60 61 62 63 C0 C1 C2 C3 C4 C5 C7 D8 D9 DA DD DF E0")
-)
-
-
-def check_plausible(information: bytes, what: str) -> None:
-    """AuthenticationError when something that was encrypted, but not authenticated, opens to no APDU."""
-    if information and information[0] in _FIRST_OCTETS:
-        return
-    raise AuthenticationError(
-        f"decrypts to no known APDU (first octet {information[:1].hex() or 'missing'}); encryption alone proves "
-        f"nothing, so the encryption key or the system title is likely wrong ({what})"
-    )
-
-
-def downgrade(received: int, demanded: int, what: str) -> SecurityError:
-    """The error for a message that is protected less than demanded."""
-    return SecurityError(
-        f"the message is protected by policy {SecurityPolicy(received).label!r}, but at least "
-        f"{SecurityPolicy(demanded).label!r} is demanded ({what})"
-    )

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cosemic.enums import Role
 from cosemic.errors import DecodeError, KeyMissing, ReplayError, SecurityError
 from cosemic.security._streams import Outgoing
+from cosemic.security.checks import check_plausible
 from cosemic.security.counters import key_id
 from cosemic.security.replay import ReplayMemory
 from cosemic.security.suites import (
@@ -209,8 +210,6 @@ class GeneralProtection:
         what = describe(control, originator, counter, cipher.name)
         security.check_policy(SecurityPolicy(control & CIPHERING), _ciphering(context.minimum_policy, minimum))
         if control & CIPHERING == ENCRYPTED:
-            from cosemic.security.context import check_plausible
-
             check_plausible(information, what)
         token = ReplayMemory.digest(header.octets, info.data, content)
         self._check_fresh(name, counter, header, token, what)

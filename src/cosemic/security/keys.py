@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from cosemic.enums import Role
 from cosemic.errors import KeyMissing, SecurityError
 from cosemic.security.counters import CounterStore, MemoryCounters, default_counters, key_id
+from cosemic.security.key_change import BROADCAST, UNICAST, GlobalKeys
 from cosemic.security.replay import ReplayMemory
 from cosemic.security.replay_window import LARGEST_WINDOW
 from cosemic.security.suites import (
@@ -77,13 +78,13 @@ class SecurityContext:
     """
 
     __slots__ = (
-        "_authentication_key",
         "_broadcast",
-        "_broadcast_key",
         "_counters",
-        "_encryption_key",
         "_foreign_counters",
         "_kek",
+        "_keys",
+        "_other_broadcast",
+        "_other_unicast",
         "_unicast",
         "agreement_key",
         "allow_counter_from_meter",
@@ -92,8 +93,12 @@ class SecurityContext:
         "date_time",
         "dedicated_key",
         "ephemeral_signature",
+        "epoch",
         "general",
         "general_aad",
+        "heard",
+        "is_changing_keys",
+        "is_strengthened",
         "last_received",
         "minimum_policy",
         "other_information",
@@ -159,11 +164,26 @@ class SecurityContext:
         if not 0 <= replay_window <= LARGEST_WINDOW:
             raise ValueError(f"replay_window is a number of counters from 0 to {LARGEST_WINDOW}, not {replay_window}")
         self.replay_window = replay_window
-        self._authentication_key = _key(suite, authentication_key, "authentication_key")
-        self._encryption_key = _key(suite, encryption_key, "encryption_key")
-        self._broadcast_key = _key(suite, broadcast_key, "broadcast_key")
+        given = {
+            "encryption_key": encryption_key,
+            "authentication_key": authentication_key,
+            "broadcast_key": broadcast_key,
+        }
+        self._keys = GlobalKeys(
+            suite, {name: key_octets(suite, key, name) for name, key in given.items() if key is not None}
+        )
         self._unicast: CipherKey | None = None
         self._broadcast: CipherKey | None = None
+        self._other_unicast: CipherKey | None = None
+        self._other_broadcast: CipherKey | None = None
+        self.epoch = 0
+        """Raised with every change of a key in use or of the policy: associations look again then."""
+        self.is_changing_keys = False
+        """Whether other keys than the ones in use are accepted too."""
+        self.is_strengthened = False
+        """Whether a policy was activated that demands protection: messages without any are refused everywhere then."""
+        self.heard: dict[bytes, None] = {}
+        """System titles of the peers that proved a message to us."""
         self.dedicated_key: bool | bytes = (
             dedicated_key if isinstance(dedicated_key, bool) else key_octets(suite, dedicated_key, "dedicated_key")
         )
@@ -177,9 +197,7 @@ class SecurityContext:
         self.agreement_key = _private(suite, agreement_key, "agreement_key")
         self.peer_signing_key = _public(suite, peer_signing_key, "peer_signing_key")
         self.peer_agreement_key = _public(suite, peer_agreement_key, "peer_agreement_key")
-        self._kek = _key(suite, kek, "kek")
-        if self._kek is not None and not any(self._kek):
-            raise ValueError("the kek is all zero; it protects nothing")
+        self._kek = _kek(suite, kek)
         self.certificate = certificate
         self.trust = trust
         self.signing_order = signing_order
@@ -190,7 +208,7 @@ class SecurityContext:
         self.other_information = other_information
         if self.policy & SecurityPolicy.SIGNED and self.signing_key is None:
             raise ValueError(f"the policy {self.policy.label!r} needs a signing_key")
-        if (self.policy | self.minimum_policy) & SecurityPolicy.SIGNED and self._encryption_key is None:
+        if (self.policy | self.minimum_policy) & SecurityPolicy.SIGNED and not self.has_keys:
             raise ValueError("signed messages need an encryption_key too: the association is opened under it")
 
     def __repr__(self) -> str:
@@ -207,7 +225,7 @@ class SecurityContext:
     @property
     def has_keys(self) -> bool:
         """Whether a global encryption key was given."""
-        return self._encryption_key is not None
+        return "encryption_key" in self._keys.present
 
     @property
     def kek(self) -> bytes:
@@ -221,6 +239,10 @@ class SecurityContext:
         """Whether a master key was given."""
         return self._kek is not None
 
+    def replace_kek(self, kek: bytes | str) -> None:
+        """Use another master key; ValueError for one that cannot be one."""
+        self._kek = _kek(self.suite, kek)
+
     def new_dedicated_key(self) -> bytes:
         """The dedicated key for a new association: the configured one, else fresh random octets."""
         if isinstance(self.dedicated_key, bytes):
@@ -230,17 +252,19 @@ class SecurityContext:
     def unicast_cipher(self) -> CipherKey:
         """The global unicast key, ready to use; KeyMissing when there is none."""
         if self._unicast is None:
-            if self._encryption_key is None:
+            key = self._keys.present.get("encryption_key")
+            if key is None:
                 raise KeyMissing("the global unicast encryption key is needed (encryption_key); none was given")
-            self._unicast = self._cipher(self._encryption_key, "global unicast key")
+            self._unicast = self._cipher(key, "global unicast key")
         return self._unicast
 
     def broadcast_cipher(self) -> CipherKey:
         """The global broadcast key, ready to use; KeyMissing when there is none."""
         if self._broadcast is None:
-            if self._broadcast_key is None:
+            key = self._keys.present.get("broadcast_key")
+            if key is None:
                 raise KeyMissing("the global broadcast encryption key is needed (broadcast_key); none was given")
-            self._broadcast = self._cipher(self._broadcast_key, "global broadcast key")
+            self._broadcast = self._cipher(key, "global broadcast key")
         return self._broadcast
 
     def dedicated_cipher(self, key: bytes) -> CipherKey:
@@ -265,10 +289,107 @@ class SecurityContext:
         # A configured key outlives the association, and so must its counters; a fresh one does not.
         return self.counters if key == self.dedicated_key else MemoryCounters()
 
-    def counter_id(self, system_title: bytes, *, broadcast: bool = False) -> str | None:
-        """The name in a counter store of what that title sends with the global key; None without the key."""
-        key = self._broadcast_key if broadcast else self._encryption_key
+    def counter_id(self, system_title: bytes, *, broadcast: bool = False, other: bool = False) -> str | None:
+        """The name in a counter store of what that title sends with the global key; None without the key.
+
+        ``other`` asks for the key that is accepted besides during a change.
+        """
+        name = "broadcast_key" if broadcast else "encryption_key"
+        key = self._keys.others.get(name) if other else None
+        if key is None:
+            key = self._keys.present.get(name)
         return None if key is None else key_id(system_title, key)
+
+    # A change of keys or of the policy (see ``cosemic.security.key_change``)
+
+    def offer_keys(self, **new: bytes | str) -> None:
+        """Accept new keys (``encryption_key``, ``authentication_key``, ``broadcast_key``) besides the present ones.
+
+        The first message whose tag verifies under them makes them the ones in use; a key that there was none of is in
+        use at once. ValueError for a wrong length or name; nothing has changed then.
+        """
+        before = dict(self._keys.present)
+        self._keys.offer(new)
+        self._changed(before)
+
+    def switch_keys(self, **new: bytes | str) -> None:
+        """Send with new keys from now on; the present ones are accepted until a message verifies under the new."""
+        before = dict(self._keys.present)
+        self._keys.switch(new)
+        self._changed(before)
+
+    def keep_keys(self) -> None:
+        """End a change without its success: forget offered keys, or go back to those that ``switch_keys`` retired."""
+        before = dict(self._keys.present)
+        self._keys.keep()
+        self._changed(before)
+
+    def strengthen(self, *, minimum: SecurityPolicy | int, policy: SecurityPolicy | int) -> None:
+        """Demand and use more protection, for all associations from their next message on; nothing is ever taken away.
+
+        ``minimum`` is demanded of messages received besides what is demanded now, ``policy`` is used for those sent.
+        """
+        self.minimum_policy = SecurityPolicy.parse(int(self.minimum_policy) | int(minimum))
+        self.policy = SecurityPolicy.parse(int(self.policy) | int(policy))
+        self.is_strengthened = self.is_strengthened or bool(self.minimum_policy)
+        self.epoch += 1
+
+    def other_cipher(self, *, broadcast: bool = False) -> CipherKey | None:
+        """The key that is accepted besides the one in use during a change; None where there is none."""
+        others, present = self._keys.others, self._keys.present
+        name = "broadcast_key" if broadcast else "encryption_key"
+        if name not in others and "authentication_key" not in others:
+            return None
+        cipher = self._other_broadcast if broadcast else self._other_unicast
+        if cipher is None:
+            key = others.get(name) or present.get(name)
+            if key is None:
+                return None
+            authentication_key = others.get("authentication_key") or present.get("authentication_key")
+            which = "offered" if self._keys.are_new else "retired"
+            from cosemic.security.cipher import CipherKey
+
+            cipher = CipherKey(key, authentication_key, f"{which} {name.replace('_', ' ')} of suite {self.suite}")
+            if broadcast:
+                self._other_broadcast = cipher
+            else:
+                self._other_unicast = cipher
+        return cipher
+
+    def prove_other(self, *, broadcast: bool = False) -> None:
+        """A message verified under ``other_cipher``; offered keys become the ones in use."""
+        before = dict(self._keys.present)
+        self._keys.prove(BROADCAST if broadcast else UNICAST)
+        self._changed(before)
+
+    def is_in_use(self, cipher: CipherKey) -> bool:
+        """Whether that is still the global unicast or broadcast key."""
+        return cipher is self._unicast or cipher is self._broadcast
+
+    def settle_keys(self) -> None:
+        """A message verified under the global unicast key in use; retired keys are forgotten."""
+        self._keys.settle()
+        self.is_changing_keys = bool(self._keys.others)
+
+    def hear(self, system_title: bytes) -> None:
+        """Remember a peer that proved a message; the latest ``MOST_HEARD`` are kept."""
+        self.heard.pop(system_title, None)
+        self.heard[system_title] = None
+        if len(self.heard) > MOST_HEARD:
+            del self.heard[next(iter(self.heard))]
+
+    def _changed(self, before: dict[str, bytes]) -> None:
+        """Others than before are accepted, and maybe other keys are in use."""
+        self._other_unicast = self._other_broadcast = None
+        self.is_changing_keys = bool(self._keys.others)
+        present = self._keys.present
+        changed = {name for name, key in present.items() if before.get(name) != key}
+        if changed.intersection(UNICAST):
+            self._unicast = None
+        if "broadcast_key" in changed or "authentication_key" in changed:
+            self._broadcast = None
+        if changed:
+            self.epoch += 1
 
     def go_on_above(self, counter: int) -> bool:
         """Let the next counter under the global key be above one that the meter has seen; False when it is already.
@@ -292,7 +413,7 @@ class SecurityContext:
         # Here and not above: it loads the package cryptography, which only those need who use a key.
         from cosemic.security.cipher import CipherKey
 
-        return CipherKey(key, self._authentication_key, f"{name} of suite {self.suite}")
+        return CipherKey(key, self._keys.present.get("authentication_key"), f"{name} of suite {self.suite}")
 
 
 def _private(suite: int, key: PrivateKey | None, name: str) -> PrivateKey | None:
@@ -309,6 +430,18 @@ def _public(suite: int, key: bytes | str | None, name: str) -> bytes | None:
     return public_octets(suite, key, name)
 
 
+def _kek(suite: int, key: bytes | str | None) -> bytes | None:
+    if key is None:
+        return None
+    octets = key_octets(suite, key, "kek")
+    if not any(octets):
+        raise ValueError("the kek is all zero; it protects nothing")
+    return octets
+
+
+MOST_HEARD = 1024
+
+
 def check_recovered(counter: int) -> None:
     """SecurityError for a counter of the meter that ours must not follow: too much of the key would be used up."""
     if not 0 <= counter < LAST_COUNTER - _RESERVE:
@@ -319,7 +452,3 @@ def check_recovered(counter: int) -> None:
 
 
 _RESERVE = 1 << 16  # counters that must be left over when the meter moves ours
-
-
-def _key(suite: int, key: bytes | str | None, name: str) -> bytes | None:
-    return None if key is None else key_octets(suite, key, name)
