@@ -60,6 +60,13 @@ if TYPE_CHECKING:
     from cosemic.security.counters import CounterStore as CounterStore
     from cosemic.security.counters import MemoryCounters as MemoryCounters
     from cosemic.security.counters import SqliteCounters as SqliteCounters
+    from cosemic.security.ec import PrivateKey as PrivateKey
+    from cosemic.security.ec import SoftwareKey as SoftwareKey
+    from cosemic.security.suites import EphemeralSignature as EphemeralSignature
+    from cosemic.security.suites import GeneralAad as GeneralAad
+    from cosemic.security.suites import GeneralKey as GeneralKey
+    from cosemic.security.suites import SigningInput as SigningInput
+    from cosemic.security.suites import SigningOrder as SigningOrder
     from cosemic.times import CosemDate as CosemDate
     from cosemic.times import CosemDateTime as CosemDateTime
     from cosemic.times import CosemTime as CosemTime
@@ -97,6 +104,8 @@ _HOMES = {
     "cosemic.link.wrapper": ("WrapperPdu",),
     "cosemic.security.context": ("SecurityContext", "SecurityPolicy"),
     "cosemic.security.counters": ("CounterStore", "MemoryCounters", "SqliteCounters"),
+    "cosemic.security.ec": ("PrivateKey", "SoftwareKey"),
+    "cosemic.security.suites": ("EphemeralSignature", "GeneralAad", "GeneralKey", "SigningInput", "SigningOrder"),
     "cosemic.cosem.values": ("Reading",),
     "cosemic.cosem.profile": ("Profile",),
     "cosemic.tolerances": ("Tolerance",),
