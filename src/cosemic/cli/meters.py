@@ -24,7 +24,7 @@ SECRETS = ("password", "ek", "ak", "signing_key", "agreement_key", "kek")
 _INTEGERS = ("client", "server", "physical", "suite")
 _TEXTS = (
     *("url", "auth", "password", "policy", "system_title", "ek", "ak", "general", "kek"),
-    *("signing_key", "peer_signing_key", "agreement_key", "peer_agreement_key"),
+    *("reading", "signing_key", "peer_signing_key", "agreement_key", "peer_agreement_key"),
 )
 _NUMBERS = ("timeout",)
 _FLAGS = ("allow_counter_from_meter",)

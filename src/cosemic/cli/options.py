@@ -37,6 +37,7 @@ Policy = Literal[
     "encrypted-signed",
     "authenticated-encrypted-signed",
 ]
+Reading = Literal["standard", "field"]
 General = Literal["general", "identified-key", "wrapped-key", "one-pass", "static-unified"]
 
 _MECHANISMS: dict[str, AuthenticationMechanism] = {
@@ -91,6 +92,8 @@ class ConnectionOptions:
     "Master key, for --general wrapped-key: HEX, env:NAME or file:PATH."
     general: Annotated[General | None, Parameter(env_var="COSEMIC_GENERAL")] = None
     "General protection: general-glo-ciphering (general), or general-ciphering with this key."
+    reading: Annotated[Reading | None, Parameter(env_var="COSEMIC_READING")] = None
+    "What tags and signatures of general protection cover: as the standard, or as Gurux and pydlms-client (field)."
     timeout: Annotated[float | None, Parameter(env_var="COSEMIC_TIMEOUT")] = None
     "Seconds to wait for an answer. [default: 30]"
     allow_counter_from_meter: Annotated[
