@@ -38,6 +38,7 @@ Policy = Literal[
     "encrypted-signed",
     "authenticated-encrypted-signed",
 ]
+Reading = Literal["standard", "field"]
 General = Literal["general", "identified-key", "wrapped-key", "one-pass", "static-unified"]
 Recovery = Literal["never", "from-answer", "from-public-client"]
 
@@ -97,6 +98,8 @@ class ConnectionOptions:
     "General protection: general-glo-ciphering (general), or general-ciphering with this key."
     referencing: Annotated[Referencing | None, Parameter(env_var="COSEMIC_REFERENCING")] = None
     "How objects are named: ln by class and OBIS code, sn by short names. [default: ln]"
+    reading: Annotated[Reading | None, Parameter(env_var="COSEMIC_READING")] = None
+    "What tags and signatures of general protection cover: as the standard, or as Gurux and pydlms-client (field)."
     timeout: Annotated[float | None, Parameter(env_var="COSEMIC_TIMEOUT")] = None
     "Seconds to wait for an answer. [default: 30]"
     allow_counter_from_meter: Annotated[

@@ -52,6 +52,7 @@ from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import Event, State
 from cosemic.protocol.terms import NO_DEMANDS, Demands, Exchange
 from cosemic.security.context import SecurityPolicy
+from cosemic.security.suites import FRESH
 from cosemic.tolerances import Tolerance, note
 
 
@@ -341,8 +342,8 @@ class ClientAssociation(ClientOpening):
         security = self._security
         if counter is None or security is None or self._counter_adopted:
             return False
-        if self._envelope.dedicated and self.state is _EXCHANGING:
-            return False  # the counter of a key that only this association has cannot be behind
+        if (self._envelope.dedicated or self._envelope.key in FRESH) and self.state is _EXCHANGING:
+            return False  # it is not the counter of the global key that is behind
         if not security.context.allow_counter_from_meter or not security.adopt_counter(counter):
             return False
         self._counter_adopted = True
