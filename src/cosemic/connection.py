@@ -50,6 +50,8 @@ Outcome: TypeAlias = Associated | Completed | Released | Failed
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that a polite end (RLRQ, DISC) may take."""
+_MBUS_RESPONSE = 2.0
+"""Seconds for an answer on an M-Bus, level converters and gateways included (the standard has 330 bits and 50 ms)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,9 @@ class LinkOptions:
         """Seconds after which the link polls or repeats, so that all tries fit into ``timeout``."""
         if self.response_timeout is not None:
             return self.response_timeout
-        repeats = self.framing is not Framing.WRAPPER or self.datagram
+        if self.framing is Framing.MBUS:  # a station answers at once, if only with E5
+            return min(timeout / (self.retries + 1), _MBUS_RESPONSE) + self.frame_time()
+        repeats = self.framing is Framing.HDLC or self.datagram
         return (timeout / (self.retries + 1) if repeats else timeout) + self.frame_time()
 
     def allowance(self, timeout: float) -> float:
