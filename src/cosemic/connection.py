@@ -244,7 +244,7 @@ class Connection(Generic[_Way]):
         self._way = way
         self._used = False
         target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else _target_of(way)
-        self._target = target if tls is None else _with_tls(target, tls)
+        self._target = target if tls is None else _with_tls(way, target, tls)
         how = _framing(way, self._target, framing)
         bus_address = 0 if self._target is None else self._target.mbus_address
         if how is Framing.MBUS and physical_address is not None:
@@ -470,10 +470,12 @@ def _target_of(way: object) -> Target | None:
     return target if isinstance(target, Target) else None
 
 
-def _with_tls(target: Target | None, tls: TlsSettings) -> Target:
-    if target is None or target.tls is None:
+def _with_tls(way: object, target: Target | None, tls: TlsSettings) -> Target:
+    if target is None:
         raise ValueError("tls belongs to a tls:// URL")
-    return replace(target, tls=target.tls.merged(tls))
+    if callable(way):
+        raise ValueError("a shared line is given tls itself: Line(url, tls=...)")
+    return target.with_tls(tls)
 
 
 def _gateway(network_id: int, address: bytes | str) -> tuple[int, bytes]:
