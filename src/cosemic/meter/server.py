@@ -139,7 +139,7 @@ class MeterServer:
         stream = await connect_stream(target)
         options = target.sign_on
         if options is None:
-            serving = self.serve_stream(stream, framing=target.framing)
+            serving = self.serve_stream(stream, framing=target.framing, mbus_address=target.mbus_address)
         else:
             serving = self.serve_optical(
                 stream,
@@ -167,10 +167,12 @@ class MeterServer:
         finally:
             stream.close()
 
-    async def serve_stream(self, stream: Stream, *, framing: Framing | str = Framing.HDLC) -> None:
+    async def serve_stream(
+        self, stream: Stream, *, framing: Framing | str = Framing.HDLC, mbus_address: int | None = None
+    ) -> None:
         """Serve on a stream until it ends."""
         framing = Framing(framing)
-        connection = self.new_connection(framing)
+        connection = self.new_connection(framing, mbus_address)
         clock = clock_of(stream)
         heard = clock()
         try:
@@ -213,12 +215,17 @@ class MeterServer:
         self._servers.clear()
         self._datagrams.clear()
 
-    def new_connection(self, framing: Framing) -> MeterConnection:
+    def new_connection(self, framing: Framing, mbus_address: int | None = None) -> MeterConnection:
         """The meter's side of one more stream."""
         if framing is Framing.WRAPPER:
             return self.new_datagram_connection()
         if framing is Framing.MBUS:
-            return MbusConnection(self.meter, address=self._mbus_address, trace=self._trace, new_talk=self._new_talk)
+            return MbusConnection(
+                self.meter,
+                address=self._mbus_address if mbus_address is None else mbus_address,
+                trace=self._trace,
+                new_talk=self._new_talk,
+            )
         return self._new_hdlc_connection()
 
     def _new_hdlc_connection(self) -> HdlcConnection:
