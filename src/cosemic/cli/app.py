@@ -429,6 +429,7 @@ def simulate(
       --client 32    --auth lls --password 00000000
       --client 1     --auth gmac --ek 000102030405060708090A0B0C0D0E0F
                      --ak D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF
+    and, with --referencing sn, clients 18, 34 and 3 in the same three ways.
 
     For example:
       cosemic simulate

@@ -86,7 +86,7 @@ from cosemic.protocol.events import (
 )
 from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
 from cosemic.protocol.opening import vaa_name
-from cosemic.protocol.requests import Request, Result
+from cosemic.protocol.requests import Result
 from cosemic.protocol.server_authentication import Passes
 from cosemic.protocol.serving import NOT_SUPPORTED, Serving
 from cosemic.protocol.settings import ServerSettings
@@ -194,7 +194,7 @@ class ServerAssociation(Association[ServerEvent]):
             serving.room = self._room(self._envelope)
         response = serving.respond(result)
         if not isinstance(response, Apdu):  # a Read or Write of attributes and methods: the next of them
-            self._requested(response, True, 0)
+            self._events.append(Requested(response, self._proved, True, False, self.settings))
             return
         if not serving.in_blocks:
             self.state = State.ASSOCIATED
@@ -304,16 +304,13 @@ class ServerAssociation(Association[ServerEvent]):
             if confirmed:
                 self._send(outcome, reply)
             return
-        self._requested(outcome, confirmed, octet)
+        self._events.append(Requested(outcome, self._proved, confirmed, bool(octet & 0x80), self.settings))
         if confirmed:
             self.state = State.EXCHANGING
-        else:
-            for request in serving.drop():
-                self._requested(request, confirmed, octet)
-            self.state = State.ASSOCIATED
-
-    def _requested(self, request: Request, confirmed: bool, octet: int) -> None:
-        self._events.append(Requested(request, self._proved, confirmed, bool(octet & 0x80), self.settings))
+            return
+        for request in serving.drop():
+            self._events.append(Requested(request, self._proved, False, False, self.settings))
+        self.state = State.ASSOCIATED
 
     def _is_waiting(self) -> bool:
         return self._serving is not None and self._serving.is_open
