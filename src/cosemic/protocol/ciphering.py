@@ -74,6 +74,17 @@ def unseal(security: AssociationSecurity, apdu: bytes, minimum: SecurityPolicy |
     return plain, _ENVELOPES[content[0] >> 4 & 3 | dedicated << 2 | general << 3]
 
 
+def invocation_counter(apdu: bytes) -> int:
+    """The counter under which an envelope says it was sealed, not verified; -1 of what is none."""
+    if not apdu or not CIPHERED[apdu[0]] or apdu[0] in _UNSUPPORTED:
+        return -1
+    try:
+        content = unwrap_ciphered(apdu)[2]
+    except RemoteProtocolError:
+        return -1
+    return int.from_bytes(content[1:5], "big")
+
+
 def room(max_pdu_size: int, envelope: Envelope, unlimited: int) -> int:
     """The longest APDU that still fits ``max_pdu_size`` (0 = no limit) once it is in its envelope."""
     if not max_pdu_size:

@@ -37,7 +37,7 @@ from cosemic.errors import (
 )
 from cosemic.protocol import exchange, hints, opening
 from cosemic.protocol.association import Trace, logger
-from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope
+from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, invocation_counter
 from cosemic.protocol.client_opening import ClientOpening
 from cosemic.protocol.dispatch import start, unanswered
 from cosemic.protocol.events import (
@@ -60,13 +60,14 @@ _UNLIMITED = 1 << 30
 class ClientAssociation(ClientOpening):
     """A client's association with one logical device. Wrong calls raise, everything else becomes an event."""
 
-    __slots__ = ("_exchange", "_request")
+    __slots__ = ("_deferred", "_exchange", "_request")
 
     def __init__(self, settings: ClientSettings, *, datagram: bool = False, trace: Trace | None = None) -> None:
         """``datagram``: what is below may bring APDUs twice, or late."""
         super().__init__(settings, datagram=datagram, trace=trace)
         self._exchange: Exchange | None = None
         self._request: Request | None = None
+        self._deferred: list[bytes] = []  # ciphered pushes that came in the middle of an answer in general blocks
 
     # What the owner calls
 
@@ -136,7 +137,7 @@ class ClientAssociation(ClientOpening):
         envelope = PLAIN
         try:
             whole = self._whole_push(apdu)
-            if whole is None:
+            if whole is None or self._defer(whole):
                 return
             plain = whole
             if CIPHERED[plain[0]]:
@@ -176,6 +177,8 @@ class ClientAssociation(ClientOpening):
         envelope = PLAIN
         plain = apdu
         if CIPHERED[apdu[0]]:
+            if self._blocks_used and self._defer(apdu):
+                return
             try:
                 plain, envelope = self._open(apdu)
             except DlmsError:
@@ -210,7 +213,9 @@ class ClientAssociation(ClientOpening):
         assert isinstance(block, GeneralBlockTransfer)
         if self._blocks is None and block.window:
             detail = "the meter sends general blocks, but they were not agreed on"
-            if self.state is not _EXCHANGING or Tolerance.UNNEGOTIATED_SERVICE not in self.settings.tolerances:
+            # Some meters cut even an AARE that is longer than what the AARQ lets them send.
+            asked = self.state in (_EXCHANGING, State.ASSOCIATION_PENDING, State.AUTHENTICATION_PENDING)
+            if not asked or Tolerance.UNNEGOTIATED_SERVICE not in self.settings.tolerances:
                 raise SequenceError(detail)
             note(Tolerance.UNNEGOTIATED_SERVICE, detail)
             self._blocks = self._new_blocks(0)
@@ -219,9 +224,34 @@ class ClientAssociation(ClientOpening):
         whole = self._take_block(block)
         if whole is None:
             return
-        self._receive(whole)
+        if self._deferred and not block.window:
+            self._deferred.append(whole)
+            return
+        for apdu in self._in_order(whole):
+            self._receive(apdu)
         if block.window and self._blocks is not None and self._events and type(self._events[-1]) is Notified:
             self._outgoing.append(self._blocks.acknowledge())  # no answer of ours tells that the push is here
+
+    def _defer(self, apdu: bytes) -> bool:
+        """Put off a ciphered push while an answer is coming in general blocks.
+
+        Its invocation counter may be above that of the answer, which would look like a replay once it is complete.
+        """
+        blocks = self._blocks
+        if blocks is None or not blocks.is_collecting or not CIPHERED[apdu[0]]:
+            return False
+        if len(self._deferred) >= _MOST_DEFERRED:
+            logger.warning("a push was dropped: too many of them came in the middle of one answer")
+        else:
+            self._deferred.append(apdu)
+        return True
+
+    def _in_order(self, answer: bytes) -> list[bytes]:
+        """The answer that is complete now and the pushes that came meanwhile, as they were sealed."""
+        if not self._deferred:
+            return [answer]
+        apdus, self._deferred = [answer, *self._deferred], []
+        return sorted(apdus, key=invocation_counter) if CIPHERED[answer[0]] else apdus
 
     def _response(self, plain: bytes, envelope: Envelope) -> None:
         state = self.state
@@ -360,11 +390,15 @@ class ClientAssociation(ClientOpening):
             self._exchange.close()
         self._exchange = self._request = None
         self._advance(Event.FINISH)
+        deferred, self._deferred = self._deferred, []
+        for apdu in deferred:
+            self.receive_push(apdu)
 
     def _forget(self) -> None:
         if self._exchange is not None:
             self._exchange.close()
         self._exchange = self._request = None
+        self._deferred = []
         super()._forget()
 
 
@@ -379,6 +413,7 @@ _PUSH_ENVELOPES = frozenset(
         ApduTag.DED_INFORMATION_REPORT_REQUEST,
     )
 )
+_MOST_DEFERRED = 16
 _PHASES = {
     State.ASSOCIATION_PENDING: "association",
     State.AUTHENTICATION_PENDING: "authentication",
