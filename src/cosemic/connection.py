@@ -36,7 +36,7 @@ from cosemic.tolerances import DEFAULT, Tolerance
 from cosemic.transports.targets import Framing, Target, parse_url
 
 if TYPE_CHECKING:
-    from cosemic.security.context import SecurityContext
+    from cosemic.security.context import SecurityContext, SecurityPolicy
 
 logger = logging.getLogger("cosemic.client")
 
@@ -185,6 +185,7 @@ class Connection(Generic[_Way]):
         pre_established: bool = False,
         pre_established_pdu_size: int = 0xFFFF,
         use_rlrq: bool = True,
+        push_policy: SecurityPolicy | int = 0,
         high_priority: bool = True,
         confirmed: bool = True,
         hls_function: HlsFunction | None = None,
@@ -238,6 +239,7 @@ class Connection(Generic[_Way]):
             pre_established=pre_established,
             pre_established_pdu_size=pre_established_pdu_size,
             use_rlrq=use_rlrq,
+            push_policy=push_policy,
             high_priority=high_priority,
             confirmed=confirmed,
             hls_function=hls_function,

@@ -9,7 +9,8 @@ Rules that the standard leaves open, and how they are kept here:
   duplicate: it is dropped and logged, for it can disturb nothing.
 - Where services are protected, a plain answer is refused (fatal). Error APDUs (exception-response,
   confirmed-service-error) cannot be protected by every meter; they are reported as errors, never as data.
-- A push in the middle of an exchange becomes ``Notified`` and disturbs nothing; one that cannot be read is logged.
+- A push in the middle of an exchange becomes ``Notified`` and disturbs nothing; one that cannot be read is logged. A
+  confirmed DataNotification is confirmed, and told of once even where it comes again.
 - An answer to our request that cannot be decoded fails this request alone, as the association is still in step.
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from cosemic.apdu.base import Apdu, decode_apdu
 from cosemic.apdu.general import GeneralBlockTransfer
+from cosemic.apdu.notify import DataNotification, DataNotificationConfirm
 from cosemic.apdu.services import (
     ConfirmedServiceError,
     ExceptionResponse,
@@ -37,7 +39,7 @@ from cosemic.errors import (
 )
 from cosemic.protocol import exchange, hints, opening
 from cosemic.protocol.association import Trace, logger
-from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, invocation_counter
+from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, invocation_counter, seal
 from cosemic.protocol.client_opening import ClientOpening
 from cosemic.protocol.dispatch import start, unanswered
 from cosemic.protocol.events import (
@@ -60,13 +62,16 @@ _UNLIMITED = 1 << 30
 class ClientAssociation(ClientOpening):
     """A client's association with one logical device. Wrong calls raise, everything else becomes an event."""
 
-    __slots__ = ("_deferred", "_exchange", "_request")
+    __slots__ = ("_confirmed_push", "_deferred", "_exchange", "_request", "asides")
 
     def __init__(self, settings: ClientSettings, *, datagram: bool = False, trace: Trace | None = None) -> None:
         """``datagram``: what is below may bring APDUs twice, or late."""
         super().__init__(settings, datagram=datagram, trace=trace)
         self._exchange: Exchange | None = None
         self._request: Request | None = None
+        self.asides: list[bytes] = []
+        """Which of the APDUs to send are no part of the exchange: nothing answers them. The owner clears it."""
+        self._confirmed_push = b""
         self._deferred: list[bytes] = []  # ciphered pushes that came in the middle of an answer in general blocks
 
     # What the owner calls
@@ -148,7 +153,7 @@ class ClientAssociation(ClientOpening):
         if self.trace is not None:
             self.trace("apdu", "in", plain)
         if plain[0] in _PUSHES:
-            self._push(plain, envelope)
+            self._push(plain, envelope, in_connection=False)
         else:
             logger.warning("an APDU with tag %#04x that came unasked was dropped", plain[0])
 
@@ -182,8 +187,8 @@ class ClientAssociation(ClientOpening):
             try:
                 plain, envelope = self._open(apdu)
             except DlmsError:
-                if apdu[0] not in _PUSH_ENVELOPES:
-                    raise
+                if apdu[0] not in _PUSH_ENVELOPES and self.state is not _ASSOCIATED:
+                    raise  # while nothing is asked it cannot be an answer
                 logger.warning("a push that could not be opened was dropped", exc_info=True)
                 return
         tag = plain[0]
@@ -306,14 +311,34 @@ class ClientAssociation(ClientOpening):
             raise SequenceError(f"{detail}; it may belong to another request")
         note(Tolerance.INVOKE_ID, detail)
 
-    def _push(self, plain: bytes, envelope: Envelope) -> None:
+    def _push(self, plain: bytes, envelope: Envelope, in_connection: bool = True) -> None:
         try:
             apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
         except DecodeError:
             logger.warning("a push that could not be decoded was dropped", exc_info=True)
             return
+        lacking = self.settings.push_policy & ~envelope.policy
+        if lacking:
+            logger.warning("a push was dropped: it has less protection than push_policy demands")
+            return
         self._advance(Event.NOTIFY)
+        if type(apdu) is DataNotification and apdu.confirmed and in_connection:
+            self._confirm(apdu.long_invoke_id_and_priority, envelope)
+            if plain == self._confirmed_push:
+                logger.info("a push came again, as our confirmation was lost; it is confirmed again")
+                return
+            self._confirmed_push = plain
         self._events.append(Notified(apdu, envelope.policy))
+
+    def _confirm(self, long_invoke_id_and_priority: int, envelope: Envelope) -> None:
+        confirmation = DataNotificationConfirm(long_invoke_id_and_priority).encode()
+        if self.trace is not None:
+            self.trace("apdu", "out", confirmation)
+        if envelope.policy:
+            assert self._security is not None
+            confirmation = seal(self._security, confirmation, envelope)
+        self._outgoing.append(confirmation)
+        self.asides.append(confirmation)
 
     def _exception(self, plain: bytes) -> None:
         apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
