@@ -47,7 +47,7 @@ from cosemic.transports.certificates import TlsSettings
 from cosemic.transports.targets import Framing, Target, parse_url
 
 if TYPE_CHECKING:
-    from cosemic.security.context import SecurityContext
+    from cosemic.security.context import SecurityContext, SecurityPolicy
 
 logger = logging.getLogger("cosemic.client")
 
@@ -225,6 +225,7 @@ class Connection(Generic[_Way]):
         pre_established: bool = False,
         pre_established_pdu_size: int = 0xFFFF,
         use_rlrq: bool = True,
+        push_policy: SecurityPolicy | int = 0,
         high_priority: bool = True,
         confirmed: bool = True,
         hls_function: HlsFunction | None = None,
@@ -298,6 +299,7 @@ class Connection(Generic[_Way]):
             pre_established=pre_established or broadcast,
             pre_established_pdu_size=pre_established_pdu_size,
             use_rlrq=use_rlrq,
+            push_policy=push_policy,
             high_priority=high_priority,
             confirmed=confirmed and not broadcast,
             referencing=_referencing(referencing),

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
+from cosemic.apdu.base import Apdu
+from cosemic.apdu.notify import DataNotification
 from cosemic.apdu.services import ActionOutcome
 from cosemic.enums import ActionResult, DataAccessResult, Role
 from cosemic.errors import DlmsError, FrameError
@@ -22,7 +24,7 @@ from cosemic.link.parameters import HdlcParameters, HdlcTimers
 from cosemic.link.wrapper import WrapperPdu, WrapperReader
 from cosemic.meter.model import SimulatedMeter
 from cosemic.protocol.datagrams import AnsweredRequests
-from cosemic.protocol.events import Requested
+from cosemic.protocol.events import NotificationConfirmed, Requested
 from cosemic.protocol.redaction import FrameRedactor
 from cosemic.protocol.requests import (
     Access,
@@ -84,6 +86,8 @@ class Talk:
                     result, least = self._execute(event)
                     if event.confirmed:
                         association.respond(result, least)
+                elif isinstance(event, NotificationConfirmed) and self._meter.on_confirmed is not None:
+                    self._meter.on_confirmed(self._pair, event.long_invoke_id)
         return association.apdus_to_send()
 
     def receive_datagram(self, apdu: bytes, now: float) -> list[bytes]:
@@ -97,6 +101,13 @@ class Talk:
             for answer in answers:
                 answered.add(answer)
         return answers
+
+    def notify(self, apdu: Apdu) -> list[bytes]:
+        """Push an APDU: what to send, nothing while no association is open. LocalProtocolError as ``notify`` of it."""
+        if self._association.state not in (State.ASSOCIATED, State.EXCHANGING):
+            return []
+        self._association.notify(apdu)
+        return self._association.apdus_to_send()
 
     def close(self, reason: str) -> None:
         """The link below is gone."""
@@ -148,6 +159,9 @@ class MeterConnection(Protocol):
     def next_deadline(self) -> float | None:
         """When ``on_time`` wants to be called."""
 
+    def notify(self, client_sap: int, server_sap: int, apdu: Apdu, now: float) -> list[bytes]:
+        """Push an APDU to a client that has an association open: the octets, or datagrams, to send."""
+
     def on_time(self, now: float) -> bytes:
         """Tell the time; gives octets to send."""
 
@@ -197,6 +211,12 @@ class WrapperConnection:
             return []
         return self._answer(pdu, now)
 
+    def notify(self, client_sap: int, server_sap: int, apdu: Apdu, now: float) -> list[bytes]:
+        """Push an APDU to a client that has an association open: one PDU, or one for each general block."""
+        talk = self._talks.get((client_sap, server_sap))
+        apdus = [] if talk is None else talk.notify(apdu)
+        return [self._encoded(talk, WrapperPdu(server_sap, client_sap, octets)) for octets in apdus if talk]
+
     def next_deadline(self) -> float | None:
         """None: TCP and UDP need no timers here."""
         return None
@@ -226,11 +246,13 @@ class WrapperConnection:
         if self._trace is not None:
             self._trace("link", "in", talk.redactor.frame("in", pdu.encode()))
         answers = talk.receive(pdu.apdu) if now is None else talk.receive_datagram(pdu.apdu, now)
-        out = [WrapperPdu(pdu.destination, pdu.source, apdu).encode() for apdu in answers]
+        return [self._encoded(talk, WrapperPdu(pdu.destination, pdu.source, apdu)) for apdu in answers]
+
+    def _encoded(self, talk: Talk, pdu: WrapperPdu) -> bytes:
+        octets = pdu.encode()
         if self._trace is not None:
-            for octets in out:
-                self._trace("link", "out", talk.redactor.frame("out", octets))
-        return out
+            self._trace("link", "out", talk.redactor.frame("out", octets))
+        return octets
 
 
 def _unconfirmed(
@@ -282,6 +304,18 @@ class HdlcConnection:
         reader = self._reader
         out = self._frames(reader.feed(data), now)
         self._silence = now + self._timers.inter_octet_timeout if reader.is_partial else None
+        return out
+
+    def notify(self, client_sap: int, server_sap: int, apdu: Apdu, now: float) -> list[bytes]:
+        """Push an APDU to a client that has an association open: in UI frames, which need no turn.
+
+        One that is to be confirmed goes inside the connection instead, as soon as the client gives us the turn.
+        """
+        out: list[bytes] = []
+        for station in self._stations.values():
+            link = station.link
+            if (link.destination.logical, link.source.logical) == (client_sap, server_sap):
+                out += station.notify(apdu, now)
         return out
 
     def next_deadline(self) -> float | None:
@@ -418,6 +452,16 @@ class _Station:
                 self.end()
                 self.is_down = True
         return link.data_to_send()
+
+    def notify(self, apdu: Apdu, now: float) -> list[bytes]:
+        """Push an APDU: the octets to send, none of them where it waits for its turn; no list without association."""
+        apdus = [] if self._talk is None else self._talk.notify(apdu)
+        for octets in apdus:
+            if isinstance(apdu, DataNotification) and apdu.confirmed:
+                self.link.send_apdu(octets, now)
+            else:
+                self.link.send_unconfirmed(octets, now)
+        return [self.link.data_to_send()] if apdus else []
 
     def end(self) -> None:
         """The association ends with the link."""

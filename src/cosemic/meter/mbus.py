@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from cosemic.apdu.base import Apdu
 from cosemic.link import mbus
 from cosemic.link.events import FrameDropped
 from cosemic.link.mbus import MbusApdu, MbusFrame, MbusReader, SegmentCollector
@@ -59,6 +60,11 @@ class MbusConnection:
             return b""
         self._silence = None
         return self._take(self._reader.expire())
+
+    def notify(self, client_sap: int, server_sap: int, apdu: Apdu, now: float) -> list[bytes]:
+        """Nothing: a station on the bus speaks only when it is asked."""
+        logger.info("a push was not sent: a station on an M-Bus speaks only when it is asked")
+        return []
 
     def close(self) -> None:
         """The line is gone, and all associations with it."""
