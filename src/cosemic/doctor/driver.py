@@ -10,7 +10,7 @@ from cosemic.client import DlmsClient
 from cosemic.doctor.findings import Finding
 from cosemic.doctor.heard import MOST_OCTETS
 from cosemic.doctor.knowledge import (
-    NETWORK,
+    KEPT,
     Answer,
     Associate,
     Attempt,
@@ -145,7 +145,7 @@ class _Driver:
     async def _opened(self, target: Target) -> Stream:
         import asyncio
 
-        seconds = min(self._left(), max(self._limits.patience, 1.0) * 3)
+        seconds = min(self._left(), max(self._limits.patience, 1.0) * 3 + target.opening_time)
         try:
             async with asyncio.timeout(seconds):
                 return await self._opener(target)
@@ -189,7 +189,7 @@ class _Driver:
 
     async def _associate(self, step: Associate) -> Outcome:
         attempt = step.attempt
-        keeps = attempt.target.scheme not in NETWORK
+        keeps = attempt.target.scheme in KEPT
         if not keeps or self._target != attempt.target:
             self.let_go()
         recorder = _Recorder()

@@ -24,8 +24,9 @@ from cosemic.doctor.knowledge import (
     Reply,
     Step,
 )
+from cosemic.doctor.line import Line
 from cosemic.doctor.login import PROBE, Choice, Evidence, choices
-from cosemic.doctor.search import PUBLIC_CLIENT, Line, Way, find_way
+from cosemic.doctor.search import PUBLIC_CLIENT, Way, find_way
 from cosemic.doctor.survey import Survey, mechanism_name
 from cosemic.errors import DlmsError, LinkError
 from cosemic.security.counters import FIRST_COUNTER
