@@ -235,23 +235,30 @@ class _Driver:
             retries=1 if is_hdlc else 0,
             timeout=min(patience, max(self._left(), 0.1)),
             connect_timeout=max(self._left(), 0.1),
+            exchange_limit=max(self._left(), 0.1),
             trace=trace,
             clock=self._given_clock,
         )
 
     async def _talk(self, client: DlmsClient, step: Associate) -> tuple[DlmsError | None, bool]:
         """Associate, survey, release; the error, and whether there was an association."""
+        import asyncio
+
         associated = False
         clock = self._clock()
         until = clock() + step.seconds
         error: DlmsError | None = None
         try:
-            await client.connect()
-            associated = True
-            if step.survey is not None:
-                await self._survey(client, step.survey(), until, clock)
+            # The client gives each block of a long answer its time anew; this bounds them all.
+            async with asyncio.timeout(max(self._left(), 0.1)):
+                await client.connect()
+                associated = True
+                if step.survey is not None:
+                    await self._survey(client, step.survey(), until, clock)
         except DlmsError as failure:
             error = failure
+        except TimeoutError:
+            error = LinkTimeout("the time of the examination was up before the meter was done")
         finally:
             left = self._left()
             if left > 0:
