@@ -72,6 +72,30 @@ def accepting(ek: bytes, ak: bytes, named: bytes = SYSTEM_TITLE) -> Script:
     return script
 
 
+async def test_an_answer_in_blocks_without_an_end_is_bounded() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(4096):
+            pdu = WrapperPdu.decode(data)
+            invoke = pdu.apdu[2:3]
+            if pdu.apdu[:1] == b"\x60":
+                plain = InitiateResponse(None, 6, Conformance.GET | Conformance(1 << 12), 1024, 0x0007).encode()
+                answer = AssociationResponse(
+                    ApplicationContext.LOGICAL_NAME,
+                    AssociationResult.ACCEPTED,
+                    AcseServiceUserDiagnostic.NULL,
+                    user_information=plain,
+                ).encode()
+            else:
+                number = pdu.apdu[3:7] if pdu.apdu[1] == 2 else bytes(4)
+                following = (int.from_bytes(number, "big") + 1).to_bytes(4, "big")
+                answer = b"\xc4\x02" + invoke + b"\x00" + following + b"\x00\x01\x01"
+            writer.write(WrapperPdu(pdu.destination, pdu.source, answer).encode())
+
+    async with scripted(script, "tcp") as url:
+        findings = await run(url, Known(), Limits(budget=1.5, patience=1, listening=0))
+    assert cause(findings).code is Code.BUDGET
+
+
 @pytest.mark.parametrize(
     ("wrong", "named", "code"),
     [

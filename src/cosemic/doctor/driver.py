@@ -10,7 +10,7 @@ from cosemic.client import DlmsClient
 from cosemic.doctor.findings import Finding
 from cosemic.doctor.heard import MOST_OCTETS
 from cosemic.doctor.knowledge import (
-    NETWORK,
+    KEPT,
     Answer,
     Associate,
     Attempt,
@@ -145,7 +145,7 @@ class _Driver:
     async def _opened(self, target: Target) -> Stream:
         import asyncio
 
-        seconds = min(self._left(), max(self._limits.patience, 1.0) * 3)
+        seconds = min(self._left(), max(self._limits.patience, 1.0) * 3 + target.opening_time)
         try:
             async with asyncio.timeout(seconds):
                 return await self._opener(target)
@@ -189,7 +189,7 @@ class _Driver:
 
     async def _associate(self, step: Associate) -> Outcome:
         attempt = step.attempt
-        keeps = attempt.target.scheme not in NETWORK
+        keeps = attempt.target.scheme in KEPT
         if not keeps or self._target != attempt.target:
             self.let_go()
         recorder = _Recorder()
@@ -235,23 +235,30 @@ class _Driver:
             retries=1 if is_hdlc else 0,
             timeout=min(patience, max(self._left(), 0.1)),
             connect_timeout=max(self._left(), 0.1),
+            exchange_limit=max(self._left(), 0.1),
             trace=trace,
             clock=self._given_clock,
         )
 
     async def _talk(self, client: DlmsClient, step: Associate) -> tuple[DlmsError | None, bool]:
         """Associate, survey, release; the error, and whether there was an association."""
+        import asyncio
+
         associated = False
         clock = self._clock()
         until = clock() + step.seconds
         error: DlmsError | None = None
         try:
-            await client.connect()
-            associated = True
-            if step.survey is not None:
-                await self._survey(client, step.survey(), until, clock)
+            # The client gives each block of a long answer its time anew; this bounds them all.
+            async with asyncio.timeout(max(self._left(), 0.1)):
+                await client.connect()
+                associated = True
+                if step.survey is not None:
+                    await self._survey(client, step.survey(), until, clock)
         except DlmsError as failure:
             error = failure
+        except TimeoutError:
+            error = LinkTimeout("the time of the examination was up before the meter was done")
         finally:
             left = self._left()
             if left > 0:

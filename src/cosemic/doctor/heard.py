@@ -9,9 +9,11 @@ import enum
 import re
 from dataclasses import dataclass
 
+from cosemic.errors import DecodeError
 from cosemic.link.control import FrameKind
 from cosemic.link.events import FrameDropped
 from cosemic.link.frames import FrameReader, HdlcFrame
+from cosemic.link.signon_messages import Identification
 from cosemic.link.wrapper import WrapperPdu, WrapperReader
 
 MOST_OCTETS = 1 << 16
@@ -78,16 +80,18 @@ def listen_to(received: bytes, sent: bytes = b"") -> Heard:
     return Heard(Sound.UNKNOWN, rest, echo)
 
 
-def identification(text: str) -> tuple[str, str, str] | None:
-    """Manufacturer, speed character and identification of an identification line (IEC 62056-21, 6.3.2)."""
-    match = _IDENTIFICATION.search(text)
-    return None if match is None else (match[1], match[2], match[3].strip())
+def identification(text: str) -> Identification | None:
+    """The identification message (IEC 62056-21, 6.3.2) in a text, None where there is none."""
+    for line in text.splitlines():
+        start = line.rfind("/")
+        if start >= 0 and line.isascii():
+            try:
+                return Identification.decode(line[start:].encode("ascii"))
+            except DecodeError:
+                continue
+    return None
 
 
-SPEEDS = {"0": 300, "1": 600, "2": 1200, "3": 2400, "4": 4800, "5": 9600, "6": 19200}
-"""What the speed character of modes C and E offers, in bits a second."""
-
-_IDENTIFICATION = re.compile(r"/([A-Za-z]{3})([0-9A-I])([^\r\n/!]{0,24})\r?\n")
 _MBUS = re.compile(rb"\x68(.)\1\x68", re.DOTALL)
 _DAMAGES = ("the header check", "the frame check", "no flag after", "silence within a frame")
 _SEVEN_BIT_FRAME = re.compile(rb"\x7e[\x20-\x2f]")

@@ -62,8 +62,9 @@ class Limits:
             raise ValueError(f"tries is a number from 0 to 10, not {self.tries}")
 
 
-NETWORK = frozenset(("tcp", "hdlc", "udp", "tls"))
-"""Schemes whose streams are opened anew for each association; a line stays open, as that may supply its adapter."""
+KEPT = frozenset(("serial", "rfc2217"))
+"""Schemes whose streams stay open between associations, as that may supply an adapter. The others are opened anew: a
+meter on TCP may hang up after each, one on an optical head may want a new sign-on."""
 
 
 @dataclass(frozen=True, slots=True)

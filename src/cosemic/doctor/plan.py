@@ -24,10 +24,12 @@ from cosemic.doctor.knowledge import (
     Reply,
     Step,
 )
+from cosemic.doctor.line import Line
 from cosemic.doctor.login import PROBE, Choice, Evidence, choices
-from cosemic.doctor.search import PUBLIC_CLIENT, Line, Way, find_way
+from cosemic.doctor.search import PUBLIC_CLIENT, Way, find_way
 from cosemic.doctor.survey import Survey, mechanism_name
-from cosemic.errors import DlmsError, LinkError
+from cosemic.enums import AcseServiceUserDiagnostic
+from cosemic.errors import AssociationRefused, DlmsError, LinkError
 from cosemic.security.counters import FIRST_COUNTER
 from cosemic.security.suites import LAST_COUNTER
 from cosemic.transports.targets import Target
@@ -91,7 +93,7 @@ class _Examination:
         elif isinstance(outcome.error, LinkError):
             yield remark("public", Code.NO_PUBLIC_CLIENT, f"no answer to the public client: {outcome.error}")
         else:
-            yield remark("public", Code.NO_PUBLIC_CLIENT, f"the public client is not let in: {outcome.error}")
+            yield _not_let_in(outcome)
 
     def _compare_counters(self) -> Plan:
         own, counters = self._own_counter(), self._survey.counters
@@ -197,5 +199,15 @@ class _Examination:
         return reply
 
 
+def _not_let_in(outcome: Outcome) -> Finding:
+    """The meter answers the public client, and refuses it."""
+    error = outcome.error
+    remedy = ""
+    if isinstance(error, AssociationRefused) and error.diagnostic == _CONTEXT:
+        remedy = "it may name its objects by short names, or want ciphering of every client"
+    return remark("public", Code.NO_PUBLIC_CLIENT, f"the public client is not let in: {error}", remedy)
+
+
+_CONTEXT = AcseServiceUserDiagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED
 _RESERVE = 1 << 16
 """Counters that must be left over when a meter's word moves ours."""

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from cosemic.doctor.addresses import candidates, describe
 from cosemic.doctor.findings import Code, Finding, Plain, good, problem, remark
-from cosemic.doctor.heard import SPEEDS, Heard, Sound, has_answer, identification, listen_to
+from cosemic.doctor.heard import Heard, Sound, has_answer, identification, listen_to
 from cosemic.doctor.keys import messages_of
-from cosemic.doctor.knowledge import Answer, Associate, Attempt, Known, Limits, Open, Opened, Outcome, Reply, Say, Step
+from cosemic.doctor.knowledge import (
+    KEPT,
+    Answer,
+    Associate,
+    Attempt,
+    Open,
+    Opened,
+    Outcome,
+    Reply,
+    Say,
+    Step,
+)
+from cosemic.doctor.line import Line
+from cosemic.doctor.verdicts import verdict
 from cosemic.enums import AuthenticationMechanism
 from cosemic.errors import LinkLost
 from cosemic.link.addresses import HdlcAddress
 from cosemic.link.control import DISC, SNRM, FrameKind, describe_reject
 from cosemic.link.frames import HdlcFrame
 from cosemic.link.parameters import HdlcParameters
-from cosemic.transports.targets import Framing, Target
+from cosemic.link.signon_messages import SignOnOptions
+from cosemic.transports.targets import Framing, Target, parse_url
 
 PUBLIC_CLIENT, MANAGEMENT_CLIENT = 16, 1
 _FIRST = 3  # candidates that are worth a second look
@@ -64,45 +77,6 @@ class Way:
         return " ".join(words)
 
 
-@dataclass(slots=True)
-class Line:
-    """The line under examination, and what was heard on it."""
-
-    target: Target
-    known: Known
-    limits: Limits
-    sounds: Counter[Sound] = field(default_factory=Counter)
-    examples: dict[Sound, Heard] = field(default_factory=dict)
-    pushes: list[bytes] = field(default_factory=list)
-    echo: bool = False
-    closed: int = 0
-    sent: int = 0
-    refused: str = ""
-    """The address of a station that answered, though not with UA."""
-    is_told: bool = False
-    """Whether a finding says already why there is no way."""
-
-    @property
-    def is_serial(self) -> bool:
-        """Whether speed and parity are ours to choose."""
-        return self.target.scheme == "serial"
-
-    def hear(self, answer: Answer, sent: bytes = b"") -> Heard:
-        """Remember what an answer was."""
-        heard = listen_to(answer.octets, sent)
-        self.echo = self.echo or heard.echo
-        self.closed += answer.closed
-        if heard.sound is not Sound.NOTHING:
-            self.sounds[heard.sound] += 1
-            self.examples.setdefault(heard.sound, heard)
-        return heard
-
-    def wait(self, target: Target) -> float:
-        """How long one answer of the search is waited for: shorter than in an association, as many stay away."""
-        slow = 2 * 64 * 11 / target.baud if self.is_serial else 0.0
-        return self.limits.patience / 2 + slow
-
-
 Search = Generator[Step | Finding, Reply | None, Way | None]
 
 
@@ -113,13 +87,20 @@ def find_way(line: Line) -> Search:
     else:
         way = yield from _on_network(line)
     if way is None and not line.is_told:
-        yield _verdict(line)
+        yield verdict(line)
     return way
 
 
 # -- ways --------------------------------------------------------------------------------------------------------------
 def _on_network(line: Line) -> Search:
     target = line.target
+    if target.framing is Framing.MBUS:
+        line.is_told = True
+        yield problem(
+            "open", Code.INTERNAL, "wired M-Bus is not examined yet",
+            f"try it: cosemic read {target} 8/0-0:1.0.0/2 -v, with the primary address of the meter in the URL",
+        )  # fmt: skip
+        return None
     opened = yield from _open(line, target, "opening")
     if opened is not None:
         yield opened
@@ -141,6 +122,8 @@ def _on_network(line: Line) -> Search:
         way = yield from (_by_hdlc(line, other) if framing is Framing.HDLC else _by_wrapper(line, other))
         if way is not None or line.sounds[Sound.OTHER]:
             return way
+    if target.scheme in ("tcp", "hdlc"):
+        return (yield from _by_sign_on(line, target))
     return None
 
 
@@ -162,19 +145,23 @@ def _on_serial(line: Line) -> Search:
         if way is not None:
             yield good("line", Code.SPEED, f"the meter answers at {speed} baud, 8N1", baud=speed)
             return way
-        if not number and (yield from _sign_on(line)):
-            line.is_told = True
-            return None
+        if not number:
+            way = yield from _by_sign_on(line, replace(target, baud=300, data_bits=7, parity="E"))
+            if way is not None or line.is_told:
+                return way
     return None
 
 
 def _open(line: Line, target: Target, what: str) -> Generator[Step | Finding, Reply | None, Finding | None]:
     reply = yield Open(f"{what} {target}", target)
     assert isinstance(reply, Opened)
+    line.opened = target if reply.error is None else None
     if reply.error is None:
         return None
     remedy = "check the device, its rights, and that no other program uses it"
-    if not line.is_serial:
+    if target.sign_on is not None:
+        remedy = "check the optical head and how it sits; 'cosemic doctor serial://…' listens at other speeds too"
+    elif not target.device:
         remedy = "check host and port, and that the meter listens there and takes one more connection"
     return problem("open", Code.CANNOT_OPEN, f"{reply.error}", remedy, url=str(target))
 
@@ -211,6 +198,7 @@ def _by_wrapper(line: Line, target: Target) -> Search:
     for client in (PUBLIC_CLIENT, MANAGEMENT_CLIENT):
         attempt = Attempt(target, Framing.WRAPPER, client, server)
         what = f"AARQ without a secret in the wrapper, client {client} to server {server}"
+        line.opened = None  # an association over a network has a stream of its own
         reply = yield Associate(what, attempt, line.limits.patience)
         assert isinstance(reply, Outcome)
         heard = line.hear(Answer(reply.received, closed=isinstance(reply.error, LinkLost)), reply.sent)
@@ -233,7 +221,8 @@ def _by_hdlc(line: Line, target: Target, *, thorough: bool = True) -> Search:
     if thorough:
         rounds += [(PUBLIC_CLIENT, address, False) for address in addresses[:_FIRST]]
         rounds += [(client, address, True) for client in list(clients)[1:] for address in addresses[:_FIRST]]
-    is_open = line.is_serial
+    is_open = line.opened == target
+    keeps = target.scheme in KEPT
     refused: set[tuple[int, bytes]] = set()
     hung_up = 0
     position = 0
@@ -250,7 +239,7 @@ def _by_hdlc(line: Line, target: Target, *, thorough: bool = True) -> Search:
         frame = HdlcFrame(address, HdlcAddress(client), SNRM, HdlcParameters().encode() if with_parameters else b"")
         heard, closed = yield from _ask(line, target, frame, f"SNRM to {describe(address)} as client {client}")
         if closed:
-            is_open = line.is_serial
+            is_open = keeps
             hung_up += 1
             if hung_up > _FIRST and heard.sound is not Sound.HDLC:
                 return None
@@ -305,162 +294,43 @@ def _refusal(answer: HdlcFrame, address: HdlcAddress, client: int) -> Finding:
 
 
 # -- IEC 62056-21 ------------------------------------------------------------------------------------------------------
-def _sign_on(line: Line) -> Generator[Step | Finding, Reply | None, bool]:
-    """The request of IEC 62056-21 at 300 baud, 7E1: an identification line means that the meter wants a sign-on."""
-    setting = replace(line.target, baud=300, data_bits=7, parity="E")
-    if (yield from _open(line, setting, "opening at 300 baud, 7E1")) is not None:
-        return False  # the device cannot do 7E1
-    request = b"/?!\r\n"
-    seconds = line.limits.patience / 2 + 30 * 10 / 300
-    reply = yield Say("sign-on request /?! (IEC 62056-21)", request, seconds, lambda came: came.count(b"\n") > 1)
+def _by_sign_on(line: Line, setting: Target) -> Search:
+    """The request of IEC 62056-21 (at 300 baud, 7E1, where that is ours to choose), then the sign-on and HDLC."""
+    if (yield from _open(line, setting, "opening for the sign-on,")) is not None:
+        return None  # the device cannot do 7E1, or the port takes no further connection
+    request = SignOnOptions().request
+    seconds = line.limits.patience / 2 + (60 * 10 / 300 if line.is_serial else 0.0)
+    what = "sign-on request /?! (IEC 62056-21)" + (" at 300 baud, 7E1" if line.is_serial else "")
+    reply = yield Say(what, request, seconds, lambda came: b"\n" in came.replace(request, b""))
     assert isinstance(reply, Answer)
     heard = line.hear(reply, request)
-    if heard.sound not in (Sound.IDENTIFICATION, Sound.TELEGRAM):
-        return False
-    found = identification(heard.text)
-    maker, speed, name = found if found is not None else ("", "", "")
-    offered = SPEEDS.get(speed)
-    text = f"it answers the sign-on of IEC 62056-21: maker {maker}, {name!r}"
-    if offered:
-        text += f", offers {offered} baud"
-    yield problem(
-        "sign-on", Code.SIGN_ON, text + "; HDLC follows only after the sign-on (mode E)",
-        f"use optical://{line.target.device} in place of serial://", maker=maker, identification=name, baud=offered,
-    )  # fmt: skip
-    return True
-
-
-# -- nothing found -----------------------------------------------------------------------------------------------------
-def _verdict(line: Line) -> Finding:
-    """Why nothing was found: the most telling of what was heard."""
-    if line.refused:
-        return problem(
-            "line", Code.DISCONNECTED_MODE,
-            f"there is a meter at {line.refused}, but it took none of the clients that were tried",
-            "give --client; if it is busy with another connection, wait until that one times out (minutes)",
+    found = identification(heard.text) if heard.sound in (Sound.IDENTIFICATION, Sound.TELEGRAM) else None
+    if found is None:
+        return None
+    text = f"it answers the sign-on of IEC 62056-21: maker {found.manufacturer}, {found.text!r}"
+    text += f", offers {found.baud} baud" if found.baud else ""
+    text += "; HDLC follows after the sign-on (mode E)" if found.offers_hdlc else "; it does not offer HDLC (mode E)"
+    facts: dict[str, Plain] = {"maker": found.manufacturer, "identification": found.text, "baud": found.baud}
+    optical = parse_url(_optical(line.target))
+    yield remark("sign-on", Code.SIGN_ON, text, f"use {optical} in place of {line.target}", **facts)
+    line.is_told = True
+    opened = yield from _open(line, optical, "signing on at")
+    if opened is not None:
+        yield problem("sign-on", Code.SIGN_ON, f"the sign-on fails: {opened.text}", opened.remedy, **facts)
+        return None
+    way = yield from _by_hdlc(line, optical, thorough=True)
+    if way is None:
+        yield problem(
+            "sign-on", Code.NO_FRAME, "the sign-on works, but no HDLC frame comes after it",
+            "check --physical; some heads cannot follow the change of speed: set max_baud in the URL", **facts,
         )  # fmt: skip
-    for sound, make in _VERDICTS:
-        if line.sounds[sound]:
-            return make(line, line.examples[sound])
-    if line.sounds[Sound.ECHO]:
-        return problem(
-            "line", Code.ECHO, "only our own octets come back (echo), and no answer to them",
-            "an optical head or RS-485 adapter echoes, so our side works: check the meter's side, the polarity of "
-            "the wires, the address (--physical) and the speed", tries=line.sent,
-        )  # fmt: skip
-    if line.closed:
-        return problem(
-            "line", Code.CLOSED_AT_ONCE, "the other side takes the connection and closes it without an octet",
-            "it may serve one client at a time, not know our network address, or want another protocol (TLS)",
-        )  # fmt: skip
-    where = "the cabling, the polarity, the supply of the adapter, the address (--physical) and the speed"
-    if not line.is_serial:
-        where = "that a meter stands behind the port (and behind the modem or serial server), the address and --client"
-    return problem(
-        "line", Code.NO_OCTET, f"no octet came at all, whatever was tried ({line.sent} frames)", f"check {where}",
-        tries=line.sent,
-    )  # fmt: skip
+    return way
 
 
-def _other(line: Line, heard: Heard) -> Finding:
-    return problem(
-        "line",
-        Code.OTHER_PROTOCOL,
-        f"this port speaks {heard.text}",
-        "name the port of the meter",
-        octets=len(heard.octets),
-    )
-
-
-def _only_frames(line: Line, heard: Heard) -> Finding:
-    sources = ", ".join(dict.fromkeys(describe(frame.source) for frame in heard.frames))
-    return problem(
-        "line", Code.NO_FRAME, f"HDLC frames come (from {sources}), but none that answers us: the line is right, the "
-        "address is not; or the meter only pushes, and cannot be asked", "give --physical, or use 'cosemic listen'",
-        sources=sources,
-    )  # fmt: skip
-
-
-def _only_pdus(line: Line, heard: Heard) -> Finding:
-    ports = ", ".join(dict.fromkeys(f"{pdu.source} to {pdu.destination}" for pdu in heard.pdus))
-    return problem(
-        "line", Code.NO_FRAME, f"wrapper PDUs come ({ports}), but none that answers us; the meter may only push",
-        "check --client and --server, or use 'cosemic listen'", ports=ports,
-    )  # fmt: skip
-
-
-def _damaged(line: Line, heard: Heard) -> Finding:
-    return problem(
-        "line", Code.DAMAGED_FRAMES, f"HDLC frames come, but damaged: {heard.text}",
-        "the speed is right; octets are lost or changed on the way: check parity (8N1?), cabling, flow control and the "
-        "adapter", octets=len(heard.octets),
-    )  # fmt: skip
-
-
-def _seven_bits(line: Line, heard: Heard) -> Finding:
-    return problem(
-        "line", Code.WRONG_PARITY, "HDLC frames come, but the highest bit of each octet is lost (7E 20 in place of "
-        "7E A0): something on the way is set to 7 data bits", "set line, converter or serial server to 8N1",
-        octets=len(heard.octets),
-    )  # fmt: skip
-
-
-def _parity(line: Line, heard: Heard) -> Finding:
-    return problem(
-        "line", Code.WRONG_PARITY, f"text comes with parity bits: the other side speaks 7E1 (IEC 62056-21): "
-        f"{heard.text[:40]!r}", "the meter waits for a sign-on: use optical:// in place of serial://, or set 7E1",
-        octets=len(heard.octets),
-    )  # fmt: skip
-
-
-def _speed(line: Line, heard: Heard) -> Finding:
-    return problem(
-        "line", Code.WRONG_SPEED, "octets come, but no frame, and they look like those of another speed: "
-        f"{_beginning(heard)}", _speed_remedy(line), octets=len(heard.octets),
-    )  # fmt: skip
-
-
-def _unknown(line: Line, heard: Heard) -> Finding:
-    return problem(
-        "line", Code.NO_FRAME, f"octets come ({len(heard.octets)}), but no frame: {_beginning(heard)}",
-        f"wrong speed or parity, noise, or another protocol: {_speed_remedy(line)}", octets=len(heard.octets),
-    )  # fmt: skip
-
-
-def _mbus(line: Line, heard: Heard) -> Finding:
-    return problem(
-        "line", Code.OTHER_PROTOCOL, "wired M-Bus frames come: a customer interface that pushes", "use mbus://",
-        octets=len(heard.octets),
-    )  # fmt: skip
-
-
-def _text(line: Line, heard: Heard) -> Finding:
-    return problem(
-        "line", Code.SIGN_ON, f"text comes: {heard.sound.value}; it begins {heard.text[:40]!r}",
-        "a meter that wants a sign-on is read with optical://; a telegram (P1) is no DLMS", octets=len(heard.octets),
-    )  # fmt: skip
-
-
-def _beginning(heard: Heard) -> str:
-    return heard.octets[:8].hex(" ").upper() + (" …" if len(heard.octets) > 8 else "")
-
-
-def _speed_remedy(line: Line) -> str:
-    if line.is_serial:
-        return "all usual speeds were tried: look for the speed on the meter, and check the cabling"
-    return "set the serial server to the meter's speed and parity"
-
-
-_VERDICTS = (
-    (Sound.OTHER, _other),
-    (Sound.HDLC, _only_frames),
-    (Sound.WRAPPER, _only_pdus),
-    (Sound.SEVEN_BITS, _seven_bits),
-    (Sound.IDENTIFICATION, _text),
-    (Sound.TELEGRAM, _text),
-    (Sound.MBUS, _mbus),
-    (Sound.PARITY, _parity),
-    (Sound.DAMAGED, _damaged),
-    (Sound.SPEED, _speed),
-    (Sound.UNKNOWN, _unknown),
-)
+def _optical(target: Target) -> str:
+    """The URL of the same line with a sign-on."""
+    if target.scheme == "serial":
+        return f"optical://{target.device}"
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    scheme = "optical-rfc2217" if target.scheme == "rfc2217" else "optical-tcp"
+    return f"{scheme}://{host}:{target.port}"

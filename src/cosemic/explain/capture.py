@@ -37,8 +37,10 @@ def walk_capture(cursor: Cursor, conversation: Conversation, segments: Segments)
             _walk_stream(cursor, conversation, segments)
         elif hdlc.frame_size(cursor.data, 0) == len(cursor.data) and len(cursor.data) >= 7:
             _walk_frame(cursor, conversation, segments, len(cursor.data))
-        elif sign_on.text_size(cursor.data, 0) == len(cursor.data) > 0:
-            sign_on.walk_text(cursor)
+        elif size := sign_on.text_size(cursor.data, 0):
+            sign_on.walk_text(cursor.within(size, depth=0))
+            if cursor.left:
+                cursor.rest("octets after the text", "not explained")
         elif _mbus_inside(cursor.data):
             _walk_mbus(cursor, conversation, segments)
         elif cursor.data[:3] in _LLC:
