@@ -557,6 +557,24 @@ class InterfaceClass(enum.IntEnum):
     LTE_MONITORING = 151
 
 
+class CertificateEntity(enum.IntEnum):
+    """Whom a certificate is for (class 64 version 1, attribute 6)."""
+
+    SERVER = 0
+    CLIENT = 1
+    CERTIFICATION_AUTHORITY = 2
+    OTHER = 3
+
+
+class CertificateType(enum.IntEnum):
+    """What the key of a certificate is for (class 64 version 1, attribute 6); key pairs have the same numbers."""
+
+    DIGITAL_SIGNATURE = 0
+    KEY_AGREEMENT = 1
+    TLS = 2
+    OTHER = 3
+
+
 class Role(enum.Enum):
     """Which side of a connection this is: the client (data collection, primary station) or the server (the meter)."""
 

@@ -95,6 +95,7 @@ class _Run:
 
     def _make_sessions(self) -> None:
         chance = self.random
+        datagram = self.line == "datagram"
         size = chance.choice((80, 128, 300, 0xFFFF))
         if self.protected:
             mechanism = AuthenticationMechanism.HLS_GMAC
@@ -104,9 +105,14 @@ class _Run:
             mechanism = chance.choice((AuthenticationMechanism.NONE, AuthenticationMechanism.LLS))
             ours = theirs = None
         octets = lambda count: chance.randbytes(count)  # noqa: E731
-        client = client_settings(mechanism, ours, max_pdu_size=size, random_octets=octets)
-        server = server_settings(mechanism, theirs, max_pdu_size=size, random_octets=octets)
-        datagram = self.line == "datagram"
+        # Plain general blocks over UDP are not safe from late ones; nobody gets them unless he asks for them.
+        window, other = chance.choice((0, 0, 1, 2, 5, 16)), chance.choice((1, 3, 16))
+        if datagram and not self.protected:
+            window = 0
+        client = client_settings(mechanism, ours, max_pdu_size=size, random_octets=octets, block_transfer_window=window)
+        server = server_settings(
+            mechanism, theirs, max_pdu_size=size, random_octets=octets, block_transfer_window=other
+        )
         client_link: HdlcLink | WrapperLink
         server_link: HdlcLink | WrapperLink
         if self.line == "hdlc":
@@ -189,7 +195,7 @@ class _Run:
             assert times, "the client waits for ever"
             self.now = max(self.now, min(times))
             assert self.now < TIME_ALLOWED, "no end within the time allowed"
-            while self.queue and self.queue[0][0] <= self.now:
+            while self.queue and self.queue[0][0] <= self.now and self.ended is None:
                 self._deliver()
             self.client.on_time(self.now)
             self.server.on_time(self.now)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 
-from cosemic.apdu.services import ActionOutcome, AttributeDescriptor, MethodDescriptor
+from cosemic.apdu.services import (
+    AccessGet,
+    AccessSet,
+    AccessSpecification,
+    ActionOutcome,
+    AttributeDescriptor,
+    MethodDescriptor,
+)
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import ActionResult, AuthenticationMechanism, DataAccessResult, Role
@@ -15,7 +22,19 @@ from cosemic.link.parameters import HdlcParameters, HdlcTimers
 from cosemic.link.wrapper import WrapperLink
 from cosemic.obis import ObisCode
 from cosemic.protocol.events import Associated, Completed, Failed, Released, Requested
-from cosemic.protocol.requests import Action, ActionResults, Get, GetResults, Request, Result, Set, SetResults
+from cosemic.protocol.requests import (
+    Access,
+    AccessResult,
+    AccessResults,
+    Action,
+    ActionResults,
+    Get,
+    GetResults,
+    Request,
+    Result,
+    Set,
+    SetResults,
+)
 from cosemic.protocol.server_session import ServerSession
 from cosemic.protocol.session import ClientSession
 from cosemic.protocol.settings import ClientSettings, ServerSettings
@@ -36,13 +55,20 @@ ECHO = ObisCode(0, 0, 96, 50, 0, 255)
 ROWS = axdr.array(*(axdr.structure(axdr.long_unsigned(row), axdr.double_long_unsigned(row * 7)) for row in range(200)))
 
 
+_WITHOUT_PASSWORD = (
+    AuthenticationMechanism.NONE,
+    AuthenticationMechanism.HLS_GMAC,
+    AuthenticationMechanism.HLS_ECDSA,
+)
+
+
 def security(title: bytes, policy: str = "authenticated-encrypted", **options: object) -> SecurityContext:
     options.setdefault("counters", MemoryCounters())
     return SecurityContext(0, title, ENCRYPTION_KEY, AUTHENTICATION_KEY, policy, **options)  # type: ignore[arg-type]
 
 
 def client_settings(mechanism: AuthenticationMechanism, context: SecurityContext | None = None, **options):
-    if mechanism not in (AuthenticationMechanism.NONE, AuthenticationMechanism.HLS_GMAC):
+    if mechanism not in _WITHOUT_PASSWORD:
         options.setdefault("password", b"12345678")
     if mechanism == AuthenticationMechanism.HLS:
         options.setdefault("hls_function", swap)
@@ -50,7 +76,7 @@ def client_settings(mechanism: AuthenticationMechanism, context: SecurityContext
 
 
 def server_settings(mechanism: AuthenticationMechanism, context: SecurityContext | None = None, **options):
-    if mechanism not in (AuthenticationMechanism.NONE, AuthenticationMechanism.HLS_GMAC):
+    if mechanism not in _WITHOUT_PASSWORD:
         options.setdefault("secret", b"12345678")
     if mechanism == AuthenticationMechanism.HLS:
         options.setdefault("hls_function", swap)
@@ -80,8 +106,19 @@ class Application:
         if isinstance(request, Set):
             pairs = zip(request.items, request.values, strict=True)
             return SetResults(tuple(self._set(attribute, value) for (attribute, _), value in pairs))
+        if isinstance(request, Access):
+            return AccessResults(tuple(map(self._access, request.items, request.data)))
         calls = zip(request.items, request.parameters, strict=True)
         return ActionResults(tuple(self._action(method, parameters) for method, parameters in calls))
+
+    def _access(self, item: AccessSpecification, data: Data | None) -> AccessResult:
+        if isinstance(item, AccessGet):
+            read = self._get(item.attribute)
+            return AccessResult(0, read) if isinstance(read, Data) else AccessResult(read)
+        if isinstance(item, AccessSet):
+            return AccessResult(self._set(item.attribute, data or Data.of(None)))
+        outcome = self._action(item.method, data)
+        return AccessResult(outcome.result, outcome.return_parameters)
 
     def _get(self, attribute: AttributeDescriptor) -> Data | DataAccessResult:
         key = (attribute.class_id, attribute.instance, attribute.attribute)

@@ -94,7 +94,7 @@ def octets(text: str) -> Apdu:
 
 def terms(room: int = 1 << 16, without: Conformance = Conformance.NONE, **options: object) -> Terms:
     conformance = int(SHORT_NAME_CONFORMANCE & ~without)
-    return Terms(lambda: 0, room, conformance, 1 << 20, DEFAULT, short_names=NAMES, **options)  # type: ignore[arg-type]
+    return Terms(lambda: 0, room, conformance, 1 << 20, DEFAULT, lambda: 0, short_names=NAMES, **options)  # type: ignore[arg-type]
 
 
 def start(request: Request, own: Terms | None = None) -> Exchange:

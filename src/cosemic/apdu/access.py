@@ -14,8 +14,11 @@ from cosemic.apdu.fields import (
     MethodDescriptor,
     Reader,
     SelectiveAccess,
+    changes_secret,
     encode_data_list,
     encode_octet_string,
+    sets_secret,
+    shown,
 )
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
@@ -72,7 +75,7 @@ class AccessOutcome:
         return bytes((self.kind, self.result))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class AccessRequest(Apdu, LongInvokeId):
     """Access-Request. ``date_time`` is raw: empty, or the twelve octets of a date-time.
 
@@ -84,6 +87,12 @@ class AccessRequest(Apdu, LongInvokeId):
     date_time: bytes
     specifications: tuple[AccessSpecification, ...]
     data: tuple[Data, ...]
+
+    def __repr__(self) -> str:
+        items = self.specifications
+        hides = sets_secret(*[item.attribute for item in items if isinstance(item, AccessSet)])
+        hides = hides or changes_secret(*[item.method for item in items if isinstance(item, AccessAction)])
+        return shown(self, hidden=("data",) if hides else ())
 
     def _encode(self) -> bytes:
         return b"".join(

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
-from cosemic.apdu.services import AttributeDescriptor, SelectiveAccess
+from cosemic.apdu.services import AccessAction, AccessSpecification, AttributeDescriptor, SelectiveAccess
 from cosemic.codec.axdr import Data, Typed, Value
 from cosemic.cosem.catalog import attribute_target, method_target
 from cosemic.cosem.object_list import ObjectEntry
@@ -18,9 +18,22 @@ from cosemic.cosem.selection import CaptureObject
 from cosemic.cosem.short_names import ShortNameTable
 from cosemic.cosem.values import ScalerUnit
 from cosemic.enums import ActionResult, DataAccessResult
-from cosemic.errors import DataAccessError, DecodeError, ServiceError, action_error, data_access_error
+from cosemic.errors import ActionError, DataAccessError, DecodeError, ServiceError, action_error, data_access_error
 from cosemic.obis import ObisCode
-from cosemic.protocol.requests import Action, ActionResults, Get, GetResults, Request, Result, Set, SetResults
+from cosemic.protocol.requests import (
+    Access,
+    AccessResult,
+    AccessResults,
+    Action,
+    ActionResults,
+    Get,
+    GetResults,
+    Request,
+    Result,
+    Set,
+    SetResults,
+)
+from cosemic.times import CosemDateTime
 
 _T = TypeVar("_T")
 
@@ -48,7 +61,10 @@ class MeterCache:
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """One answer of a list: ``value`` (and ``data``, its octets), or the ``error`` that the meter gave instead."""
+    """One answer of a list: ``value`` (and ``data``, its octets), or the ``error`` that the meter gave instead.
+
+    ``attribute`` is the number of the method where one was invoked.
+    """
 
     class_id: int
     obis: ObisCode
@@ -130,6 +146,31 @@ def get_list(
     return results
 
 
+def access(
+    requests: Iterable[Get | Set | Action],
+    *,
+    break_on_error: bool = False,
+    self_descriptive: bool = False,
+    date_time: CosemDateTime | None = None,
+    cache: MeterCache | None = None,
+) -> Procedure[list[ItemResult]]:
+    """Read, write and invoke in one ACCESS, in this order: one result each; what the meter refuses carries its error.
+
+    ``attribute`` of the result of an ACTION is its method. With ``break_on_error`` what follows a failure is not
+    carried out and has the error other-reason. An unconfirmed ACCESS is never answered: no results then.
+    """
+    octets = b"" if date_time is None else bytes(date_time)
+    request = Access.of(requests, self_descriptive=self_descriptive, break_on_error=break_on_error, date_time=octets)
+    if not request.items:
+        return []
+    answer = yield request
+    if isinstance(answer, AccessResults) and not answer.results:
+        return []
+    if not isinstance(answer, AccessResults) or len(answer.results) != len(request.items):
+        raise DecodeError(f"the meter answered an ACCESS of {len(request.items)} items with {answer!r:.200}")
+    return [_access_item(item, result, cache) for item, result in zip(request.items, answer.results, strict=True)]
+
+
 def set_attribute(
     class_id: int,
     obis: Obis,
@@ -177,13 +218,7 @@ def call_method(
     outcome = answer.results[0]
     target = method_target(class_id, code, method)
     if outcome.result != ActionResult.SUCCESS:
-        hint = None
-        entry = None if cache is None else cache.objects.get((class_id, code))
-        if entry is not None:
-            hint = f"the object list grants {'the call' if entry.may_call(method) else 'no access'}"
-        elif cache is not None and cache.short_names.lacks(class_id, code):
-            hint = "the object is not in the object list of this association"
-        raise action_error(outcome.result, target=target, hint=hint)
+        raise _method_error(outcome.result, class_id, code, method, cache)
     returned = outcome.return_parameters
     if returned is None or isinstance(returned, Data):
         return None if returned is None else returned.value
@@ -202,6 +237,22 @@ def _item(at: AttributeDescriptor, answer: Data | DataAccessResult | int, cache:
     return ItemResult(at.class_id, at.instance, at.attribute, error=error)
 
 
+def _access_item(item: AccessSpecification, result: AccessResult, cache: MeterCache | None) -> ItemResult:
+    error: ServiceError | None = None
+    if isinstance(item, AccessAction):
+        method = item.method
+        class_id, code, number = method.class_id, method.instance, method.method
+        if result.result != ActionResult.SUCCESS:
+            error = _method_error(result.result, class_id, code, number, cache)
+    else:
+        at = item.attribute
+        class_id, code, number = at.class_id, at.instance, at.attribute
+        if result.result != DataAccessResult.SUCCESS:
+            error = _access_error(result.result, class_id, code, number, cache)
+    data = result.data
+    return ItemResult(class_id, code, number, value=None if data is None else data.value, data=data, error=error)
+
+
 def _get_results(answer: Result, count: int) -> Sequence[Data | DataAccessResult | int]:
     if not isinstance(answer, GetResults) or len(answer.results) != count:
         raise DecodeError(f"the meter answered a GET of {count} attributes with {answer!r:.200}")
@@ -214,6 +265,18 @@ def _data(
     if isinstance(answer, Data):
         return answer
     raise _access_error(answer, class_id, code, attribute, cache)
+
+
+def _method_error(
+    result: ActionResult | int, class_id: int, code: ObisCode, method: int, cache: MeterCache | None
+) -> ActionError:
+    hint = None
+    entry = None if cache is None else cache.objects.get((class_id, code))
+    if entry is not None:
+        hint = f"the object list grants {'the call' if entry.may_call(method) else 'no access'}"
+    elif cache is not None and cache.short_names.lacks(class_id, code):
+        hint = "the object is not in the object list of this association"
+    return action_error(result, target=method_target(class_id, code, method), hint=hint)
 
 
 def _access_error(

@@ -167,6 +167,11 @@ class WrapperLink:
     def response_timeout(self, seconds: float) -> None:
         self._timeout = seconds
 
+    @property
+    def tries(self) -> int:
+        """How many times a request is sent before it is given up."""
+        return self._retries + 1
+
     def connect(self, now: float) -> None:
         """The wrapper needs no connection of its own: LinkUp at once."""
         if self._state is not LinkState.DISCONNECTED:
@@ -207,6 +212,19 @@ class WrapperLink:
                 self._tries = 0
         elif self._retries:
             self._request = b""
+
+    def stop_waiting(self) -> None:
+        """The answer is not waited for any longer: something else is sent in its place."""
+        self._deadline = None
+
+    def send_aside(self, apdu: bytes) -> None:
+        """Send one APDU that no answer is expected to, whatever else is waited for."""
+        if self._state is not _CONNECTED:
+            raise LocalProtocolError(f"the link is {self._state.value}")
+        pdu = self._prefix + len(apdu).to_bytes(2, "big") + apdu
+        self._out.append(pdu)
+        if self.trace is not None:
+            self.trace("out", pdu)
 
     def poll(self, now: float) -> None:
         """Go on waiting: the APDU that came was not the answer, or one more follows it."""

@@ -6,6 +6,7 @@ client authentication                 may
 16     none                           read measurements, clock, names, profile, log; write only the test area
 32     LLS, password 00000000         the same, read the settings, set and adjust the clock
 1      HLS with GMAC, suite 0         everything: write settings and registers, switch the supply
+4, 5   HLS with ECDSA, suites 1 and 2 the same; see ``demo_keys``
 18     none, short names              as client 16
 34     LLS as above, short names      as client 32
 3      HLS with GMAC, short names     as client 1
@@ -26,17 +27,19 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Typed
 from cosemic.enums import ApplicationContext, AuthenticationMechanism, InterfaceClass
-from cosemic.meter import consumption
-from cosemic.meter.administration import association_objects, device_objects, ports, sap_assignment, security_objects
+from cosemic.meter import consumption, demo_keys
+from cosemic.meter.administration import association_objects, device_objects, ports, sap_assignment
 from cosemic.meter.consumption import Energy
 from cosemic.meter.instruments import POWER_UP, Switch, clock, demand, maximum_demand, register, scratch_register
 from cosemic.meter.model import Access, LogicalDevice, MeterAssociation, SimulatedMeter
 from cosemic.meter.objects import FREE, MANAGED, READ_ALL, Attribute, Level, MeterObject, Rights, fixed, rights, stored
 from cosemic.meter.profiles import EVENT_COLUMNS, LOAD_COLUMNS, EventRows, LoadRows, profile
+from cosemic.meter.security_setup import SecuritySetup, setup_name
 from cosemic.meter.short_names import DeviceNames, association_object
 from cosemic.obis import ObisCode
 from cosemic.protocol.settings import ServerSettings
 from cosemic.protocol.short_naming import SHORT_NAME_CONFORMANCE
+from cosemic.security.certificate_store import CertificateStore
 from cosemic.security.context import SecurityContext
 from cosemic.security.counters import CounterStore, MemoryCounters
 from cosemic.tolerances import DEFAULT, Tolerance
@@ -45,6 +48,8 @@ from cosemic.units import Unit
 SYSTEM_TITLE = bytes.fromhex("434F530000000001")
 ENCRYPTION_KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
 AUTHENTICATION_KEY = bytes.fromhex("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF")
+BROADCAST_KEY = bytes.fromhex("0F0E0D0C0B0A09080706050403020100")
+MASTER_KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 """Keys for tests, known to everybody: never use them in a real meter."""
 LLS_PASSWORD = b"00000000"
 
@@ -68,10 +73,14 @@ def demo_meter(
     association_version: int = 1,
     max_pdu_size: int = 0xFFFF,
     security: SecurityContext | None = None,
+    security_setup_version: int | None = None,
+    certificates: CertificateStore | None = None,
 ) -> SimulatedMeter:
     """Make the meter. ``clock`` gives the true time (aware; by default the computer's), ``profile_rows`` up to 100,000.
 
-    ``counters`` keeps the meter's own invocation counters, in memory by default. ``security`` replaces the test keys.
+    ``counters`` keeps the meter's own invocation counters, in memory by default. ``security`` replaces the test keys of
+    client 1. The rest is for its security setup (see ``SecuritySetup``), whose version is 0 in suite 0 and 1 in the
+    others, unless given.
     """
     if security is None:
         security = SecurityContext(
@@ -79,6 +88,8 @@ def demo_meter(
             system_title=SYSTEM_TITLE,
             encryption_key=ENCRYPTION_KEY,
             authentication_key=AUTHENTICATION_KEY,
+            broadcast_key=BROADCAST_KEY,
+            kek=MASTER_KEY,
             policy="authenticated-encrypted",
             counters=MemoryCounters() if counters is None else counters,
             minimum_policy="none",
@@ -88,11 +99,25 @@ def demo_meter(
     gas = LogicalDevice(2, b"COS0000000000002")
     devices = [management, gas]
     management.associations = _associations(1, security, max_pdu_size)
+    management.associations += demo_keys.associations(1, max_pdu_size, counters)
     gas.associations = _associations(2, None, max_pdu_size)
     for device in devices:
         device.add(*device_objects(device), *association_objects(device, association_version))
+    management.add(sap_assignment(devices), *ports())
+    for number, association in enumerate(item for item in management.associations if item.protected):
+        settings = association.settings
+        assert settings.security is not None
+        first = number == 0
+        setup = SecuritySetup(
+            settings.security,
+            settings.received,
+            number=number,
+            version=security_setup_version if first else None,
+            certificates=certificates if first else CertificateStore(server_system_title=SYSTEM_TITLE),
+        )
+        management.add(*setup.objects())
+    for device in devices:
         device.associations += _with_short_names(device)
-    management.add(sap_assignment(devices), *ports(), *security_objects(management.associations[2]))
     events = EventRows()
     events.record((time() - timedelta(days=3)).astimezone(zone), POWER_UP)
     _electricity(management, events, profile_rows)
@@ -121,7 +146,7 @@ def _associations(sap: int, security: SecurityContext | None, max_pdu_size: int)
             # dlms-cosem seals pass 3 under the counter of the GMAC inside it; a meter to try things on lets it in
             tolerances=DEFAULT | {Tolerance.GMAC_COUNTER_SHARED},
         )
-        associations.append(MeterAssociation(manager, Level.MANAGER, 3, protected=True))
+        associations.append(MeterAssociation(manager, Level.MANAGER, 3, protected=True, security_setup=setup_name(0)))
     return associations
 
 

@@ -3,7 +3,8 @@
 It refuses as a strict meter does: an unknown OBIS code (or one that the association does not see) is object-undefined,
 the wrong class object-class-inconsistent, an attribute without the right, and one that the object does not have,
 read-write-denied (attribute 0 too, whose conformance bits are not offered), a value of another type type-unmatched, a
-selector that makes no sense scope-of-access-violated.
+selector that makes no sense scope-of-access-violated. A right may demand that request and response are authenticated,
+encrypted or signed: a request that falls short, or whose response cannot be protected so, is read-write-denied too.
 """
 
 from __future__ import annotations
@@ -14,18 +15,28 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING
 
-from cosemic.apdu.services import ActionOutcome, AttributeDescriptor, MethodDescriptor, SelectiveAccess
+from cosemic.apdu.services import (
+    AccessGet,
+    AccessSet,
+    ActionOutcome,
+    AttributeDescriptor,
+    MethodDescriptor,
+    SelectiveAccess,
+)
 from cosemic.codec.axdr import Data
 from cosemic.cosem.object_list import CALL, ObjectEntry
+from cosemic.cosem.rights import REQUEST_DEMANDS, RESPONSE_DEMANDS, demands_of, response_policy
 from cosemic.enums import AccessRight, ActionResult, DataAccessResult, known
 from cosemic.errors import DecodeError
-from cosemic.meter.objects import Level, MeterObject, Refusal
+from cosemic.meter.objects import Attribute, Level, MeterObject, Method, Refusal, demanding
 from cosemic.obis import ObisCode
+from cosemic.protocol import requests
 from cosemic.protocol.requests import ActionResults, Get, GetResults, Request, Result, Set, SetResults
+from cosemic.security.suites import SecurityPolicy
+from cosemic.times import CosemDateTime
 
 if TYPE_CHECKING:
     from cosemic.protocol.settings import ServerSettings
-    from cosemic.security.context import SecurityPolicy
 
 logger = logging.getLogger("cosemic.meter")
 
@@ -39,6 +50,8 @@ class MeterAssociation:
     number: int
     protected: bool = False
     """Keys are agreed: a request that comes without any protection is trusted no more than the public client."""
+    security_setup: ObisCode | None = None
+    """The security setup that holds its policy and keys."""
     own: Mapping[ObisCode, MeterObject] = field(default_factory=dict)
     """Objects that this association alone sees, each in place of the device's with the same OBIS code."""
 
@@ -68,7 +81,7 @@ class LogicalDevice:
             self.objects[item.obis] = item
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Access:
     """Who asks: given to every attribute and method of an object."""
 
@@ -78,6 +91,26 @@ class Access:
     level: Level
     now: datetime
     """The meter's time when the request came: one moment for everything that answers it."""
+    met: int = int(REQUEST_DEMANDS | RESPONSE_DEMANDS)
+    """The demands of a right that this request meets, and its response can."""
+    peer_title: bytes | None = None
+    """The system title of the client, where it gave one."""
+    demands: int = 0
+    """What the rights used so far demand of the response."""
+
+    def admits(self, right: AccessRight) -> bool:
+        """Whether the demands of a right are met; those on the response are noted."""
+        if right <= _VERBS:
+            return True
+        if right & _DEMANDS & ~self.met:
+            return False
+        self.demands |= right & RESPONSE_DEMANDS
+        return True
+
+
+_VERBS = int(AccessRight.READ | AccessRight.WRITE)
+_DEMANDS = int(REQUEST_DEMANDS | RESPONSE_DEMANDS)
+_ANY = SecurityPolicy.AUTHENTICATED_ENCRYPTED | SecurityPolicy.SIGNED
 
 
 class Faults:
@@ -133,6 +166,8 @@ class SimulatedMeter:
         self.zone = zone
         self.faults = Faults()
         self.offset = timedelta()
+        self.on_confirmed: Callable[[tuple[int, int], int], object] | None = None
+        """Called with (client SAP, server SAP) and the long invoke id of each push that a client has confirmed."""
         self._time = time
         self._associations = {
             (association.client_sap, association.server_sap): association
@@ -171,14 +206,64 @@ class SimulatedMeter:
     ) -> Result:
         """Do what a client of ``association`` (or of the pair client SAP, server SAP) asks for, item by item.
 
-        ``protection`` is what protected the request; None means that the caller vouches for it.
+        ``protection`` is what protected the request; None means that the caller vouches for it, and for the response.
+        """
+        return self.carry_out(association, request, protection)[0]
+
+    def carry_out(
+        self,
+        association: MeterAssociation | tuple[int, int],
+        request: Request,
+        protection: SecurityPolicy | None = None,
+        *,
+        protectable: SecurityPolicy = _ANY,
+        peer_title: bytes | None = None,
+    ) -> tuple[Result, SecurityPolicy]:
+        """As ``execute``; with the result comes the protection that its response has to have at least.
+
+        ``protectable`` is what a response can have: a right that demands more of it is refused.
+        ``peer_title`` is the client's system title.
         """
         if isinstance(association, tuple):
             association = self._associations[association]
         level = association.level
-        if association.protected and protection is not None and not protection:
-            level = Level.PUBLIC
-        access = Access(self, self.devices[association.server_sap], association, level, self.now())
+        device = self.devices[association.server_sap]
+        access = Access(self, device, association, level, self.now(), peer_title=peer_title)
+        if protection is not None:
+            if association.protected and not protection:
+                access.level = Level.PUBLIC
+            access.met = demands_of(protection, protectable)
+        result = self._result(access, request)
+        return result, response_policy(access.demands)
+
+    def demand(
+        self,
+        obis: ObisCode | str,
+        demands: AccessRight,
+        *,
+        attribute: int | None = None,
+        method: int | None = None,
+        server_sap: int = 1,
+    ) -> None:
+        """Let the rights of an object demand protection: those of one attribute, of one method, or all of them.
+
+        What they demanded before is replaced. Without an attribute and a method the logical name (attribute 1) is left
+        out, so that the object can still be found. LookupError when the object has no such part.
+        """
+        item = self.devices[server_sap].objects[ObisCode.parse(obis)]
+        parts: list[Attribute | Method] = []
+        if attribute is not None:
+            parts.append(item.attributes[attribute])
+        if method is not None:
+            parts.append(item.methods[method])
+        if not parts:
+            parts = [part for number, part in item.attributes.items() if number > 1]
+            parts += item.methods.values()
+        for part in parts:
+            part.rights = demanding(part.rights, demands)
+        self._entries.clear()
+
+    def _result(self, access: Access, request: Request) -> Result:
         if isinstance(request, Get):
             return GetResults(tuple(self._get(access, at, selection) for at, selection in request.items))
         if isinstance(request, Set):
@@ -186,6 +271,8 @@ class SimulatedMeter:
                 return SetResults((DataAccessResult.OTHER_REASON,) * len(request.items))
             pairs = zip(request.items, request.values, strict=True)
             return SetResults(tuple(self._set(access, at, selection, value) for (at, selection), value in pairs))
+        if isinstance(request, requests.Access):
+            return self._access(access, request)
         if len(request.parameters) != len(request.items):
             return ActionResults((ActionOutcome(ActionResult.OTHER_REASON, None),) * len(request.items))
         calls = zip(request.items, request.parameters, strict=True)
@@ -202,6 +289,32 @@ class SimulatedMeter:
             self._entries[association, level] = entries
         return entries
 
+    def _access(self, access: Access, request: requests.Access) -> requests.AccessResults:
+        """Item by item; after a failure the rest is left undone where the client wants it so."""
+        results: list[requests.AccessResult] = []
+        failed = False
+        for item, data in zip(request.items, request.data, strict=True):
+            if failed and request.break_on_error:
+                result = requests.AccessResult(DataAccessResult.OTHER_REASON)
+            elif isinstance(item, AccessGet):
+                read = self._get(access, item.attribute, item.access)
+                result = (
+                    requests.AccessResult(DataAccessResult.SUCCESS, read)
+                    if isinstance(read, Data)
+                    else requests.AccessResult(read)
+                )
+            elif isinstance(item, AccessSet):
+                written = self._set(access, item.attribute, item.access, Data.of(None) if data is None else data)
+                result = requests.AccessResult(written)
+            else:
+                outcome = self._call(access, item.method, data)
+                returned = outcome.return_parameters
+                result = requests.AccessResult(outcome.result, returned if isinstance(returned, Data) else None)
+            failed = failed or bool(result.result)
+            results.append(result)
+        date_time = bytes(CosemDateTime.from_datetime(access.now)) if request.date_time else b""
+        return requests.AccessResults(tuple(results), date_time)
+
     def _get(
         self, access: Access, at: AttributeDescriptor, selection: SelectiveAccess | None
     ) -> Data | DataAccessResult | int:
@@ -210,7 +323,10 @@ class SimulatedMeter:
             return known(DataAccessResult, forced)
         try:
             attribute = _find(access, at.class_id, at.instance).attributes.get(at.attribute)
-            if attribute is None or AccessRight.READ not in attribute.rights[access.level]:
+            if attribute is None:
+                return DataAccessResult.READ_WRITE_DENIED
+            right = attribute.rights[access.level]
+            if AccessRight.READ not in right or not access.admits(right):
                 return DataAccessResult.READ_WRITE_DENIED
             if selection is None:
                 return Data.of(attribute.read(access))
@@ -228,7 +344,10 @@ class SimulatedMeter:
             return known(DataAccessResult, forced)
         try:
             attribute = _find(access, at.class_id, at.instance).attributes.get(at.attribute)
-            if attribute is None or attribute.write is None or AccessRight.WRITE not in attribute.rights[access.level]:
+            if attribute is None or attribute.write is None:
+                return DataAccessResult.READ_WRITE_DENIED
+            right = attribute.rights[access.level]
+            if AccessRight.WRITE not in right or not access.admits(right):
                 return DataAccessResult.READ_WRITE_DENIED
             if selection is not None:
                 return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
@@ -246,7 +365,10 @@ class SimulatedMeter:
             return ActionOutcome(known(ActionResult, forced), None)
         try:
             method = _find(access, at.class_id, at.instance).methods.get(at.method)
-            if method is None or CALL not in method.rights[access.level]:
+            if method is None:
+                raise Refusal(DataAccessResult.READ_WRITE_DENIED)
+            right = method.rights[access.level]
+            if CALL not in right or not access.admits(right):
                 raise Refusal(DataAccessResult.READ_WRITE_DENIED)
             returned = method.call(access, parameters)
         except Refusal as refusal:

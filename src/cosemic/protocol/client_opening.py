@@ -22,6 +22,7 @@ from cosemic.apdu.services import (
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import (
+    ApduTag,
     AssociationResult,
     AuthenticationMechanism,
     Conformance,
@@ -32,26 +33,40 @@ from cosemic.errors import (
     DecodeError,
     DlmsError,
     KeyMissing,
+    LocalProtocolError,
     RemoteProtocolError,
+    SecurityError,
     SequenceError,
 )
-from cosemic.protocol import opening, redaction, short_name_exchange
-from cosemic.protocol.association import Association, Trace
-from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, room, seal, unseal
+from cosemic.protocol import hints, opening, redaction, short_name_exchange
+from cosemic.protocol.association import UNLIMITED, Association, Trace
+from cosemic.protocol.ciphering import (
+    CIPHERED,
+    PLAIN,
+    Envelope,
+    ciphering_only,
+    needs_general_protection,
+    room,
+    seal,
+    service_envelope,
+    unseal,
+)
 from cosemic.protocol.events import (
     Associated,
     AssociationParameters,
     ClientEvent,
     Released,
 )
-from cosemic.protocol.settings import ClientSettings
+from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
+from cosemic.protocol.settings import DEFAULT_WINDOW, ClientSettings
 from cosemic.protocol.states import Event, State
-from cosemic.protocol.terms import Terms
-from cosemic.security.context import AssociationSecurity
+from cosemic.protocol.terms import NO_DEMANDS, Demands, Terms
+from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.hls import HlsExchange
 from cosemic.tolerances import Tolerance, note
 
-_UNLIMITED = 1 << 30
+_CONFIRMED = invoke_octet(0, True, False)
+_HIGH_PRIORITY = invoke_octet(0, False, True)
 
 
 class ClientOpening(Association[ClientEvent]):
@@ -59,21 +74,27 @@ class ClientOpening(Association[ClientEvent]):
 
     __slots__ = (
         "_counter_adopted",
+        "_demanded_response",
+        "_demands",
         "_envelope",
+        "_epoch",
         "_hls",
         "_initiate",
         "_invoke_flags",
         "_invoke_id",
         "_is_protected",
+        "_long_invoke_id",
         "_plain",
         "_security",
         "_terms",
+        "datagram",
         "settings",
     )
 
-    def __init__(self, settings: ClientSettings, *, trace: Trace | None = None) -> None:
+    def __init__(self, settings: ClientSettings, *, datagram: bool = False, trace: Trace | None = None) -> None:
         super().__init__(trace)
         self.settings = settings
+        self.datagram = datagram
         self._security: AssociationSecurity | None = None
         self._hls: HlsExchange | None = None
         self._initiate: InitiateRequest | None = None
@@ -82,7 +103,11 @@ class ClientOpening(Association[ClientEvent]):
         self._plain = b""
         self._invoke_id = 0
         self._invoke_flags = 0
+        self._long_invoke_id = 0
         self._is_protected = False
+        self._demands = NO_DEMANDS
+        self._demanded_response = 0
+        self._epoch = 0
         self._counter_adopted = False
 
     def associate(self) -> None:
@@ -95,7 +120,7 @@ class ClientOpening(Association[ClientEvent]):
                 AssociationParameters(
                     application_context=opening.application_context(settings),
                     mechanism=AuthenticationMechanism.NONE,
-                    conformance=opening.proposed_conformance(settings),
+                    conformance=opening.proposed_conformance(settings, self.datagram),
                     max_pdu_size=settings.pre_established_pdu_size,
                     peer_system_title=self._security.peer_system_title if self._security else None,
                 )
@@ -124,7 +149,7 @@ class ClientOpening(Association[ClientEvent]):
             self._released()
             return
         try:
-            apdu = opening.release_request(settings, self._security).encode()
+            apdu = opening.release_request(settings, self._security, self.datagram).encode()
         except DlmsError:
             self.state = state
             raise
@@ -136,7 +161,7 @@ class ClientOpening(Association[ClientEvent]):
 
     def _send(self, plain: bytes, envelope: Envelope | None = None) -> None:
         self._plain = plain
-        self._invoke_id = plain[2] & 0x0F
+        self._invoke_id = plain[2] & 0x0F if plain[0] != ApduTag.ACCESS_REQUEST else self._long_invoke_id
         if self.trace is not None:
             self.trace("apdu", "out", self._redactor.service(plain))
         if envelope is None:
@@ -144,10 +169,21 @@ class ClientOpening(Association[ClientEvent]):
         if envelope.policy:
             assert self._security is not None
             plain = seal(self._security, plain, envelope)
-        self._outgoing.append(plain)
+        if self._blocks_used:
+            self._begin_exchange()
+        if len(plain) <= self._longest:
+            self._outgoing.append(plain)
+        elif self._invoke_flags & _CONFIRMED:
+            self._send_in_blocks(plain)
+        else:
+            self._outgoing += unacknowledged(plain, self._longest)
 
     def _next_invoke(self) -> int:
         return self._invoke_flags | (self._invoke_id + 1) & 0x0F
+
+    def _next_long_invoke(self) -> int:
+        self._long_invoke_id = (self._long_invoke_id + 1) & 0xFFFFFF
+        return self._long_invoke_id
 
     def _open(self, apdu: bytes) -> tuple[bytes, Envelope]:
         if self._security is None:
@@ -157,7 +193,7 @@ class ClientOpening(Association[ClientEvent]):
     # AARQ and AARE, passes 3 and 4, RLRE
 
     def _send_association_request(self) -> None:
-        aarq, self._initiate = opening.association_request(self.settings, self._security, self._hls)
+        aarq, self._initiate = opening.association_request(self.settings, self._security, self._hls, self.datagram)
         if self.trace is not None:
             self.trace("apdu", "out", redaction.association_request(aarq, self._initiate))
         self._outgoing.append(aarq.encode())
@@ -171,6 +207,8 @@ class ClientOpening(Association[ClientEvent]):
         security = self._security
         if security is not None and aare.responding_ap_title:
             security.peer_system_title = aare.responding_ap_title
+        if security is not None and aare.responding_ae_qualifier:
+            security.take_certificate(aare.responding_ae_qualifier)
         if aare.result != AssociationResult.ACCEPTED:
             self._advance(Event.REFUSE)
             raise opening.refusal(aare, self.settings)
@@ -200,7 +238,7 @@ class ClientOpening(Association[ClientEvent]):
                 self.trace("apdu", "in", plain)
         if self._is_ciphered():
             assert self._security is not None
-            self._security.check_policy(envelope.policy)
+            self._security.check_policy(envelope.policy, ciphering_only(self._security.context.minimum_policy))
         response = decode_apdu(plain, tolerances=self.settings.tolerances)
         if isinstance(response, ConfirmedServiceError):
             raise opening.service_error(response, "association")
@@ -216,8 +254,8 @@ class ClientOpening(Association[ClientEvent]):
         octet = invoke_octet((self._invoke_id + 1) & 0x0F, True, self.settings.high_priority)
         if self._is_ciphered():
             assert self._security is not None
-            self._envelope = Envelope(self._security.context.policy)
-            self._is_protected = bool(self._security.context.minimum_policy)
+            self._envelope = Envelope(ciphering_only(self._security.context.policy))
+            self._is_protected = bool(ciphering_only(self._security.context.minimum_policy))
         if self._uses_short_names():
             self._send(short_name_exchange.authentication_request(proof).encode())
             return
@@ -234,7 +272,7 @@ class ClientOpening(Association[ClientEvent]):
         if response.result:
             raise AuthenticationError(
                 f"the meter refuses our proof (action-result {int(response.result)}): check the "
-                + ("keys and the system title" if self._is_gmac() else "password")
+                + hints.SECRET_OF.get(self.settings.mechanism, "password")
             )
         data = response.return_parameters
         proof = data.value if isinstance(data, Data) else None
@@ -247,24 +285,70 @@ class ClientOpening(Association[ClientEvent]):
     def _associated(self, parameters: AssociationParameters) -> None:
         self.parameters = parameters
         self._hls = None
-        security, settings = self._security, self.settings
-        self._envelope = PLAIN
+        settings = self.settings
         agreed = bool(parameters.conformance & Conformance.PRIORITY_MGMT_SUPPORTED)
         self._invoke_flags = invoke_octet(0, settings.confirmed, settings.high_priority and agreed)
+        if parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
+            self._blocks = self._new_blocks(parameters.max_pdu_size)
+            self._longest = parameters.max_pdu_size or UNLIMITED
+        self._take_terms(NO_DEMANDS)
+        self._events.append(Associated(parameters))
+
+    def _take_terms(self, demands: Demands) -> None:
+        """How requests are sent from now on: as the policy says, and at least as ``demands`` say.
+
+        LocalProtocolError where nothing can be protected at all.
+        """
+        security, settings, parameters = self._security, self.settings, self.parameters
+        assert parameters is not None
+        envelope, response = PLAIN, int(demands.response)
+        if security is not None:
+            self._epoch = security.context.epoch
         if security is not None and self._is_ciphered():
-            self._is_protected = bool(security.context.minimum_policy)
-            general = security.context.general and bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
-            self._envelope = Envelope(security.context.policy, security.has_dedicated_key, general)
+            context = security.context
+            general = bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
+            if not general and needs_general_protection(context):
+                raise SecurityError(
+                    "the meter did not agree to general-protection, which signed messages and general-ciphering need"
+                )
+            if demands.request & SecurityPolicy.SIGNED and context.signing_key is None:
+                raise LocalProtocolError("the request needs a signature, and there is no key to make it (signing_key)")
+            if (demands.request | demands.response) & SecurityPolicy.SIGNED and not general:
+                raise LocalProtocolError(
+                    "the request, or its response, needs a signature, and general-protection was not agreed on: "
+                    "connect with a SecurityContext with general=True"
+                )
+            envelope = service_envelope(context, security.has_dedicated_key, general, demands.request)
+            self._is_protected = bool(context.minimum_policy) or bool(response)
+            security.demands_signature = bool(context.minimum_policy & SecurityPolicy.SIGNED)
+        elif demands.request or response:
+            raise LocalProtocolError(
+                f"the request needs the protection {SecurityPolicy(demands.request | demands.response).label!r}, and "
+                "this association has none: connect with security and a policy other than none"
+            )
+        self._demands, self._demanded_response = demands, response
+        self._envelope = envelope
+        longest = parameters.max_pdu_size if self._blocks is None else self._blocks.longest
         self._terms = Terms(
             self._next_invoke,
-            room(parameters.max_pdu_size, self._envelope, _UNLIMITED),
+            room(longest, envelope, UNLIMITED),
             int(parameters.conformance),
             settings.max_octets,
             settings.tolerances,
+            self._next_long_invoke,
+            bool(self._invoke_flags & _HIGH_PRIORITY),
             settings.confirmed,
             settings.short_names if self._uses_short_names() else None,
         )
-        self._events.append(Associated(parameters))
+
+    def _new_blocks(self, max_pdu_size: int) -> GeneralBlocks:
+        settings = self.settings
+        return GeneralBlocks(
+            window=settings.block_transfer_window or DEFAULT_WINDOW,
+            max_pdu_size=max_pdu_size,
+            max_octets=settings.max_octets,
+            datagram=self.datagram,
+        )
 
     def _release_response(self, plain: bytes) -> None:
         if self.state is not State.RELEASE_PENDING:
@@ -295,11 +379,9 @@ class ClientOpening(Association[ClientEvent]):
     def _uses_short_names(self) -> bool:
         return opening.application_context(self.settings).is_short_name
 
-    def _is_gmac(self) -> bool:
-        return self.settings.mechanism == AuthenticationMechanism.HLS_GMAC
-
     def _forget(self) -> None:
         self._terms = self._hls = self._initiate = None
+        self._end_blocks()
         self.parameters = None
         self._envelope = PLAIN
         self._is_protected = False

@@ -44,6 +44,8 @@ class RecentDatagrams:
 
     def take(self, apdu: bytes, now: float) -> Repetition:
         """Judge an APDU and remember it."""
+        if apdu[:1] == _BLOCK:
+            return Repetition.NEW  # the numbers of general blocks tell, and two exchanges may have the same blocks
         mark = hash(apdu)
         if mark == self._last and now - self._time < _SECONDS:
             return Repetition.LAST
@@ -55,7 +57,7 @@ class RecentDatagrams:
         if apdu[:1] not in _SERVICES or len(apdu) < 3:
             self._sealed.append(mark)
             return Repetition.NEW
-        invoke_id = apdu[2] & 0x0F
+        invoke_id = (apdu[4] if len(apdu) > 4 and apdu[:1] in _ACCESS else apdu[2]) & 0x0F
         if invoke_id != self._invoke_id or not self._exchanges:
             self._exchanges.append((now, set()))
             self._invoke_id = invoke_id
@@ -71,7 +73,7 @@ class AnsweredRequests:
     client that means two gives them different invoke ids.
     """
 
-    __slots__ = ("_aare", "_aarq", "_answers", "_keeps", "_recent")
+    __slots__ = ("_aare", "_aarq", "_answers", "_block", "_keeps", "_recent")
 
     def __init__(self) -> None:
         self._recent = RecentDatagrams()
@@ -79,12 +81,26 @@ class AnsweredRequests:
         self._aarq: int | None = None
         self._aare: list[bytes] = []
         self._keeps = False
+        self._block: bytes | None = None
 
     def repeated(self, apdu: bytes, now: float, is_open: bool) -> list[bytes] | None:
         """The answers to send again (none to one that is late as well); None for an APDU that is new.
 
         ``is_open``: there is an association. The AARQ that opened it is answered again and does not end it.
         """
+        if apdu[:1] == _BLOCK:
+            # A repeated acknowledgement asks for a window again, a repeated last block for the answer.
+            if apdu == self._block:
+                return self._answers
+            if apdu[2:6] == _FIRST_BLOCK and len(apdu) > 7:
+                content = apdu[7 + (apdu[6] & 0x7F if apdu[6] & 0x80 else 0) :]
+                if self._recent.take(content, now) is not Repetition.NEW:
+                    return []  # late: the request that it began is over, or further on
+            self._block = apdu
+            self._answers = []
+            self._keeps = True
+            return None
+        self._block = None
         if apdu[:2] in _HARMLESS:
             self._keeps = False
             return None
@@ -113,6 +129,9 @@ class AnsweredRequests:
 
 
 _AARQ = bytes((ApduTag.AARQ,))
+_BLOCK = bytes((ApduTag.GENERAL_BLOCK_TRANSFER,))
+_FIRST_BLOCK = bytes((0, 1, 0, 0))
+"""Block 1, which acknowledges nothing: it begins an exchange."""
 _HARMLESS = frozenset((bytes((ApduTag.GET_REQUEST, 1)), bytes((ApduTag.GET_REQUEST, 3))))
 _SERVICES = frozenset(
     bytes((tag,))
@@ -123,5 +142,9 @@ _SERVICES = frozenset(
         ApduTag.GET_RESPONSE,
         ApduTag.SET_RESPONSE,
         ApduTag.ACTION_RESPONSE,
+        ApduTag.ACCESS_REQUEST,
+        ApduTag.ACCESS_RESPONSE,
     )
 )
+_ACCESS = frozenset(bytes((tag,)) for tag in (ApduTag.ACCESS_REQUEST, ApduTag.ACCESS_RESPONSE))
+"""Their invoke id has 24 bits; the last four tell exchanges apart well enough."""

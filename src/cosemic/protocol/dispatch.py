@@ -6,17 +6,28 @@ from collections.abc import Callable
 from typing import Any
 
 from cosemic.errors import LocalProtocolError
-from cosemic.protocol import exchange, short_name_exchange
-from cosemic.protocol.requests import Action, ActionResults, Get, Request, Result, Set, SetResults
+from cosemic.protocol import access, exchange, short_name_exchange
+from cosemic.protocol.requests import (
+    Access,
+    AccessResults,
+    Action,
+    ActionResults,
+    Get,
+    Request,
+    Result,
+    Set,
+    SetResults,
+)
 from cosemic.protocol.terms import Exchange, Terms
 
 _EXCHANGES: dict[type, Callable[[Any, Terms], Exchange]] = {
     Get: exchange.get,
     Set: exchange.set_,
     Action: exchange.action,
+    Access: access.access,
 }
 
-_UNANSWERED: dict[type, Result] = {Set: SetResults(()), Action: ActionResults(())}
+_UNANSWERED: dict[type, Result] = {Set: SetResults(()), Action: ActionResults(()), Access: AccessResults(())}
 """What an unconfirmed request ends with."""
 
 
@@ -26,7 +37,7 @@ def start(request: Request, terms: Terms) -> Exchange:
         return short_name_exchange.start(request, terms, terms.short_names)
     exchange_of = _EXCHANGES.get(type(request))
     if exchange_of is None:
-        raise LocalProtocolError(f"a request is a Get, a Set or an Action, not {type(request).__name__}")
+        raise LocalProtocolError(f"a request is a Get, a Set, an Action or an Access, not {type(request).__name__}")
     return exchange_of(request, terms)
 
 

@@ -27,7 +27,7 @@ from cosemic.errors import (
     RemoteProtocolError,
 )
 from cosemic.protocol import hints
-from cosemic.protocol.ciphering import INITIATE, seal
+from cosemic.protocol.ciphering import INITIATE, needs_general_protection, seal
 from cosemic.protocol.events import AssociationParameters
 from cosemic.protocol.settings import DEFAULT_CONFORMANCE, MINIMUM_PDU_SIZE, ClientSettings
 from cosemic.protocol.short_naming import ASSOCIATION_BASE_NAME, ONLY_SHORT_NAMES, SHORT_NAME_CONFORMANCE
@@ -54,15 +54,20 @@ def application_context(settings: ClientSettings) -> ApplicationContext:
     return ApplicationContext.LOGICAL_NAME_CIPHERED if ciphered else ApplicationContext.LOGICAL_NAME
 
 
-def proposed_conformance(settings: ClientSettings) -> Conformance:
-    """The services to propose."""
+def proposed_conformance(settings: ClientSettings, datagram: bool = False) -> Conformance:
+    """The services to propose, or without AARQ to take as agreed: the most usual ones then, as nobody can object."""
     if settings.conformance is not None:
         return settings.conformance
     by_short_names = settings.referencing is Referencing.SHORT_NAME
-    conformance = SHORT_NAME_CONFORMANCE if by_short_names else DEFAULT_CONFORMANCE
-    if settings.security is not None and settings.security.general:
-        return conformance | Conformance.GENERAL_PROTECTION
-    return conformance
+    proposed = SHORT_NAME_CONFORMANCE if by_short_names else DEFAULT_CONFORMANCE
+    if settings.security is not None and (settings.security.general or needs_general_protection(settings.security)):
+        proposed |= Conformance.GENERAL_PROTECTION
+    window = settings.block_transfer_window
+    if window == 0 or (window is None and (datagram or settings.pre_established)):
+        proposed &= ~Conformance.GENERAL_BLOCK_TRANSFER
+    if settings.pre_established:
+        proposed &= ~Conformance.ACCESS
+    return proposed
 
 
 def hls_exchange(settings: ClientSettings, security: AssociationSecurity | None) -> HlsExchange | None:
@@ -81,7 +86,10 @@ def hls_exchange(settings: ClientSettings, security: AssociationSecurity | None)
 
 
 def association_request(
-    settings: ClientSettings, security: AssociationSecurity | None, hls: HlsExchange | None
+    settings: ClientSettings,
+    security: AssociationSecurity | None,
+    hls: HlsExchange | None,
+    datagram: bool = False,
 ) -> tuple[AssociationRequest, InitiateRequest]:
     """The AARQ and the InitiateRequest in it; takes an invocation counter, and a dedicated key where one is wanted."""
     context = application_context(settings)
@@ -93,7 +101,7 @@ def association_request(
         dedicated_key = security.context.new_dedicated_key()
         security.set_dedicated_key(dedicated_key)
     initiate = InitiateRequest(
-        dedicated_key, True, None, DLMS_VERSION, proposed_conformance(settings), settings.max_pdu_size
+        dedicated_key, True, None, DLMS_VERSION, proposed_conformance(settings, datagram), settings.max_pdu_size
     )
     user_information = initiate.encode()
     if ciphered and security is not None:
@@ -105,17 +113,21 @@ def association_request(
         mechanism=None if mechanism == AuthenticationMechanism.NONE else mechanism,
         calling_authentication_value=value if hls is None else hls.own_challenge,
         calling_ap_title=security.system_title if security is not None else None,
+        calling_ae_qualifier=security.context.certificate if security is not None else None,
         calling_ae_invocation_id=settings.user_id,
         user_information=user_information,
     )
     return aarq, initiate
 
 
-def release_request(settings: ClientSettings, security: AssociationSecurity | None) -> ReleaseRequest:
+def release_request(
+    settings: ClientSettings, security: AssociationSecurity | None, datagram: bool = False
+) -> ReleaseRequest:
     """The RLRQ; in a ciphered association it proves itself by a protected InitiateRequest."""
     if security is None or not application_context(settings).is_ciphered:
         return ReleaseRequest(ReleaseRequestReason.NORMAL)
-    initiate = InitiateRequest(None, True, None, DLMS_VERSION, proposed_conformance(settings), settings.max_pdu_size)
+    proposed = proposed_conformance(settings, datagram)
+    initiate = InitiateRequest(None, True, None, DLMS_VERSION, proposed, settings.max_pdu_size)
     return ReleaseRequest(ReleaseRequestReason.NORMAL, seal(security, initiate.encode(), INITIATE))
 
 

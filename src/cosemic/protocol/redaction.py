@@ -7,12 +7,17 @@ from dataclasses import replace
 
 from cosemic.apdu.acse import AssociationRequest, InitiateRequest
 from cosemic.apdu.base import decode_apdu
+from cosemic.codec.axdr import decode_length
 from cosemic.enums import ApduTag, AuthenticationMechanism
 from cosemic.errors import DecodeError, FrameError
 from cosemic.link import llc
 from cosemic.link.control import FrameKind
 from cosemic.link.frames import HdlcFrame
+from cosemic.link.gateway import is_prefixed
+from cosemic.link.mbus import MbusFrame
+from cosemic.protocol.ciphering import CIPHERED
 from cosemic.protocol.short_naming import CHANGE_SECRET_NAME
+from cosemic.security.suites import ENCRYPTED, HEADER_LENGTH
 
 
 def association_request(aarq: AssociationRequest, initiate: InitiateRequest | None) -> bytes:
@@ -29,16 +34,17 @@ def association_request(aarq: AssociationRequest, initiate: InitiateRequest | No
 
 class Redactor:
     """Puts zeros in the places of secrets of association objects (class 15): attribute 7, the LLS secret, read and
-    written, and method 2, which changes the HLS secret; with short names (class 12) method change_secret; in blocks and
-    lists too. Keys travel wrapped.
+    written, and method 2, which changes the HLS secret; with short names (class 12) method change_secret; in blocks,
+    lists and ACCESS too. Keys travel wrapped.
 
     It follows one association: which blocks and answers hold a secret is told by the request before them.
     """
 
-    __slots__ = ("_answers", "_blocks")
+    __slots__ = ("_answers", "_answers_access", "_blocks")
 
     def __init__(self) -> None:
         self._answers = False
+        self._answers_access = False
         self._blocks = False
 
     def service(self, apdu: bytes) -> bytes:
@@ -49,6 +55,8 @@ class Redactor:
     def kept(self, apdu: bytes, is_whole: bool) -> int | None:
         """How many octets of an APDU (or of its beginning) may be shown; None: all of them."""
         tag, choice = apdu[0] if apdu else 0, apdu[1] if len(apdu) > 1 else 0
+        if CIPHERED[tag]:
+            return self._kept_inside(apdu, is_whole)
         if tag in _BY_SHORT_NAME:
             return self._kept_by_short_name(apdu, is_whole)
         if tag == ApduTag.GET_REQUEST:
@@ -58,6 +66,11 @@ class Redactor:
             return None
         if tag == ApduTag.GET_RESPONSE:
             return 3 if self._answers else None
+        if tag == ApduTag.ACCESS_REQUEST:
+            self._answers_access = not is_whole or bool(_ATTRIBUTE.search(apdu) or _METHOD.search(apdu))
+            return 5 if self._answers_access else None
+        if tag == ApduTag.ACCESS_RESPONSE:
+            return 5 if self._answers_access else None
         if tag not in _WRITES:
             return None
         number, pattern, further = _WRITES[tag]
@@ -77,6 +90,22 @@ class Redactor:
         self._blocks = self._blocks or _CHANGE_SECRET in apdu or (is_list and not is_whole)
         return 2 if self._blocks else None
 
+    def _kept_inside(self, apdu: bytes, is_whole: bool) -> int | None:
+        """Of an envelope that does not encrypt, such as a signature: as of the APDU inside."""
+        try:
+            start = _inside(apdu)
+        except (DecodeError, IndexError):
+            start = len(apdu)
+        if start is not None and start >= len(apdu):
+            if is_whole:
+                return None
+            self._answers = self._blocks = True  # cut before what is inside begins: nobody knows what it is
+            return 1
+        if start is None:
+            return None
+        kept = self.kept(apdu[start:], is_whole)
+        return None if kept is None else start + kept
+
 
 class FrameRedactor:
     """The frames and wrapper PDUs of one link as they may be shown: zeros where an unprotected APDU holds a secret.
@@ -86,16 +115,21 @@ class FrameRedactor:
     by looking for the secret, so that it does not matter how an APDU is cut.
     """
 
-    __slots__ = ("_hides", "_redactor")
+    __slots__ = ("_block_hides", "_goes_on", "_hides", "_in_blocks", "_redactor")
 
     def __init__(self) -> None:
         self._redactor = Redactor()
         self._hides = {"in": False, "out": False}  # echoes of our own frames come in
+        self._in_blocks = {"in": False, "out": False}  # general blocks: more of the same APDU follow
+        self._block_hides = {"in": False, "out": False}
+        self._goes_on = {"in": False, "out": False}  # M-Bus segments: more of the same APDU follow
 
     def frame(self, direction: str, octets: bytes) -> bytes:
         """One whole frame or wrapper PDU."""
+        if octets[:1] == b"\x68" and octets[3:4] == b"\x68":
+            return self._mbus(direction, octets)
         if octets[:1] != b"\x7e":
-            return octets[:8] + self._shown(octets[8:], True)[0]
+            return octets[:8] + self._shown(direction, octets[8:], True)[0]
         try:
             frame = HdlcFrame.decode(octets)
         except FrameError:
@@ -104,14 +138,44 @@ class FrameRedactor:
         if not information or frame.kind not in _WITH_APDU:
             return octets
         if information[:3] in llc.HEADERS:
-            shown, self._hides[direction] = self._shown(information[3:], not frame.segmented)
+            shown, self._hides[direction] = self._shown(direction, information[3:], not frame.segmented)
             shown = information[:3] + shown
         else:  # goes on with what the last header began
             shown = bytes(len(information)) if self._hides[direction] else information
         return octets if shown == information else replace(frame, information=shown).encode()
 
-    def _shown(self, apdu: bytes, is_whole: bool) -> tuple[bytes, bool]:
+    def _mbus(self, direction: str, octets: bytes) -> bytes:
+        """A long frame of an M-Bus; only its first segment has the beginning of the APDU."""
+        try:
+            frame = MbusFrame.decode(octets)
+        except FrameError:
+            return octets
+        if not frame.is_transport:
+            return octets
+        segment = frame.data[2:]
+        if frame.number == 0 and not self._goes_on[direction]:
+            shown, self._hides[direction] = self._shown(direction, segment, frame.is_last)
+        else:
+            shown = bytes(len(segment)) if self._hides[direction] else segment
+        self._goes_on[direction] = not frame.is_last
+        if shown == segment:
+            return octets
+        redacted = octets[:9] + shown
+        return redacted + bytes((sum(redacted[4:]) & 0xFF, octets[-1]))
+
+    def _shown(self, direction: str, octets: bytes, is_whole: bool) -> tuple[bytes, bool]:
         """An APDU, or the beginning of one, as it may be shown, and whether there is something to hide."""
+        if not is_prefixed(octets):
+            return self._shown_apdu(direction, octets, is_whole)
+        size = 3 + octets[2] if len(octets) > 2 else len(octets)
+        if len(octets) <= size:
+            return octets, not is_whole  # what follows the prefix of a gateway is not known
+        shown, hides = self._shown_apdu(direction, octets[size:], is_whole)
+        return octets[:size] + shown, hides
+
+    def _shown_apdu(self, direction: str, apdu: bytes, is_whole: bool) -> tuple[bytes, bool]:
+        if apdu[:1] == _BLOCK:
+            return self._shown_block(direction, apdu)
         if apdu[:1] != _AARQ:
             kept = self._redactor.kept(apdu, is_whole)
             return (apdu, False) if kept is None else (apdu[:kept] + bytes(max(len(apdu) - kept, 0)), True)
@@ -128,13 +192,56 @@ class FrameRedactor:
                 return (apdu.replace(password, bytes(len(password))) if password else apdu), True
         return apdu[:1] + bytes(len(apdu) - 1), True
 
+    def _shown_block(self, direction: str, apdu: bytes) -> tuple[bytes, bool]:
+        """A general block: what hides something in its first block hides everything after it, sent again or not."""
+        start = 7 + (apdu[6] & 0x7F if apdu[6:7] >= b"\x80" else 0)
+        data = apdu[start:]
+        if not data:
+            return apdu, False
+        is_last = bool(apdu[1] & 0x80)
+        shown = bytes(len(data))
+        if apdu[2:4] == b"\x00\x01" or not (self._in_blocks[direction] or self._block_hides[direction]):
+            shown, self._block_hides[direction] = self._shown(direction, data, is_last)
+        self._in_blocks[direction] = not is_last
+        return (apdu[:start] + shown, True) if self._block_hides[direction] else (apdu, False)
+
+
+def _inside(apdu: bytes) -> int | None:
+    """Where the APDU in an envelope begins; None when it is encrypted. DecodeError or IndexError when it is cut."""
+    tag, at = apdu[0], 1
+    for _ in range(5 if tag in (_GENERAL_CIPHERING, _SIGNING) else 1 if tag in _TITLED else 0):
+        at = _after(apdu, at)
+    if tag == _GENERAL_CIPHERING:
+        at = _after_key_info(apdu, at)
+    _, at = decode_length(apdu, at)
+    if tag == _SIGNING:
+        return at
+    return None if apdu[at] & ENCRYPTED else at + HEADER_LENGTH
+
+
+def _after_key_info(apdu: bytes, at: int) -> int:
+    if not apdu[at]:
+        return at + 1
+    choice = apdu[at + 1]
+    if choice == 2:
+        return _after(apdu, _after(apdu, at + 2))
+    return _after(apdu, at + 3) if choice == 1 else at + 3
+
+
+def _after(apdu: bytes, at: int) -> int:
+    length, start = decode_length(apdu, at)
+    return start + length
+
 
 def _is_at(apdu: bytes, number: int) -> bool:
     """Whether the descriptor of a single request is this attribute or method of class 15, as far as it is there."""
     return b"\x00\x0f".startswith(apdu[3:5]) and apdu[11:12] in (b"", bytes((number,)))
 
 
+_GENERAL_CIPHERING, _SIGNING = int(ApduTag.GENERAL_CIPHERING), int(ApduTag.GENERAL_SIGNING)
+_TITLED = (ApduTag.GENERAL_GLO_CIPHERING, ApduTag.GENERAL_DED_CIPHERING)
 _AARQ = bytes((ApduTag.AARQ,))
+_BLOCK = bytes((ApduTag.GENERAL_BLOCK_TRANSFER,))
 _MECHANISM = re.compile(rb"\x60\x85\x74\x05\x08\x02(.)", re.DOTALL)
 _ATTRIBUTE = re.compile(rb"\x00\x0f.{6}\x07", re.DOTALL)
 _METHOD = re.compile(rb"\x00\x0f.{6}\x02", re.DOTALL)

@@ -8,6 +8,7 @@ what came                                   answer
 a service without association               exception-response service-not-allowed, operation-not-possible
 anything but pass 3 while it is due         the same
 less protection than the policy demands     the same
+a confirmed request by the broadcast key    the same
 an envelope that does not open              exception-response service-not-allowed, deciphering-error
 an invocation counter that is not new       exception-response service-not-allowed, invocation-counter-error
 a service that was not negotiated           exception-response service-not-allowed, service-not-supported
@@ -28,7 +29,10 @@ from cosemic.apdu.acse import (
     ReleaseResponse,
 )
 from cosemic.apdu.base import Apdu, decode_apdu
+from cosemic.apdu.general import GeneralBlockTransfer
+from cosemic.apdu.notify import DataNotificationConfirm
 from cosemic.apdu.services import (
+    AccessRequest,
     ActionRequestWithPblock,
     ExceptionResponse,
     ReadRequest,
@@ -60,21 +64,33 @@ from cosemic.errors import (
     ReplayError,
     SecurityError,
 )
-from cosemic.protocol import redaction
-from cosemic.protocol.admission import RefusedError, admit, counters_key, offered_contexts
-from cosemic.protocol.association import Association, Trace, logger
-from cosemic.protocol.ciphering import CIPHERED, INITIATE, PLAIN, Envelope, room, seal, unseal
+from cosemic.protocol import notifications, redaction
+from cosemic.protocol.admission import RefusedError, admit, offered_contexts
+from cosemic.protocol.association import UNLIMITED, Association, Trace, logger
+from cosemic.protocol.ciphering import (
+    CIPHERED,
+    INITIATE,
+    PLAIN,
+    Envelope,
+    ciphering_only,
+    reply_envelope,
+    room,
+    seal,
+    unseal,
+)
 from cosemic.protocol.events import (
     AssociationClosed,
     AssociationOpened,
     AssociationParameters,
+    NotificationConfirmed,
     Requested,
     ServerEvent,
 )
+from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
 from cosemic.protocol.opening import vaa_name
 from cosemic.protocol.requests import Result
 from cosemic.protocol.server_authentication import Passes
-from cosemic.protocol.serving import Serving
+from cosemic.protocol.serving import NOT_SUPPORTED, Serving
 from cosemic.protocol.settings import ServerSettings
 from cosemic.protocol.short_name_serving import ShortNameServing, is_further_block
 from cosemic.protocol.states import Event, State
@@ -82,18 +98,18 @@ from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.hls import HlsExchange
 from cosemic.tolerances import Tolerance, note
 
-_UNLIMITED = 1 << 30
-
 
 class ServerAssociation(Association[ServerEvent]):
     """What a meter has with one client. ``settings`` None: nothing is offered to it, and every AARQ is refused."""
 
     __slots__ = (
-        "_counters_of",
+        "_answers_in_blocks",
+        "_datagram",
         "_envelope",
         "_hls",
         "_is_ciphered",
         "_is_opened",
+        "_least",
         "_proved",
         "_security",
         "_services",
@@ -101,16 +117,19 @@ class ServerAssociation(Association[ServerEvent]):
         "settings",
     )
 
-    def __init__(self, settings: ServerSettings | None, *, trace: Trace | None = None) -> None:
+    def __init__(self, settings: ServerSettings | None, *, datagram: bool = False, trace: Trace | None = None) -> None:
+        """``datagram``: what is below may bring APDUs twice, or late."""
         super().__init__(trace)
         self.settings = settings
+        self._datagram = datagram
+        self._answers_in_blocks = False  # as the request came in blocks
         self._security: AssociationSecurity | None = None
         self._hls: HlsExchange | None = None
         self._serving: Serving | ShortNameServing | None = None
         by_short_names = settings is not None and settings.short_names is not None
         self._services = _BY_SHORT_NAME if by_short_names else _BY_LOGICAL_NAME
         self._envelope = PLAIN
-        self._counters_of = ""
+        self._least = SecurityPolicy.NONE  # what the rights used by the open request demand of its response
         self._is_ciphered = False
         self._is_opened = False
         self._proved = SecurityPolicy.NONE  # what protected every block of a request so far
@@ -121,20 +140,26 @@ class ServerAssociation(Association[ServerEvent]):
         """Take one APDU from the client; never raises because of what it is."""
         if not apdu:
             return
+        if apdu[0] == ApduTag.GENERAL_BLOCK_TRANSFER:
+            self._receive_block(apdu)
+            return
+        if self._blocks_used:
+            self._begin_exchange()
+            self._answers_in_blocks = False
+        self._receive_whole(apdu)
+
+    def _receive_whole(self, apdu: bytes) -> None:
         envelope = PLAIN
         plain = apdu
         if CIPHERED[apdu[0]]:
-            refusal = self._refuse_early(apdu)
-            if refusal is not None:
-                self._send(refusal, PLAIN)
+            if self._security is None or self.state is State.IDLE:
+                self._send(_NOT_ALLOWED, PLAIN)
                 return
-            assert self._security is not None
             try:
-                plain, envelope = unseal(self._security, apdu)
+                plain, envelope = unseal(self._security, apdu, broadcast=True)
             except DlmsError as error:
                 self._send(self._refused(error), PLAIN)
                 return
-            self._remember_counter()
         try:
             self._receive(plain, envelope)
         except DecodeError as error:
@@ -142,11 +167,33 @@ class ServerAssociation(Association[ServerEvent]):
             self._trace_in(plain)
             self._send(_exception(ExceptionServiceError.OTHER_REASON), PLAIN)
 
-    def respond(self, result: Result) -> None:
-        """Answer the request that ``Requested`` told of; LocalProtocolError when there is none, or it does not fit."""
+    @property
+    def protectable(self) -> SecurityPolicy:
+        """Which protection the responses of this association can have."""
+        if not self._is_ciphered:
+            return SecurityPolicy.NONE
+        assert self._security is not None
+        assert self.parameters is not None
+        if self._security.context.signing_key is None:
+            return SecurityPolicy.AUTHENTICATED_ENCRYPTED
+        if not self.parameters.conformance & Conformance.GENERAL_PROTECTION:
+            return SecurityPolicy.AUTHENTICATED_ENCRYPTED
+        return SecurityPolicy.AUTHENTICATED_ENCRYPTED | SecurityPolicy.SIGNED
+
+    def respond(self, result: Result, least: SecurityPolicy = SecurityPolicy.NONE) -> None:
+        """Answer the request that ``Requested`` told of; LocalProtocolError when there is none, or it does not fit.
+
+        ``least`` is protection that the response needs besides what the policy and the request ask for.
+        """
         serving = self._serving
         if serving is None or self.state is not State.EXCHANGING:
             raise LocalProtocolError("respond: no request is open")
+        if least & ~self._envelope.policy:
+            if least & ~self.protectable:
+                raise LocalProtocolError("respond: the response needs protection that this association has no keys for")
+            self._least |= least
+            self._envelope = self._protection(self._envelope)
+            serving.room = self._room(self._envelope)
         response = serving.respond(result)
         if not isinstance(response, Apdu):  # a Read or Write of attributes and methods: the next of them
             self._events.append(Requested(response, self._proved, True, False, self.settings))
@@ -156,9 +203,15 @@ class ServerAssociation(Association[ServerEvent]):
         self._send(response, self._envelope)
 
     def notify(self, apdu: Apdu) -> None:
-        """Push an APDU (EventNotification, DataNotification), protected by the policy of the association."""
+        """Push an APDU (DataNotification, EventNotification, InformationReport), protected by the association's policy.
+
+        What is longer than the client takes goes in general blocks that nobody acknowledges. ``NotificationConfirmed``
+        follows a confirmed DataNotification, unless it, or its confirmation, is lost. LocalProtocolError for what was
+        not agreed on, or does not fit.
+        """
+        notifications.check(apdu, self.parameters)
         self._step(Event.NOTIFY, "notify")
-        self._send(apdu, self._protection(PLAIN))
+        self._push(apdu, self._protection(PLAIN))
 
     def abort(self, reason: str) -> None:
         """The link is down, or the meter ends it: forget the association."""
@@ -179,38 +232,75 @@ class ServerAssociation(Association[ServerEvent]):
         elif tag in self._services:
             self._trace_in(plain)
             self._service(plain, envelope)
+        elif tag == ApduTag.DATA_NOTIFICATION_CONFIRM:
+            self._trace_in(plain)
+            self._confirmation(plain, envelope)
         else:
             self._trace_in(plain)
             self._send(_UNKNOWN, PLAIN)
+
+    def _receive_block(self, apdu: bytes) -> None:
+        """One block of a general block transfer: of a request, or an acknowledgement of ours."""
+        if self._blocks is None or self.settings is None:
+            self._send(NOT_SUPPORTED if self.state is State.ASSOCIATED else _NOT_ALLOWED, PLAIN)
+            return
+        if self.state is State.EXCHANGING and self._is_waiting():
+            return  # late: the request is here, and its answer is being made
+        try:
+            block = decode_apdu(apdu, tolerances=self.settings.tolerances)
+            assert isinstance(block, GeneralBlockTransfer)
+            whole = self._take_block(block)
+        except RemoteProtocolError as error:
+            logger.warning("a general block transfer was given up: %s", error)
+            self._begin_exchange()
+            self._answers_in_blocks = False
+            self._send(_exception(ExceptionServiceError.OTHER_REASON), PLAIN)
+            return
+        if whole is None:
+            return
+        self._answers_in_blocks = block.window > 0
+        said = len(self._outgoing)
+        self._receive_whole(whole)
+        if self._answers_in_blocks and len(self._outgoing) == said and not self._is_waiting():
+            self._outgoing.append(self._blocks.acknowledge())  # no answer tells that the request is here
 
     def _service(self, plain: bytes, envelope: Envelope) -> None:
         state = self.state
         if state is State.IDLE or (state is State.EXCHANGING and self._is_waiting()):
             self._send(_NOT_ALLOWED, PLAIN)
             return
-        if self._security is not None and self._is_ciphered:
-            lacking = self._security.context.minimum_policy & ~envelope.policy
-            if lacking:
-                logger.warning("refused a request with less protection than the policy demands")
-                self._send(_NOT_ALLOWED, PLAIN)
-                return
+        if self._lacks_protection(envelope):
+            logger.warning("refused a request with less protection than the policy demands")
+            self._send(_NOT_ALLOWED, PLAIN)
+            return
         assert self.settings is not None
         apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
         if state is State.AUTHENTICATION_PENDING:
-            self._authenticate(apdu, envelope)
+            if envelope.broadcast:
+                self._send(_NOT_ALLOWED, PLAIN)
+            else:
+                self._authenticate(apdu, envelope)
             return
         serving = self._serving
         assert serving is not None
-        assert self.parameters is not None
+        if state is not State.EXCHANGING:
+            self._least = SecurityPolicy.NONE
         self._envelope = reply = self._protection(envelope)
-        serving.room = room(self.parameters.max_pdu_size, reply, _UNLIMITED)
+        serving.room = self._room(reply)
         kind = type(apdu)
         octet = _WITHOUT_INVOKE_OCTET.get(kind)
-        if octet is None:
-            octet = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
-            further = kind in _FURTHER_BLOCKS
-        else:
+        if octet is not None:
             further = is_further_block(apdu)
+        else:
+            further = kind in _FURTHER_BLOCKS
+            if type(apdu) is AccessRequest:
+                octet = apdu.long_invoke_id_and_priority >> 24
+            else:
+                octet = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
+        if envelope.broadcast and octet & 0x40:
+            logger.warning("refused a confirmed request under the broadcast key")
+            self._send(_NOT_ALLOWED, PLAIN)
+            return
         # A request in blocks is protected as its least protected block is.
         self._proved = self._proved & envelope.policy if further else envelope.policy
         outcome = serving.receive(apdu)
@@ -228,16 +318,30 @@ class ServerAssociation(Association[ServerEvent]):
             self._events.append(Requested(request, self._proved, False, False, self.settings))
         self.state = State.ASSOCIATED
 
+    def _confirmation(self, plain: bytes, envelope: Envelope) -> None:
+        """A client has a confirmed push; nothing answers that, right or wrong."""
+        if self.settings is None or self._lacks_protection(envelope):
+            logger.warning("dropped a confirmation with less protection than the policy demands")
+            return
+        try:
+            apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
+        except DecodeError as error:
+            logger.info("dropped a confirmation that cannot be decoded: %s", error)
+            return
+        assert isinstance(apdu, DataNotificationConfirm)
+        self._events.append(NotificationConfirmed(apdu.long_invoke_id, self.settings))
+
+    def _lacks_protection(self, envelope: Envelope) -> bool:
+        security = self._security
+        if security is None or not (self._is_ciphered or security.context.is_strengthened):
+            return False
+        demanded = security.context.minimum_policy
+        if self.state is State.AUTHENTICATION_PENDING:
+            demanded = ciphering_only(demanded)
+        return bool(demanded & ~envelope.policy)
+
     def _is_waiting(self) -> bool:
         return self._serving is not None and self._serving.is_open
-
-    def _refuse_early(self, apdu: bytes) -> ExceptionResponse | None:
-        """The answer to an envelope that is refused without being opened."""
-        if self._security is None or self.state is State.IDLE:
-            return _NOT_ALLOWED
-        if apdu[0] in _UNSUPPORTED:
-            return _UNKNOWN
-        return None
 
     def _refused(self, error: DlmsError) -> ExceptionResponse:
         logger.warning("refused a ciphered APDU: %s", error)
@@ -258,7 +362,6 @@ class ServerAssociation(Association[ServerEvent]):
         security = settings.security
         title = security.peer_system_title if security is not None else None
         if security is not None and security.has_keys:
-            self._counters_of = counters_key(settings, title) if title is not None else ""
             self._is_ciphered = True
             self._security = AssociationSecurity(
                 security, role="server", received=settings.received, tolerances=settings.tolerances
@@ -301,7 +404,6 @@ class ServerAssociation(Association[ServerEvent]):
         self._trace_aarq(aarq, admission)
         self.parameters = admission.parameters
         self._security = admission.security
-        self._counters_of = admission.counters_of
         self._is_ciphered = admission.is_ciphered
         self._hls = admission.hls
         self._send(admission.response, PLAIN)
@@ -330,7 +432,7 @@ class ServerAssociation(Association[ServerEvent]):
         if passes is None:
             self._send(_NOT_ALLOWED, PLAIN)
             return
-        reply = self._protection(envelope)
+        reply = Envelope(ciphering_only(self._protection(envelope).policy), envelope.dedicated, envelope.general)
         try:
             hls.verify(passes.proof)
         except DlmsError as error:
@@ -338,7 +440,6 @@ class ServerAssociation(Association[ServerEvent]):
             self._send(passes.refusal(), reply)
             self._close(Event.NOT_AUTHENTICATED, "the client failed to prove its secret")
             return
-        self._remember_counter()
         self._send(passes.answer(Data.of(axdr.octet_string(hls.reply()))), reply)
         self._advance(Event.AUTHENTICATED)
         self._opened()
@@ -348,7 +449,18 @@ class ServerAssociation(Association[ServerEvent]):
         assert self.parameters is not None
         self._hls = None
         self._is_opened = True
+        if self._security is not None and self._is_ciphered:
+            self._security.demands_signature = bool(self._security.context.minimum_policy & SecurityPolicy.SIGNED)
         self._serving = _serving(self.settings, self.parameters.conformance)
+        if self.parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER and self.settings.block_transfer_window:
+            self._blocks = GeneralBlocks(
+                window=self.settings.block_transfer_window,
+                max_pdu_size=self.parameters.max_pdu_size,
+                max_octets=self.settings.max_octets,
+                answers=True,
+                datagram=self._datagram,
+            )
+            self._longest = self.parameters.max_pdu_size or UNLIMITED
         self._events.append(AssociationOpened(self.settings, self.parameters))
 
     def _release(self, plain: bytes) -> None:
@@ -372,7 +484,6 @@ class ServerAssociation(Association[ServerEvent]):
             except DlmsError as error:
                 self._send(self._refused(error), PLAIN)
                 return
-            self._remember_counter()
             answer = seal(security, self._initiate_response(), INITIATE)
         elif security is not None and self._is_ciphered and security.context.minimum_policy:
             if Tolerance.UNPROTECTED_RELEASE not in self.settings.tolerances:
@@ -400,6 +511,8 @@ class ServerAssociation(Association[ServerEvent]):
         if self._security is not None:
             self._security.close()
         self._security = self._hls = self._serving = None
+        self._end_blocks()
+        self._answers_in_blocks = False
         self.parameters = None
         self._envelope = PLAIN
         self._is_ciphered = False
@@ -415,29 +528,40 @@ class ServerAssociation(Association[ServerEvent]):
         security = self._security
         if security is None or not self._is_ciphered:
             return PLAIN
-        policy = envelope.policy | security.context.policy
-        if policy == envelope.policy:
-            return envelope
-        return Envelope(SecurityPolicy(policy), envelope.dedicated, envelope.general)
+        return reply_envelope(security.context, envelope, self._least)
+
+    def _room(self, envelope: Envelope) -> int:
+        """The longest response before protection."""
+        assert self.parameters is not None
+        longest = self.parameters.max_pdu_size if self._blocks is None else self._blocks.longest - _LENGTHS
+        return room(longest, envelope, UNLIMITED)
 
     def _send(self, apdu: Apdu, envelope: Envelope) -> None:
+        plain = self._sealed(apdu, envelope)
+        if self._answers_in_blocks or len(plain) > self._longest:
+            self._send_in_blocks(plain)
+        else:
+            self._outgoing.append(plain)
+
+    def _sealed(self, apdu: Apdu, envelope: Envelope) -> bytes:
         plain = apdu.encode()
         if self.trace is not None:
             self.trace("apdu", "out", self._redactor.service(plain))
         if envelope.policy:
             assert self._security is not None
             plain = seal(self._security, plain, envelope)
-        self._outgoing.append(plain)
+        return plain
 
-    def _remember_counter(self) -> None:
-        security = self._security
-        if security is None or self.settings is None:
-            return
-        if not self._counters_of and security.peer_system_title is not None:
-            self._counters_of = counters_key(self.settings, security.peer_system_title)
-        last = security.last_received
-        if last is not None and self._counters_of:
-            self.settings.received[self._counters_of] = last
+    def _push(self, apdu: Apdu, envelope: Envelope) -> None:
+        """Send what is no answer: it has nothing to do with a block transfer that is going on."""
+        plain = self._sealed(apdu, envelope)
+        longest = self.parameters.max_pdu_size if self.parameters is not None else 0
+        if not longest or len(plain) <= longest:
+            self._outgoing.append(plain)
+        elif self._blocks is not None:
+            self._outgoing += unacknowledged(plain, longest)
+        else:
+            raise LocalProtocolError(f"notify: {len(plain)} octets do not fit the client's maximum PDU of {longest}")
 
     def _trace_in(self, plain: bytes) -> None:
         if self.trace is not None:
@@ -470,9 +594,10 @@ _MALFORMED = AssociationResponse(
 _NO_AARQ = AssociationResponse(
     ApplicationContext.LOGICAL_NAME, AssociationResult.REJECTED_PERMANENT, AcseServiceUserDiagnostic.NO_REASON_GIVEN
 )
+_LENGTHS = 4
+"""Octets that the length fields of an APDU beyond 65,535 octets take more."""
 _FURTHER_BLOCKS = (SetRequestWithDatablock, ActionRequestWithPblock)
 _WITHOUT_INVOKE_OCTET: dict[type[Apdu], int] = {ReadRequest: 0x40, WriteRequest: 0x40, UnconfirmedWriteRequest: 0}
 """Services without an invoke-id-and-priority, and what theirs would say: confirmed or not."""
-_BY_LOGICAL_NAME = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST))
+_BY_LOGICAL_NAME = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST, ApduTag.ACCESS_REQUEST))
 _BY_SHORT_NAME = frozenset((ApduTag.READ_REQUEST, ApduTag.WRITE_REQUEST, ApduTag.UNCONFIRMED_WRITE_REQUEST))
-_UNSUPPORTED = frozenset((ApduTag.GENERAL_CIPHERING, ApduTag.GENERAL_SIGNING))

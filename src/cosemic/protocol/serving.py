@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from cosemic.apdu.base import Apdu
 from cosemic.apdu.services import (
+    AccessRequest,
     ActionOutcome,
     ActionRequestNextPblock,
     ActionRequestNormal,
@@ -47,15 +48,28 @@ from cosemic.apdu.services import (
 from cosemic.codec.axdr import Data
 from cosemic.enums import ActionResult, Conformance, DataAccessResult, ExceptionServiceError, ExceptionStateError
 from cosemic.errors import DecodeError, LocalProtocolError, RemoteProtocolError, SequenceError
-from cosemic.protocol import blocks
+from cosemic.protocol import access, blocks
 from cosemic.protocol.blocks import BlockCollector, BlockCutter
-from cosemic.protocol.requests import Action, ActionResults, Get, GetResults, Request, Result, Set, SetResults
+from cosemic.protocol.requests import (
+    Access,
+    AccessResults,
+    Action,
+    ActionResults,
+    Get,
+    GetResults,
+    Request,
+    Result,
+    Set,
+    SetResults,
+)
 from cosemic.tolerances import Tolerance
 
 _Items: TypeAlias = tuple[tuple[AttributeDescriptor, SelectiveAccess | None], ...]
 
 NOT_SUPPORTED = ExceptionResponse(ExceptionStateError.SERVICE_NOT_ALLOWED, ExceptionServiceError.SERVICE_NOT_SUPPORTED)
 """The service is known, but was not negotiated."""
+MALFORMED = ExceptionResponse(ExceptionStateError.SERVICE_NOT_ALLOWED, ExceptionServiceError.OTHER_REASON)
+"""The APDU can be decoded, but makes no sense."""
 PDU_TOO_LONG = ExceptionResponse(ExceptionStateError.SERVICE_NOT_ALLOWED, ExceptionServiceError.PDU_TOO_LONG)
 
 
@@ -138,6 +152,8 @@ class Serving:
             response = _set_response(pending, result)
         elif isinstance(request, Action) and isinstance(result, ActionResults):
             response = self._action_response(pending, result)
+        elif isinstance(request, Access) and isinstance(result, AccessResults):
+            response = self._access_response(pending, result)
         else:
             raise LocalProtocolError(f"respond: {type(result).__name__} is no result of a {type(request).__name__}")
         self._open = None
@@ -376,6 +392,21 @@ class Serving:
         self._outgoing = _Outgoing(octet, BlockCutter(octets), True)
         return self._next_block(self._outgoing)
 
+    # ACCESS
+
+    def _access(self, apdu: AccessRequest) -> Request | Apdu:
+        if not self._agreed(Conformance.ACCESS):
+            return NOT_SUPPORTED
+        request = access.requested(apdu)
+        if request is None:
+            return MALFORMED
+        return self._begin(apdu.long_invoke_id_and_priority, request, False)
+
+    def _access_response(self, pending: _Open, result: AccessResults) -> Apdu:
+        assert isinstance(pending.request, Access)
+        response = access.response(pending.octet, pending.request, result)
+        return response if len(response.encode()) <= self.room else PDU_TOO_LONG
+
     # Shared
 
     def _begin(self, octet: int, request: Request, is_list: bool) -> Request:
@@ -430,6 +461,7 @@ _RECEIVERS: dict[type[Apdu], Callable[[Serving, Any], Request | Apdu]] = {
     ActionRequestWithListAndFirstPblock: Serving._action_list_first,
     ActionRequestWithPblock: Serving._action_block,
     ActionRequestNextPblock: Serving._action_next,
+    AccessRequest: Serving._access,
 }
 
 

@@ -29,23 +29,27 @@ from cosemic.link.events import (
     LocalEcho,
     UnconfirmedApduReceived,
 )
+from cosemic.link.wrapper import WrapperLink
 from cosemic.protocol.association import Trace, logger
 from cosemic.protocol.client_association import ClientAssociation
 from cosemic.protocol.datagrams import RecentDatagrams, Repetition
 from cosemic.protocol.events import AssociationParameters, ClientEvent, Released
+from cosemic.protocol.general_blocks import MOST_RECOVERIES
 from cosemic.protocol.redaction import FrameRedactor
 from cosemic.protocol.requests import Request
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import State
+from cosemic.protocol.terms import NO_DEMANDS, Demands
 
 _PATIENCE = 4
-"""Response times that an answer may take while pushes come instead: links repeat and poll within that time."""
+"""Response times that an answer may take at the least while pushes come instead: links repeat and poll meanwhile."""
 
 
 class ClientSession:
     """One client's talk with one logical device over one link; ``connect`` again after ``Released`` is allowed."""
 
     __slots__ = (
+        "_ask_again_at",
         "_association",
         "_datagram",
         "_deadline",
@@ -72,7 +76,7 @@ class ClientSession:
         self._datagram = datagram
         self._recent = RecentDatagrams()
         self._link = link
-        self._association = ClientAssociation(settings, trace=trace)
+        self._association = ClientAssociation(settings, datagram=datagram, trace=trace)
         # Handed on as they are: two calls less for each of them in every exchange.
         self.events = self._association.events
         self.data_to_send = link.data_to_send
@@ -80,6 +84,7 @@ class ClientSession:
         self._release_due = False
         self._releasing = False
         self._deadline: float | None = None
+        self._ask_again_at: float | None = None
         if trace is not None:
             link.trace = self._trace_frame
 
@@ -133,14 +138,18 @@ class ClientSession:
             else:
                 self._link_event(event, now)
 
-    def request(self, request: Request, now: float) -> None:
+    def request(self, request: Request, now: float, demands: Demands = NO_DEMANDS) -> None:
         """Send a request; ``Completed`` or ``Failed`` follows. One at a time.
+
+        ``demands`` protect this request and its response more than the policy of the association does.
 
         LocalProtocolError for what the state or the negotiated parameters do not allow, SecurityError when the counter
         store cannot be used; nothing was sent then.
         """
-        self._association.request(request)
+        self._association.request(request, demands)
         self._flush(now)
+        if self._association.in_blocks:
+            self._expect_blocks(now)
 
     def release(self, now: float) -> None:
         """Close the association, then the link; ``Released`` follows."""
@@ -169,7 +178,11 @@ class ClientSession:
         if association.state is not State.ASSOCIATED:
             self._after(now)
         else:
-            self._deadline = None
+            self._deadline = self._ask_again_at = None
+
+    def take_progress(self) -> bool:
+        """Whether a general block transfer has moved on since this was last asked: the answer is on its way."""
+        return self._association.take_progress()
 
     def end_of_stream(self, now: float) -> None:
         """The meter closed the stream."""
@@ -179,29 +192,54 @@ class ClientSession:
     def next_deadline(self) -> float | None:
         """When ``on_time`` wants to be called; None while nothing is waited for."""
         deadline = self._link.next_deadline()
-        if self._deadline is None or self._association.state is State.CLOSED:
+        if (self._deadline is None and self._ask_again_at is None) or self._association.state is State.CLOSED:
             return deadline
-        return self._deadline if deadline is None else min(deadline, self._deadline)
+        return min(due for due in (deadline, self._deadline, self._ask_again_at) if due is not None)
 
     def on_time(self, now: float) -> None:
         """Tell the time; repeats, polls or gives up where a deadline has passed."""
+        if self._ask_again_at is not None and now >= self._ask_again_at:
+            self._ask_again(now)
         self._link.on_time(now)
         self._link_events(now)
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
             self._association.fail(
-                LinkTimeout(f"no answer within {_PATIENCE * self._link.response_timeout:g} s, although pushes came")
+                LinkTimeout(f"no answer within {self._patience:g} s, although pushes, or repetitions, came")
             )
             self._after(now)
 
     def _flush(self, now: float) -> None:
         association = self._association
-        for apdu in association.apdus_to_send():
-            self._deadline = None
+        apdus = association.apdus_to_send()
+        more = len(apdus)
+        for apdu in apdus:
+            more -= 1
             try:
-                self._link.send_apdu(apdu, now, expect_response=association.state is not State.ASSOCIATED)
+                if association.asides and self._send_aside(apdu, now):
+                    continue
+                self._deadline = None
+                self._link.send_apdu(apdu, now, expect_response=not more and association.state is not State.ASSOCIATED)
             except DlmsError as error:
+                if self._link.state is not LinkState.CONNECTED:
+                    logger.debug("not sent, as the link is down; its event tells why: %s", error)
+                    return
                 association.fail(error)
+
+    def _send_aside(self, apdu: bytes, now: float) -> bool:
+        """Send what has nothing to do with the exchange, so that its request is what is repeated."""
+        asides, link = self._association.asides, self._link
+        if apdu not in asides:
+            return False
+        asides.remove(apdu)
+        if isinstance(link, WrapperLink):
+            link.send_aside(apdu)
+            return True
+        try:
+            link.send_apdu(apdu, now, expect_response=self._association.state is not State.ASSOCIATED)
+        except LocalProtocolError as error:
+            logger.info("a push is not confirmed, for the request is still on its way: %s", error)
+        return True
 
     def _link_events(self, now: float) -> None:
         events = self._link.events()
@@ -246,6 +284,9 @@ class ClientSession:
         """What follows from a state other than associated."""
         association, link = self._association, self._link
         state = association.state
+        self._ask_again_at = None
+        if association.in_blocks:
+            self._expect_blocks(now)
         if state is State.IDLE:
             if self._release_due and association.take_released():
                 self._release_due = False
@@ -259,17 +300,41 @@ class ClientSession:
             if link.state is LinkState.CONNECTED:
                 link.disconnect(now)
                 link.events()
+        elif link.state is LinkState.DISCONNECTED:
+            association.fail(LinkLost("the link is down"))
         elif link.state is LinkState.CONNECTED and link.next_deadline() is None:
             self._wait_on(now)
 
     def _wait_on(self, now: float) -> None:
         """A push, or a repeated datagram, came in place of the answer: wait on, but not longer than for any answer."""
-        if self._deadline is None:
-            self._deadline = now + _PATIENCE * self._link.response_timeout
+        if self._deadline is None or self._association.in_blocks:
+            self._deadline = now + self._patience
         try:
             self._link.poll(now)
         except LocalProtocolError:
             logger.debug("the link is busy; nothing to poll")
+
+    def _expect_blocks(self, now: float) -> None:
+        """Have blocks that stay away asked for before the link gives up. Over HDLC none gets lost."""
+        if isinstance(self._link, WrapperLink) and self._association.state is not State.CLOSED:
+            wait = self._link.response_timeout
+            self._ask_again_at = now + (wait if self._datagram else wait / (MOST_RECOVERIES + 1))
+
+    def _ask_again(self, now: float) -> None:
+        self._ask_again_at = None
+        link, association = self._link, self._association
+        if association.state is State.CLOSED or not association.ask_again():
+            return
+        logger.info("blocks of a general block transfer stay away; asked for them again")
+        if isinstance(link, WrapperLink):
+            link.stop_waiting()
+        self._flush(now)
+        self._expect_blocks(now)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds: as long as all tries of the link take, and a few at the least."""
+        return max(_PATIENCE, self._link.tries) * self._link.response_timeout
 
     def _is_new(self, apdu: bytes, now: float) -> bool:
         if self._recent.take(apdu, now) is Repetition.NEW:

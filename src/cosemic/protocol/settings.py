@@ -13,7 +13,7 @@ from cosemic.tolerances import DEFAULT, Tolerance
 
 if TYPE_CHECKING:
     from cosemic.protocol.short_naming import NamedObjects, ShortNames
-    from cosemic.security.context import SecurityContext
+    from cosemic.security.context import SecurityContext, SecurityPolicy
 
 HlsFunction: TypeAlias = Callable[[bytes, bytes], bytes]
 """Mechanism 2: (secret, challenge of the peer) -> reply."""
@@ -30,8 +30,13 @@ DEFAULT_CONFORMANCE: Final = (
     | Conformance.PRIORITY_MGMT_SUPPORTED
     | Conformance.EVENT_NOTIFICATION
     | Conformance.DATA_NOTIFICATION
+    | Conformance.GENERAL_BLOCK_TRANSFER
+    | Conformance.ACCESS
 )
 """The services that exist here; GENERAL_PROTECTION comes with a security context that asks for it."""
+
+DEFAULT_WINDOW: Final = 16
+"""Blocks of a general block transfer that are taken in one go."""
 
 MINIMUM_PDU_SIZE: Final = 12
 """The smallest maximum APDU size that an association can work with; 0 means no limit."""
@@ -64,6 +69,8 @@ class ClientSettings:
     pre_established_pdu_size: int = 0xFFFF
     use_rlrq: bool = True
     """False: release by closing the link alone."""
+    push_policy: SecurityPolicy | int = 0
+    """The least protection of a push; one that has less is dropped and logged. 0 takes all and tells what each had."""
     high_priority: bool = True
     confirmed: bool = True
     referencing: Referencing = Referencing.LOGICAL_NAME
@@ -73,16 +80,22 @@ class ClientSettings:
     challenge_length: int = 16
     max_octets: int = 64 << 20
     """The most octets that the blocks of one response may add up to."""
+    block_transfer_window: int | None = None
+    """General block transfer: how many blocks of the meter to take in one go, 1 to 63; 0 does not propose it.
+
+    None proposes it with 16 blocks, but not over UDP: the blocks carry no invoke id, so that one which is late by a
+    whole exchange cannot be told from a new one. Protection does tell, by failing.
+    """
     tolerances: frozenset[Tolerance] = DEFAULT
     random_octets: Callable[[int], bytes] = secrets.token_bytes
 
     def __post_init__(self) -> None:
         _check_pdu_size(self.max_pdu_size)
         _check_pdu_size(self.pre_established_pdu_size)
+        _check_window(self.block_transfer_window, self.conformance)
         if self.mechanism == AuthenticationMechanism.HLS_GMAC and self.security is None:
             raise ValueError("HLS with GMAC needs a SecurityContext (system title, encryption and authentication key)")
-        if self.mechanism == AuthenticationMechanism.HLS_ECDSA:
-            raise ValueError("HLS with ECDSA (mechanism 7) is not supported yet")
+        _check_ecdsa(self.mechanism, self.security)
         if self.mechanism in _WITH_PASSWORD and self.password is None:
             raise ValueError(f"{self.mechanism.name} needs a password")
         if self.mechanism == AuthenticationMechanism.HLS and self.hls_function is None:
@@ -118,6 +131,8 @@ class ServerSettings:
     challenge_length: int = 16
     max_octets: int = 16 << 20
     """The most octets that the blocks of one request may add up to."""
+    block_transfer_window: int = DEFAULT_WINDOW
+    """General block transfer: how many blocks of the client to take in one go, 1 to 63; 0 does not offer it."""
     received: MutableMapping[str, int] = field(default_factory=dict, repr=False, compare=False)
     """Last counter of each client and key; shared by all associations of a meter, so that no replay passes later."""
     tolerances: frozenset[Tolerance] = DEFAULT
@@ -125,8 +140,10 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         _check_pdu_size(self.max_pdu_size)
+        _check_window(self.block_transfer_window, None)
         if self.mechanism == AuthenticationMechanism.HLS_GMAC and self.security is None:
             raise ValueError("HLS with GMAC needs a SecurityContext")
+        _check_ecdsa(self.mechanism, self.security)
         if self.mechanism in _WITH_PASSWORD and self.secret is None:
             raise ValueError(f"{self.mechanism.name} needs a secret")
         if self.mechanism == AuthenticationMechanism.HLS and self.hls_function is None:
@@ -144,6 +161,24 @@ _WITH_PASSWORD = frozenset(
 )
 
 
+def _check_ecdsa(mechanism: AuthenticationMechanism, security: SecurityContext | None) -> None:
+    if mechanism != AuthenticationMechanism.HLS_ECDSA:
+        return
+    if security is None or security.signing_key is None or security.system_title is None:
+        raise ValueError("HLS with ECDSA needs a SecurityContext of suite 1 or 2 with a system_title and a signing_key")
+    if security.peer_signing_key is None and security.trust is None:
+        raise ValueError("HLS with ECDSA needs the peer's public key: peer_signing_key, or trust for its certificate")
+
+
 def _check_pdu_size(size: int) -> None:
     if not 0 <= size <= 0xFFFF or 0 < size < MINIMUM_PDU_SIZE:
         raise ValueError(f"a maximum PDU size is 0 (no limit) or {MINIMUM_PDU_SIZE} to 65535, not {size}")
+
+
+def _check_window(window: int | None, conformance: Conformance | None) -> None:
+    if window is None:
+        return
+    if not 0 <= window <= 63:
+        raise ValueError(f"a block transfer window has 1 to 63 blocks, or 0 for none at all, not {window}")
+    if not window and conformance is not None and conformance & Conformance.GENERAL_BLOCK_TRANSFER:
+        raise ValueError("general block transfer is proposed, but block_transfer_window is 0")
