@@ -33,12 +33,7 @@ from cosemic.apdu.general import GeneralBlockTransfer
 from cosemic.apdu.notify import DataNotificationConfirm
 from cosemic.apdu.services import (
     AccessRequest,
-    ActionRequestWithPblock,
     ExceptionResponse,
-    ReadRequest,
-    SetRequestWithDatablock,
-    UnconfirmedWriteRequest,
-    WriteRequest,
 )
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
@@ -90,6 +85,7 @@ from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
 from cosemic.protocol.opening import vaa_name
 from cosemic.protocol.requests import Result
 from cosemic.protocol.server_authentication import Passes
+from cosemic.protocol.server_dispatch import FURTHER_BLOCKS, WITHOUT_INVOKE_OCTET, make_serving, services
 from cosemic.protocol.serving import NOT_SUPPORTED, Serving
 from cosemic.protocol.settings import ServerSettings
 from cosemic.protocol.short_name_serving import ShortNameServing, is_further_block
@@ -126,8 +122,7 @@ class ServerAssociation(Association[ServerEvent]):
         self._security: AssociationSecurity | None = None
         self._hls: HlsExchange | None = None
         self._serving: Serving | ShortNameServing | None = None
-        by_short_names = settings is not None and settings.short_names is not None
-        self._services = _BY_SHORT_NAME if by_short_names else _BY_LOGICAL_NAME
+        self._services = services(settings)
         self._envelope = PLAIN
         self._least = SecurityPolicy.NONE  # what the rights used by the open request demand of its response
         self._is_ciphered = False
@@ -288,11 +283,11 @@ class ServerAssociation(Association[ServerEvent]):
         self._envelope = reply = self._protection(envelope)
         serving.room = self._room(reply)
         kind = type(apdu)
-        octet = _WITHOUT_INVOKE_OCTET.get(kind)
+        octet = WITHOUT_INVOKE_OCTET.get(kind)
         if octet is not None:
             further = is_further_block(apdu)
         else:
-            further = kind in _FURTHER_BLOCKS
+            further = kind in FURTHER_BLOCKS
             if type(apdu) is AccessRequest:
                 octet = apdu.long_invoke_id_and_priority >> 24
             else:
@@ -451,7 +446,7 @@ class ServerAssociation(Association[ServerEvent]):
         self._is_opened = True
         if self._security is not None and self._is_ciphered:
             self._security.demands_signature = bool(self._security.context.minimum_policy & SecurityPolicy.SIGNED)
-        self._serving = _serving(self.settings, self.parameters.conformance)
+        self._serving = make_serving(self.settings, self.parameters.conformance)
         if self.parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER and self.settings.block_transfer_window:
             self._blocks = GeneralBlocks(
                 window=self.settings.block_transfer_window,
@@ -573,12 +568,6 @@ class ServerAssociation(Association[ServerEvent]):
             self.trace("apdu", "in", redaction.association_request(aarq, initiate))
 
 
-def _serving(settings: ServerSettings, conformance: Conformance) -> Serving | ShortNameServing:
-    if settings.short_names is not None:
-        return ShortNameServing(settings.short_names, conformance, settings.max_octets, settings.tolerances)
-    return Serving(conformance, settings.max_octets, settings.tolerances)
-
-
 def _exception(error: ExceptionServiceError) -> ExceptionResponse:
     return ExceptionResponse(ExceptionStateError.SERVICE_NOT_ALLOWED, error)
 
@@ -596,8 +585,3 @@ _NO_AARQ = AssociationResponse(
 )
 _LENGTHS = 4
 """Octets that the length fields of an APDU beyond 65,535 octets take more."""
-_FURTHER_BLOCKS = (SetRequestWithDatablock, ActionRequestWithPblock)
-_WITHOUT_INVOKE_OCTET: dict[type[Apdu], int] = {ReadRequest: 0x40, WriteRequest: 0x40, UnconfirmedWriteRequest: 0}
-"""Services without an invoke-id-and-priority, and what theirs would say: confirmed or not."""
-_BY_LOGICAL_NAME = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST, ApduTag.ACCESS_REQUEST))
-_BY_SHORT_NAME = frozenset((ApduTag.READ_REQUEST, ApduTag.WRITE_REQUEST, ApduTag.UNCONFIRMED_WRITE_REQUEST))
