@@ -95,6 +95,7 @@ class ServerAssociation(Association[ServerEvent]):
         "_datagram",
         "_envelope",
         "_hls",
+        "_in_general_blocks",
         "_is_ciphered",
         "_is_opened",
         "_proved",
@@ -109,6 +110,7 @@ class ServerAssociation(Association[ServerEvent]):
         self.settings = settings
         self._datagram = datagram
         self._answers_in_blocks = False  # as the request came in blocks
+        self._in_general_blocks = False  # what is being received came in blocks
         self._security: AssociationSecurity | None = None
         self._hls: HlsExchange | None = None
         self._serving: Serving | None = None
@@ -127,9 +129,7 @@ class ServerAssociation(Association[ServerEvent]):
         if apdu[0] == ApduTag.GENERAL_BLOCK_TRANSFER:
             self._receive_block(apdu)
             return
-        if self._blocks_used:
-            self._begin_exchange()
-            self._answers_in_blocks = False
+        self._answers_in_blocks = False
         self._receive_whole(apdu)
 
     def _receive_whole(self, apdu: bytes) -> None:
@@ -221,8 +221,10 @@ class ServerAssociation(Association[ServerEvent]):
         if whole is None:
             return
         self._answers_in_blocks = block.window > 0
+        self._in_general_blocks = True
         said = len(self._outgoing)
         self._receive_whole(whole)
+        self._in_general_blocks = False
         if self._answers_in_blocks and len(self._outgoing) == said and not self._is_waiting():
             self._outgoing.append(self._blocks.acknowledge())  # no answer tells that the request is here
 
@@ -231,6 +233,8 @@ class ServerAssociation(Association[ServerEvent]):
         if state is State.IDLE or (state is State.EXCHANGING and self._is_waiting()):
             self._send(_NOT_ALLOWED, PLAIN)
             return
+        if self._blocks_used and not self._in_general_blocks:
+            self._begin_exchange()
         if self._lacks_protection(envelope):
             logger.warning("refused a request with less protection than the policy demands")
             self._send(_NOT_ALLOWED, PLAIN)
