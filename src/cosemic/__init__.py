@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from cosemic.apdu.services import MethodDescriptor as MethodDescriptor
     from cosemic.apdu.services import SelectiveAccess as SelectiveAccess
     from cosemic.client import DlmsClient as DlmsClient
+    from cosemic.client import recover_counter as recover_counter
     from cosemic.codec import axdr as axdr
     from cosemic.codec.axdr import BitString as BitString
     from cosemic.codec.axdr import Data as Data
     from cosemic.codec.axdr import Typed as Typed
+    from cosemic.cosem.invocation_counter import CounterSource as CounterSource
     from cosemic.cosem.profile import Profile as Profile
     from cosemic.cosem.values import Reading as Reading
     from cosemic.enums import AccessRight as AccessRight
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from cosemic.errors import ActionError as ActionError
     from cosemic.errors import AssociationRefused as AssociationRefused
     from cosemic.errors import AuthenticationError as AuthenticationError
+    from cosemic.errors import CertificateError as CertificateError
     from cosemic.errors import ConfirmedServiceErrorReceived as ConfirmedServiceErrorReceived
     from cosemic.errors import DataAccessError as DataAccessError
     from cosemic.errors import DecodeError as DecodeError
@@ -51,19 +54,38 @@ if TYPE_CHECKING:
     from cosemic.errors import SecurityError as SecurityError
     from cosemic.errors import SequenceError as SequenceError
     from cosemic.errors import ServiceError as ServiceError
+    from cosemic.link.broadcast import ALL_STATIONS as ALL_STATIONS
     from cosemic.link.frames import HdlcAddress as HdlcAddress
     from cosemic.link.frames import HdlcFrame as HdlcFrame
     from cosemic.link.wrapper import WrapperPdu as WrapperPdu
     from cosemic.obis import ObisCode as ObisCode
+    from cosemic.security.certificate_store import CertificateStore as CertificateStore
     from cosemic.security.context import SecurityContext as SecurityContext
     from cosemic.security.context import SecurityPolicy as SecurityPolicy
     from cosemic.security.counters import CounterStore as CounterStore
     from cosemic.security.counters import MemoryCounters as MemoryCounters
     from cosemic.security.counters import SqliteCounters as SqliteCounters
+    from cosemic.security.ec import PrivateKey as PrivateKey
+    from cosemic.security.ec import SoftwareKey as SoftwareKey
+    from cosemic.security.key_store import EnvironmentKeyStore as EnvironmentKeyStore
+    from cosemic.security.key_store import FileKeyStore as FileKeyStore
+    from cosemic.security.key_store import KeyStore as KeyStore
+    from cosemic.security.key_store import MemoryKeyStore as MemoryKeyStore
+    from cosemic.security.key_store import security_context as security_context
+    from cosemic.security.pkcs11 import Pkcs11KeyStore as Pkcs11KeyStore
+    from cosemic.security.pkcs11 import Pkcs11Token as Pkcs11Token
+    from cosemic.security.suites import EphemeralSignature as EphemeralSignature
+    from cosemic.security.suites import GeneralAad as GeneralAad
+    from cosemic.security.suites import GeneralKey as GeneralKey
+    from cosemic.security.suites import SigningInput as SigningInput
+    from cosemic.security.suites import SigningOrder as SigningOrder
     from cosemic.times import CosemDate as CosemDate
     from cosemic.times import CosemDateTime as CosemDateTime
     from cosemic.times import CosemTime as CosemTime
     from cosemic.tolerances import Tolerance as Tolerance
+    from cosemic.transports.certificates import TlsSettings as TlsSettings
+    from cosemic.transports.line import BlockingLine as BlockingLine
+    from cosemic.transports.line import Line as Line
     from cosemic.transports.streams import BlockingStream as BlockingStream
     from cosemic.transports.streams import Stream as Stream
     from cosemic.transports.streams import open_stream as open_stream
@@ -77,7 +99,8 @@ _MODULES = {
     "blocking": "cosemic.blocking",
 }
 _HOMES = {
-    "cosemic.client": ("DlmsClient",),
+    "cosemic.client": ("DlmsClient", "recover_counter"),
+    "cosemic.cosem.invocation_counter": ("CounterSource",),
     "cosemic.obis": ("ObisCode",),
     "cosemic.times": ("CosemDate", "CosemDateTime", "CosemTime"),
     "cosemic.enums": (
@@ -93,18 +116,33 @@ _HOMES = {
     "cosemic.codec.axdr": ("BitString", "Data", "Typed"),
     "cosemic.apdu.base": ("decode_apdu", "encode_apdu"),
     "cosemic.apdu.services": ("AttributeDescriptor", "MethodDescriptor", "SelectiveAccess"),
+    "cosemic.link.broadcast": ("ALL_STATIONS",),
     "cosemic.link.frames": ("HdlcAddress", "HdlcFrame"),
     "cosemic.link.wrapper": ("WrapperPdu",),
     "cosemic.security.context": ("SecurityContext", "SecurityPolicy"),
     "cosemic.security.counters": ("CounterStore", "MemoryCounters", "SqliteCounters"),
+    "cosemic.security.certificate_store": ("CertificateStore",),
+    "cosemic.security.key_store": (
+        "EnvironmentKeyStore",
+        "FileKeyStore",
+        "KeyStore",
+        "MemoryKeyStore",
+        "security_context",
+    ),
+    "cosemic.security.pkcs11": ("Pkcs11KeyStore", "Pkcs11Token"),
+    "cosemic.security.ec": ("PrivateKey", "SoftwareKey"),
+    "cosemic.security.suites": ("EphemeralSignature", "GeneralAad", "GeneralKey", "SigningInput", "SigningOrder"),
     "cosemic.cosem.values": ("Reading",),
     "cosemic.cosem.profile": ("Profile",),
     "cosemic.tolerances": ("Tolerance",),
+    "cosemic.transports.certificates": ("TlsSettings",),
+    "cosemic.transports.line": ("BlockingLine", "Line"),
     "cosemic.transports.streams": ("BlockingStream", "Stream", "open_stream"),
     "cosemic.errors": (
         "ActionError",
         "AssociationRefused",
         "AuthenticationError",
+        "CertificateError",
         "ConfirmedServiceErrorReceived",
         "DataAccessError",
         "DecodeError",

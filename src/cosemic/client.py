@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, tzinfo
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, cast, overload
 
 from cosemic.apdu.services import SelectiveAccess
 from cosemic.codec.axdr import Data, Typed, Value
-from cosemic.connection import CLOSE_TIMEOUT, Connection, Outcome, logger
-from cosemic.cosem import procedures
+from cosemic.connection import CLOSE_TIMEOUT, Connection, LentStream, Outcome, logger
+from cosemic.cosem import procedures, security_setup
 from cosemic.cosem.access import GetItem, ItemResult, Obis, Procedure
+from cosemic.cosem.invocation_counter import CounterSource, not_read, read_invocation_counter
 from cosemic.cosem.object_list import ObjectEntry
 from cosemic.cosem.procedures import CLOCK, CURRENT_ASSOCIATION
 from cosemic.cosem.profile import Profile
 from cosemic.cosem.profile_reading import read_profile
+from cosemic.cosem.security_setup import SETUP
 from cosemic.cosem.selection import CaptureObject, Moment
 from cosemic.cosem.values import Reading
 from cosemic.enums import DataAccessResult
 from cosemic.errors import DlmsError, LinkError, LinkLost, LinkTimeout, LocalProtocolError, ServiceError
+from cosemic.obis import ObisCode
 from cosemic.protocol.events import Completed
 from cosemic.protocol.requests import Action, Get, Request, Result, Set
 from cosemic.protocol.session import ClientSession
+from cosemic.security.keys import SecurityContext
 from cosemic.times import CosemDateTime
 from cosemic.transports.streams import Stream, clock_of, open_stream
+from cosemic.transports.targets import Target
+
+if TYPE_CHECKING:
+    from cosemic.enums import CertificateType
+    from cosemic.security.certificate_store import CertificateInfo, Identification
+    from cosemic.security.certificates import Certificate
+    from cosemic.security.ec import PrivateKey
+    from cosemic.security.issuing import CertificateRequest
+    from cosemic.security.suites import KeyId, SecurityPolicy
 
 _T = TypeVar("_T")
 _Opener: TypeAlias = Callable[[], Awaitable[Stream]]
@@ -42,7 +55,13 @@ class DlmsClient(Connection[Stream | _Opener]):
     block, up to ``exchange_limit``. ``response_timeout`` is the time until a frame is asked for again (``timeout``
     shared among the tries by default), ``retries`` how often; ``connect_timeout`` bounds the opening of the stream,
     ``connect_delay`` is a pause after it (GSM modems). HDLC takes ``physical_address``, ``address_size`` (octets),
-    ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``.
+    ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``. ``tls`` adds
+    to a ``tls://`` URL what should not stand there. ``gateway`` is the (network id, physical address) of a meter behind
+    a gateway. With ``broadcast`` there is no association: ``set`` and ``action`` are sent unconfirmed to all stations
+    of the address, and nothing is waited for.
+
+    ``referencing`` "sn" is for meters with short names: all methods are the same, the object list is read before the
+    first request that needs it (into ``cache.short_names``).
 
     One exchange at a time: calls from several tasks queue. After an error of the line, a time-out or a cancelled
     exchange the client is closed, and calls say so until ``reconnect()``; after a ``ServiceError`` it goes on.
@@ -199,8 +218,11 @@ class DlmsClient(Connection[Stream | _Opener]):
         await self.run(procedures.set_clock(time, obis, cache=self.cache))
 
     async def objects(self, association: Obis = CURRENT_ASSOCIATION) -> list[ObjectEntry]:
-        """The objects that this association sees; errors name access rights from then on."""
-        return await self.run(procedures.read_objects(association, cache=self.cache))
+        """The objects that this association sees; errors name access rights from then on, and requests keep to them."""
+        entries = await self.run(self._object_list(association))
+        if ObisCode.parse(association) == CURRENT_ASSOCIATION:
+            self.use_object_list(entries)
+        return entries
 
     async def read_profile(
         self,
@@ -219,6 +241,84 @@ class DlmsClient(Connection[Stream | _Opener]):
         options.setdefault("with_list", self._with_list)
         options.setdefault("cache", self.cache)
         return await self.run(read_profile(obis, start=start, end=end, last=last, columns=columns, **options))
+
+    # The security setup; what its procedures promise is said in ``cosemic.cosem.security_setup``
+
+    async def activate_policy(
+        self,
+        request: SecurityPolicy | str,
+        response: SecurityPolicy | str | None = None,
+        *,
+        setup: Obis = SETUP,
+        version: int | None = None,
+    ) -> None:
+        """Have the meter demand more protection from now on, of requests and of responses, and keep to it."""
+        steps = security_setup.activate_policy(
+            self._security, request, response, setup=setup, version=version, cache=self.cache
+        )
+        await self.run(steps)
+
+    async def transfer_keys(
+        self,
+        keys: Mapping[KeyId, bytes | str],
+        master_key: bytes | str | None = None,
+        *,
+        setup: Obis = SETUP,
+        confirm: bool = True,
+    ) -> None:
+        """Give the meter new keys, wrapped with the master key, and go on with them once it took them."""
+        steps = security_setup.transfer_keys(
+            self._security, keys, master_key, setup=setup, confirm=confirm, cache=self.cache
+        )
+        await self.run(steps)
+
+    async def agree_keys(
+        self,
+        key_ids: Iterable[KeyId],
+        *,
+        signing_key: PrivateKey | None = None,
+        peer_signing_key: bytes | None = None,
+        setup: Obis = SETUP,
+        confirm: bool = True,
+    ) -> dict[KeyId, bytes]:
+        """Agree on new keys with the meter (suites 1 and 2), and go on with them; keep what is returned."""
+        steps = security_setup.agree_keys(
+            self._security,
+            key_ids,
+            self._server_title,
+            signing_key=signing_key,
+            peer_signing_key=peer_signing_key,
+            setup=setup,
+            confirm=confirm,
+            cache=self.cache,
+        )
+        return await self.run(steps)
+
+    async def generate_key_pair(self, purpose: CertificateType, *, setup: Obis = SETUP) -> None:
+        """Have the meter make a new key pair."""
+        await self.run(security_setup.generate_key_pair(purpose, setup=setup, cache=self.cache))
+
+    async def generate_certificate_request(
+        self, purpose: CertificateType, *, setup: Obis = SETUP
+    ) -> CertificateRequest:
+        """The meter's request for a certificate of its key pair."""
+        return await self.run(security_setup.generate_certificate_request(purpose, setup=setup, cache=self.cache))
+
+    async def import_certificate(self, certificate: Certificate | bytes | str, *, setup: Obis = SETUP) -> None:
+        """Give the meter a certificate, DER or PEM."""
+        await self.run(security_setup.import_certificate(certificate, setup=setup, cache=self.cache))
+
+    async def export_certificate(self, which: Identification, *, setup: Obis = SETUP) -> Certificate:
+        """A certificate that the meter holds; it is not verified."""
+        return await self.run(security_setup.export_certificate(which, setup=setup, cache=self.cache))
+
+    async def remove_certificate(self, which: Identification, *, setup: Obis = SETUP) -> None:
+        """Have the meter remove a certificate."""
+        await self.run(security_setup.remove_certificate(which, setup=setup, cache=self.cache))
+
+    async def list_certificates(self, *, setup: Obis = SETUP) -> list[CertificateInfo]:
+        """Which certificates the meter holds."""
+        return await self.run(security_setup.list_certificates(setup=setup, cache=self.cache))
 
     async def listen(self, seconds: float) -> None:
         """Wait for pushes; ``on_notification`` gets them. They are also taken whenever an answer is waited for."""
@@ -243,23 +343,38 @@ class DlmsClient(Connection[Stream | _Opener]):
 
     async def request(self, request: Request) -> Result:
         """Send one request as it is and wait for its result; refusals are in the result, not raised."""
+        if self._by_short_names:
+            await self._before_read(request)
         async with self._lock:
             session, now = self._begin()
-            session.request(request, now)
+            session.request(request, now, self._demands(request))
             outcome = await self._exchange(session)
         assert isinstance(outcome, Completed)
         return outcome.result
+
+    async def _before_read(self, request: Request) -> None:
+        """With short names: read the object list if it is needed, and deal with what came since the last exchange.
+
+        Its answers carry no invoke id, so what lies there already must not be taken for the answer to what comes now.
+        """
+        names = self._names_first(request)
+        if names is not None:
+            await self.run(names)
+        async with self._lock:
+            for _ in range(2):  # the loop takes in what the system has
+                await asyncio.sleep(0)
+            if getattr(self._stream, "has_octets", False):
+                session, self._give_up = self._begin()
+                await self._exchange(session, idle=True)
 
     # What waits
 
     async def _connect(self) -> None:
         self._aborted = False
         try:
-            stream = self._stream = await self._open()
-            self._check_not_aborted()
-            if self.connect_delay:
-                await asyncio.sleep(self.connect_delay)
-                self._check_not_aborted()
+            stream = await self._open_ready()
+            if self._recovers_counter:
+                stream = await self._recover(stream)
             session = self._begin_session(self._clock or clock_of(stream))
             _, now = self._begin()
             session.connect(now)
@@ -269,18 +384,57 @@ class DlmsClient(Connection[Stream | _Opener]):
                 await self._release()
                 self._let_go("connecting failed")
 
+    async def _open_ready(self) -> Stream:
+        stream = self._stream = await self._open()
+        self._check_not_aborted()
+        if self.connect_delay:
+            await asyncio.sleep(self.connect_delay)
+            self._check_not_aborted()
+        return stream
+
+    async def _recover(self, stream: Stream) -> Stream:
+        """Read the counter that the meter saw last as the public client; where we can, go on with a new stream."""
+        security, source = self._settings.security, self._counter_source
+        assert security is not None
+        reader = DlmsClient(
+            cast("Stream", LentStream(stream)),
+            client_sap=source.client_sap,
+            server_sap=self._settings.server_sap,
+            framing=self._link_options.framing,
+            timeout=self.timeout,
+            use_rlrq=self._settings.use_rlrq,
+            tolerances=self._settings.tolerances,
+            trace=self.trace,
+            clock=self._clock,
+        )
+        reader._as_public_client_of(self)
+        try:
+            async with reader:
+                counter = await reader.run(read_invocation_counter(source))
+        except DlmsError as error:
+            self._check_not_aborted()
+            raise not_read(source, error) from error
+        security.go_on_above(counter)
+        self._check_not_aborted()
+        if not self._opens_anew:
+            return stream
+        self._let_go("the counter was read")
+        return await self._open_ready()
+
     async def _open(self) -> Stream:
         way = self._way
         if self._target is None and not callable(way):
             self._use_once()
             return cast("Stream", way)
         try:
-            async with asyncio.timeout(self.connect_timeout):
-                return await (open_stream(self._target) if self._target is not None else cast("_Opener", way)())
+            async with asyncio.timeout(self._opening_timeout):
+                if self._target is None or callable(way):
+                    return await cast("_Opener", way)()
+                return await open_stream(self._target, tolerances=self._settings.tolerances)
         except LinkError:
             raise
         except TimeoutError as error:
-            raise LinkTimeout(f"{self._name} did not take the connection within {self.connect_timeout:g} s") from error
+            raise LinkTimeout(f"{self._name} did not take the connection within {self._opening_timeout:g} s") from error
         except OSError as error:
             raise LinkLost(f"cannot open {self._name}: {error}") from error
 
@@ -360,8 +514,31 @@ class DlmsClient(Connection[Stream | _Opener]):
                 return self._finish(outcome or self._ended())
 
     def _let_go(self, reason: str) -> None:
+        in_order = self._is_in_order
         if self._session is not None:
             self._give_up_session(reason)
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream.close()
+            (stream.close if in_order else getattr(stream, "abandon", stream.close))()
+
+
+async def recover_counter(
+    way: str | Target | Stream | _Opener,
+    security: SecurityContext,
+    source: CounterSource | None = None,
+    *,
+    server_sap: int = 1,
+    **options: Any,
+) -> int:
+    """Let our invocation counter go on above the last one that the meter saw, and return that one.
+
+    It is read through an association of its own, as the public client without protection; ``options`` are those of
+    DlmsClient (address, framing, times). What the meter shows is not authenticated: whoever can alter it on the way can
+    use up the counters of the key, though never have one used twice. SecurityError when the object holds no counter,
+    or one that would use up the key; ServiceError and AssociationRefused when the meter does not let us read it.
+    """
+    source = CounterSource() if source is None else source
+    async with DlmsClient(way, client_sap=source.client_sap, server_sap=server_sap, **options) as client:
+        counter = await client.run(read_invocation_counter(source))
+    security.go_on_above(counter)
+    return counter

@@ -7,16 +7,23 @@ waits, differs between them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-from cosemic.cosem.procedures import MeterCache
-from cosemic.enums import AuthenticationMechanism, Conformance, Role
+from cosemic.cosem.access import MeterCache, Obis, Procedure
+from cosemic.cosem.invocation_counter import CounterSource
+from cosemic.cosem.object_list import ObjectEntry
+from cosemic.cosem.procedures import read_objects, read_objects_by_short_names, read_short_names
+from cosemic.cosem.rights import demands_on, has_demands
+from cosemic.enums import AuthenticationMechanism, Conformance, Referencing, Role
 from cosemic.errors import LinkError, LinkLost, LinkTimeout, LocalProtocolError
 from cosemic.link.addresses import HdlcAddress
+from cosemic.link.broadcast import BroadcastLink
 from cosemic.link.events import Link
+from cosemic.link.gateway import GatewayLink, GatewayPrefix
 from cosemic.link.hdlc import HdlcLink
+from cosemic.link.mbus_link import MbusLink
 from cosemic.link.parameters import HdlcParameters, HdlcTimers
 from cosemic.link.wrapper import WrapperLink
 from cosemic.obis import ObisCode
@@ -30,9 +37,13 @@ from cosemic.protocol.events import (
     Notified,
     Released,
 )
+from cosemic.protocol.requests import Access, Request
 from cosemic.protocol.session import ClientSession
 from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
+from cosemic.protocol.states import State
+from cosemic.protocol.terms import NO_DEMANDS, Demands
 from cosemic.tolerances import DEFAULT, Tolerance
+from cosemic.transports.certificates import TlsSettings
 from cosemic.transports.targets import Framing, Target, parse_url
 
 if TYPE_CHECKING:
@@ -45,6 +56,8 @@ Outcome: TypeAlias = Associated | Completed | Released | Failed
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that a polite end (RLRQ, DISC) may take."""
+_MBUS_RESPONSE = 2.0
+"""Seconds for an answer on an M-Bus, level converters and gateways included (the standard has 330 bits and 50 ms)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +74,9 @@ class LinkOptions:
     response_timeout: float | None = None
     inter_octet_timeout: float | None = None
     retries: int = 3
+    mbus_address: int = 0
+    gateway: tuple[int, bytes] | None = None
+    broadcast: bool = False
 
     def check(self, client_sap: int, server_sap: int) -> None:
         """ValueError for what no frame can carry, before there is a connection."""
@@ -69,11 +85,15 @@ class LinkOptions:
             self.server_address(server_sap)
             self.parameters()
             return
+        on_bus = self.framing is Framing.MBUS
         for sap in (client_sap, server_sap):
-            if not 0 <= sap <= 0xFFFF:
-                raise ValueError(f"a wPort is a number from 0 to 65535, not {sap}")
+            if not 0 <= sap <= (0xFF if on_bus else 0xFFFF):
+                name = "an access point on an M-Bus" if on_bus else "a wPort"
+                raise ValueError(f"{name} is a number from 0 to {255 if on_bus else 65535}, not {sap}")
         if self.physical_address is not None or self.address_size is not None:
-            raise ValueError("the wrapper has no physical addresses and no address size; HDLC has")
+            raise ValueError(f"the {self.framing.value} has no physical addresses and no address size; HDLC has")
+        if on_bus and self.broadcast:
+            raise ValueError("broadcast is not there on an M-Bus; it is over HDLC and UDP")
 
     def server_address(self, server_sap: int) -> HdlcAddress:
         """The HDLC address of the meter."""
@@ -94,6 +114,8 @@ class LinkOptions:
         """Seconds after which the link polls or repeats, so that all tries fit into ``timeout``."""
         if self.response_timeout is not None:
             return self.response_timeout
+        if self.framing is Framing.MBUS:  # a station answers at once, if only with E5
+            return min(timeout / (self.retries + 1), _MBUS_RESPONSE) + self.frame_time()
         repeats = self.framing is Framing.HDLC or self.datagram
         return (timeout / (self.retries + 1) if repeats else timeout) + self.frame_time()
 
@@ -103,7 +125,21 @@ class LinkOptions:
 
     def make_link(self, client_sap: int, server_sap: int, timeout: float, tolerances: frozenset[Tolerance]) -> Link:
         """A new link, not connected yet."""
+        link = self._make_link(client_sap, server_sap, timeout, tolerances)
+        return link if self.gateway is None else GatewayLink(link, *self.gateway)
+
+    def _make_link(self, client_sap: int, server_sap: int, timeout: float, tolerances: frozenset[Tolerance]) -> Link:
         response_timeout = self.response_time(timeout)
+        if self.framing is Framing.MBUS:
+            return MbusLink(
+                address=self.mbus_address,
+                source=client_sap,
+                destination=server_sap,
+                response_timeout=response_timeout,
+                retries=self.retries,
+                tolerances=tolerances,
+                inter_octet_timeout=self.inter_octet_timeout or 0.5,
+            )
         if self.framing is Framing.WRAPPER:
             return WrapperLink(
                 Role.CLIENT,
@@ -117,7 +153,7 @@ class LinkOptions:
         timers = HdlcTimers(response_timeout=response_timeout, retries=self.retries)
         if silence is not None:
             timers = replace(timers, inter_octet_timeout=silence)
-        return HdlcLink(
+        link = HdlcLink(
             Role.CLIENT,
             destination=self.server_address(server_sap),
             source=HdlcAddress(client_sap),
@@ -125,6 +161,7 @@ class LinkOptions:
             timers=timers,
             tolerances=tolerances,
         )
+        return BroadcastLink(link) if self.broadcast else link
 
 
 class Connection(Generic[_Way]):
@@ -136,13 +173,16 @@ class Connection(Generic[_Way]):
         "_allowance",
         "_associated",
         "_began",
+        "_by_short_names",
         "_clock",
+        "_counter_source",
         "_exchange_limit",
         "_exchanging",
         "_give_up",
         "_in_step",
         "_latest",
         "_link_options",
+        "_rights",
         "_session",
         "_settings",
         "_state",
@@ -189,12 +229,17 @@ class Connection(Generic[_Way]):
         high_priority: bool = True,
         confirmed: bool = True,
         hls_function: HlsFunction | None = None,
+        counter_source: CounterSource | None = None,
         association_object: ObisCode | str = LOGICAL_NAME_ASSOCIATION,
+        referencing: Referencing | str = Referencing.LOGICAL_NAME,
         tolerances: frozenset[Tolerance] = DEFAULT,
         cache: MeterCache | None = None,
         on_notification: Callable[[Notified], object] | None = None,
         trace: Trace | None = None,
         clock: Callable[[], float] | None = None,
+        tls: TlsSettings | None = None,
+        gateway: tuple[int, bytes | str] | None = None,
+        broadcast: bool = False,
     ) -> None:
         for name, seconds in (
             ("timeout", timeout),
@@ -211,9 +256,14 @@ class Connection(Generic[_Way]):
             raise ValueError(f"connect_delay is a number of seconds, not {connect_delay}")
         self._way = way
         self._used = False
-        self._target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else None
+        target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else _target_of(way)
+        self._target = target if tls is None else _with_tls(way, target, tls)
+        how = _framing(way, self._target, framing)
+        bus_address = 0 if self._target is None else self._target.mbus_address
+        if how is Framing.MBUS and physical_address is not None:
+            bus_address, physical_address = physical_address, None
         self._link_options = LinkOptions(
-            framing=_framing(way, self._target, framing),
+            framing=how,
             datagram=self._target is not None and self._target.is_datagram,
             bit_rate=None if self._target is None else self._target.bit_rate,
             physical_address=physical_address,
@@ -223,8 +273,18 @@ class Connection(Generic[_Way]):
             response_timeout=response_timeout,
             inter_octet_timeout=inter_octet_timeout,
             retries=retries,
+            mbus_address=bus_address,
+            gateway=None if gateway is None else _gateway(*gateway),
+            broadcast=broadcast,
         )
         self._link_options.check(client_sap, server_sap)
+        self.cache = MeterCache() if cache is None else cache
+        self._by_short_names = _referencing(referencing) is Referencing.SHORT_NAME
+        if self._by_short_names and self._link_options.datagram:
+            raise ValueError(
+                "short names need a connection: a Read answer carries no invoke id, so over UDP one that comes late or "
+                "twice would be taken for the answer to another request"
+            )
         self._settings = ClientSettings(
             client_sap=client_sap,
             server_sap=server_sap,
@@ -236,19 +296,21 @@ class Connection(Generic[_Way]):
             block_transfer_window=block_transfer_window,
             user_id=user_id,
             association_object=ObisCode.parse(association_object),
-            pre_established=pre_established,
+            pre_established=pre_established or broadcast,
             pre_established_pdu_size=pre_established_pdu_size,
             use_rlrq=use_rlrq,
             push_policy=push_policy,
             high_priority=high_priority,
-            confirmed=confirmed,
+            confirmed=confirmed and not broadcast,
+            referencing=_referencing(referencing),
+            short_names=self.cache.short_names if self._by_short_names else None,
             hls_function=hls_function,
             tolerances=tolerances,
         )
+        self._counter_source = CounterSource() if counter_source is None else counter_source
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self.connect_delay = connect_delay
-        self.cache = MeterCache() if cache is None else cache
         self.on_notification = on_notification
         self.trace = trace
         self._exchange_limit = exchange_limit
@@ -257,6 +319,7 @@ class Connection(Generic[_Way]):
         self._session: ClientSession | None = None
         self._associated: AssociationParameters | None = None
         self._state = "not connected yet; call connect(), or use the client in a with statement"
+        self._rights: dict[tuple[int, ObisCode], ObjectEntry] = {}
         self._in_step = True
         self._exchanging = False
         self._aborted = False
@@ -280,13 +343,62 @@ class Connection(Generic[_Way]):
         """Whether an association is open, as far as is known."""
         return self._associated is not None
 
+    def use_object_list(self, entries: Iterable[ObjectEntry]) -> None:
+        """Keep to the access rights of an object list that this client was given before; ``objects()`` does so itself.
+
+        A request whose right demands protection is protected so, and its response has to be; where that cannot be, it
+        is a LocalProtocolError before anything is sent. An empty list forgets all rights: for a meter whose list
+        demands what it does not mean.
+        """
+        self._rights = {(entry.class_id, entry.obis): entry for entry in entries if has_demands(entry)}
+
+    @property
+    def _security(self) -> SecurityContext:
+        """The keys in use; LocalProtocolError where there are none."""
+        if self._settings.security is None:
+            raise LocalProtocolError("this client has no keys: give it a SecurityContext (security=...)")
+        return self._settings.security
+
+    @property
+    def _server_title(self) -> bytes:
+        """The system title of the meter; LocalProtocolError while it is not known."""
+        title = self.association.peer_system_title or self._security.peer_system_title
+        if title is None:
+            raise LocalProtocolError("the meter's system title is not known; give it (peer_system_title)")
+        return title
+
+    def _demands(self, request: Request) -> Demands:
+        """What the access rights demand of a request and of its response."""
+        return demands_on(request, self._rights) if self._rights else NO_DEMANDS
+
     @property
     def _name(self) -> str:
         way = "stream" if self._target is None else str(self._target)
         return f"{way} (client {self._settings.client_sap}, server {self._settings.server_sap})"
 
+    @property
+    def _opening_timeout(self) -> float:
+        return self.connect_timeout + (0.0 if self._target is None else self._target.opening_time)
+
     def _prepare(self) -> None:
         """What a client needs besides; called once."""
+
+    @property
+    def _recovers_counter(self) -> bool:
+        """Whether the invocation counter is looked up through the public client before an association is opened."""
+        security = self._settings.security
+        return security is not None and security.has_keys and security.counter_recovery.value == "from-public-client"
+
+    @property
+    def _opens_anew(self) -> bool:
+        """Whether a second association gets a stream of its own. Many meters end a connection with the first one."""
+        target = self._target
+        return callable(self._way) if target is None else target.scheme not in ("serial", "udp")
+
+    def _as_public_client_of(self, other: Connection[_Way]) -> None:
+        """Have the link of another connection: same framing, same addresses but the client's, same times."""
+        self._link_options = other._link_options
+        self._link_options.check(self._settings.client_sap, self._settings.server_sap)
 
     # The course of an exchange; the pump calls these between its waits.
 
@@ -394,10 +506,46 @@ class Connection(Generic[_Way]):
             self._state = f"closed ({reason}); call reconnect()"
             session.abort()
 
+    def _names_first(self, request: Request) -> Procedure[object] | None:
+        """What has to be done before a request can be sent: with short names, reading the object list once."""
+        if not self._by_short_names or self._associated is None or isinstance(request, Access):
+            return None
+        if self.cache.short_names.knows(request):
+            return None
+        return read_short_names(self.cache.short_names)
+
+    def _object_list(self, association: Obis) -> Procedure[list[ObjectEntry]]:
+        """How the object list is read."""
+        if self._by_short_names:
+            return read_objects_by_short_names(cache=self.cache)
+        return read_objects(association, cache=self.cache)
+
+    @property
+    def _is_in_order(self) -> bool:
+        """Whether the association is over and nothing of it is under way any more."""
+        return self._in_step and self._session is not None and self._session.state is State.IDLE
+
     @property
     def _with_list(self) -> bool:
         associated = self._associated
         return associated is not None and Conformance.MULTIPLE_REFERENCES in associated.conformance
+
+
+class LentStream:
+    """A stream of either form that its user cannot close, for something done on it in between."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: object) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        if name == "wait_closed":
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
+    def close(self) -> None:
+        """Nothing: the owner closes it."""
 
 
 def _framing(way: object, target: Target | None, framing: Framing | str | None) -> Framing:
@@ -405,7 +553,7 @@ def _framing(way: object, target: Target | None, framing: Framing | str | None) 
         try:
             framing = Framing(framing)
         except ValueError:
-            raise ValueError(f"framing is 'wrapper' or 'hdlc', not {framing!r}") from None
+            raise ValueError(f"framing is 'wrapper', 'hdlc' or 'mbus', not {framing!r}") from None
     if target is not None:
         if framing not in (None, target.framing):
             raise ValueError(f"{target} means {target.framing.value}, not {framing.value}")
@@ -415,6 +563,32 @@ def _framing(way: object, target: Target | None, framing: Framing | str | None) 
     if framing is None:
         raise ValueError("a stream of your own needs framing='wrapper' or framing='hdlc'")
     return Framing(framing)
+
+
+def _referencing(value: Referencing | str) -> Referencing:
+    try:
+        return Referencing(value)
+    except ValueError:
+        raise ValueError(f"referencing is 'ln' or 'sn', not {value!r}") from None
+
+
+def _target_of(way: object) -> Target | None:
+    """What a stream, or a shared line, says about where it leads."""
+    target: object = getattr(way, "target", None)
+    return target if isinstance(target, Target) else None
+
+
+def _with_tls(way: object, target: Target | None, tls: TlsSettings) -> Target:
+    if target is None:
+        raise ValueError("tls belongs to a tls:// URL")
+    if callable(way):
+        raise ValueError("a shared line is given tls itself: Line(url, tls=...)")
+    return target.with_tls(tls)
+
+
+def _gateway(network_id: int, address: bytes | str) -> tuple[int, bytes]:
+    prefix = GatewayPrefix(network_id, address.encode("ascii") if isinstance(address, str) else address)
+    return prefix.network_id, prefix.address
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

@@ -354,6 +354,25 @@ class ApplicationContext(enum.IntEnum):
     LOGICAL_NAME_CIPHERED = 3
     SHORT_NAME_CIPHERED = 4
 
+    @property
+    def is_ciphered(self) -> bool:
+        """Whether APDUs may be ciphered in this context."""
+        return self >= ApplicationContext.LOGICAL_NAME_CIPHERED
+
+    @property
+    def is_short_name(self) -> bool:
+        """Whether objects are referenced by short names in this context."""
+        return not self & 1
+
+
+class Referencing(enum.StrEnum):
+    """How a client names attributes and methods (IEC 62056-5-3, 4.2)."""
+
+    LOGICAL_NAME = "ln"
+    """By class, OBIS code and number: GET, SET, ACTION."""
+    SHORT_NAME = "sn"
+    """By a 16-bit number that the object list of the meter gives: Read, Write."""
+
 
 class AuthenticationMechanism(enum.IntEnum):
     """Authentication mechanism names, 2.16.756.5.8.2.n."""
@@ -536,6 +555,24 @@ class InterfaceClass(enum.IntEnum):
     ARRAY_MANAGER = 123
     COMMUNICATION_PORT_PROTECTION = 124
     LTE_MONITORING = 151
+
+
+class CertificateEntity(enum.IntEnum):
+    """Whom a certificate is for (class 64 version 1, attribute 6)."""
+
+    SERVER = 0
+    CLIENT = 1
+    CERTIFICATION_AUTHORITY = 2
+    OTHER = 3
+
+
+class CertificateType(enum.IntEnum):
+    """What the key of a certificate is for (class 64 version 1, attribute 6); key pairs have the same numbers."""
+
+    DIGITAL_SIGNATURE = 0
+    KEY_AGREEMENT = 1
+    TLS = 2
+    OTHER = 3
 
 
 class Role(enum.Enum):

@@ -12,6 +12,7 @@ exception                                 what to do about it
 ├ ``SecurityError``                       a tag or policy check failed: nothing of the message was used
 │ ├ ``AuthenticationError``               one side did not prove its secret: check password, keys, system title
 │ ├ ``ReplayError``                       an invocation counter came twice or went back: see the text
+│ ├ ``CertificateError``                  a certificate cannot be trusted for this use: the text says what to get
 │ └ ``KeyMissing``                        a key that is needed was not given: give it
 ├ ``ServiceError``                        the meter answered with an error: one class per result code
 │ ├ ``DataAccessError`` and its classes   a GET or SET was refused
@@ -89,6 +90,10 @@ class ReplayError(SecurityError):
         super().__init__(message)
         self.received = received
         self.expected_above = expected_above
+
+
+class CertificateError(SecurityError):
+    """A certificate, or a request for one, that is damaged, outside the profile, or not to be trusted for this use."""
 
 
 class KeyMissing(SecurityError):

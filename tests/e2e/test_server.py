@@ -137,7 +137,7 @@ def test_whatever_comes_the_meter_goes_on(framing) -> None:
 
 async def test_an_object_that_fails_is_one_bad_result(monkeypatch, caplog) -> None:
     meter = make_meter(1)
-    monkeypatch.setattr(meter, "execute", lambda *args: 1 / 0)
+    monkeypatch.setattr(meter, "carry_out", lambda *args, **more: 1 / 0)
     async with MeterServer(meter) as server:
         port = await server.serve_wrapper()
         async with DlmsClient(f"tcp://127.0.0.1:{port}") as client:

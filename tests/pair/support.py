@@ -55,13 +55,20 @@ ECHO = ObisCode(0, 0, 96, 50, 0, 255)
 ROWS = axdr.array(*(axdr.structure(axdr.long_unsigned(row), axdr.double_long_unsigned(row * 7)) for row in range(200)))
 
 
+_WITHOUT_PASSWORD = (
+    AuthenticationMechanism.NONE,
+    AuthenticationMechanism.HLS_GMAC,
+    AuthenticationMechanism.HLS_ECDSA,
+)
+
+
 def security(title: bytes, policy: str = "authenticated-encrypted", **options: object) -> SecurityContext:
     options.setdefault("counters", MemoryCounters())
     return SecurityContext(0, title, ENCRYPTION_KEY, AUTHENTICATION_KEY, policy, **options)  # type: ignore[arg-type]
 
 
 def client_settings(mechanism: AuthenticationMechanism, context: SecurityContext | None = None, **options):
-    if mechanism not in (AuthenticationMechanism.NONE, AuthenticationMechanism.HLS_GMAC):
+    if mechanism not in _WITHOUT_PASSWORD:
         options.setdefault("password", b"12345678")
     if mechanism == AuthenticationMechanism.HLS:
         options.setdefault("hls_function", swap)
@@ -69,7 +76,7 @@ def client_settings(mechanism: AuthenticationMechanism, context: SecurityContext
 
 
 def server_settings(mechanism: AuthenticationMechanism, context: SecurityContext | None = None, **options):
-    if mechanism not in (AuthenticationMechanism.NONE, AuthenticationMechanism.HLS_GMAC):
+    if mechanism not in _WITHOUT_PASSWORD:
         options.setdefault("secret", b"12345678")
     if mechanism == AuthenticationMechanism.HLS:
         options.setdefault("hls_function", swap)

@@ -2,6 +2,8 @@
 
 ``kill``: many workers, a few at a time, each killed with SIGKILL at a moment that the random number of counters read
 from it decides. They work only as far as they are asked to, or those that are not read from would keep the file busy.
+``instant``: one worker after the other, each killed at a random instant while it reserves as fast as it can. How many
+kills left a transaction half done in the journal is printed first.
 ``race``: workers that run to their end at once. Every counter that was used is printed, one a line.
 """
 
@@ -41,6 +43,17 @@ def work_and_end(store: SqliteCounters, pipe: int, seed: int, _: int) -> None:
         for _ in range(chance.randrange(1, 80)):
             os.write(pipe, outgoing.take().to_bytes(4, "big"))
         outgoing.close()
+
+
+def work_for_ever(store: SqliteCounters, pipe: int, seed: int, _: int) -> None:
+    """Reserve and give back without a pause, so that a kill finds a transaction under way more often than not."""
+    chance = random.Random(seed)
+    while True:
+        outgoing = Outgoing(store, KEY)
+        for _ in range(chance.randrange(1, 4)):
+            os.write(pipe, outgoing.take().to_bytes(4, "big"))
+        if chance.random() < 0.7:
+            outgoing.close()
 
 
 class Worker:
@@ -101,6 +114,24 @@ def kill(store: SqliteCounters, kills: int, seed: int) -> list[bytes]:
     return used + [worker.kill() for worker in workers]
 
 
+def instant(store: SqliteCounters, kills: int, seed: int) -> list[bytes]:
+    chance = random.Random(seed)
+    journal = store.path.with_name(f"{store.path.name}-journal")
+    used = []
+    half_done = 0
+    for number in range(kills):
+        worker = Worker(work_for_ever, store, seed + number)
+        first = os.read(worker.pipe, 4)
+        for _ in range(chance.randrange(100_000)):  # a moment of any length up to a few transactions
+            pass
+        octets = first + worker.kill()
+        half_done += journal.stat().st_size > 0
+        used.append(octets)
+        used += [counter.to_bytes(4, "big") for counter in store.reserve(KEY, 1)]
+    print(half_done)
+    return used
+
+
 def race(store: SqliteCounters, processes: int, seed: int) -> list[bytes]:
     workers = [Worker(work_and_end, store, seed + number) for number in range(processes)]
     used = [rest(worker.pipe) for worker in workers]
@@ -115,8 +146,7 @@ def main() -> None:
     mode, path, count, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     store = SqliteCounters(path, wait=60)
     store.advance(KEY, 1)
-    used = (kill if mode == "kill" else race)(store, count, seed)
-    for octets in used:
+    for octets in {"kill": kill, "instant": instant, "race": race}[mode](store, count, seed):
         # A worker killed within a write leaves whole numbers only: four octets go into a pipe at once.
         for at in range(0, len(octets), 4):
             print(int.from_bytes(octets[at : at + 4], "big"))

@@ -301,6 +301,20 @@ def test_killed_processes_never_make_a_counter_come_twice(tmp_path: Path) -> Non
 
 
 @needs_fork
+@pytest.mark.timeout(120 + KILLS)
+def test_processes_killed_at_any_instant_never_make_a_counter_come_twice(tmp_path: Path) -> None:
+    """COSEMIC_SOAK=2000 kills that many; some of the kills have to hit a transaction that is half done."""
+    half_done, *used = run_workers("instant", tmp_path / "c.sqlite3", KILLS, seed=KILLS)
+    assert half_done > KILLS // 50
+    assert len(used) >= KILLS
+    assert len(set(used)) == len(used)
+    store = SqliteCounters(tmp_path / "c.sqlite3")
+    assert store.reserve("the key of this test", 1).start > max(used)
+    store.close()
+    print(f"{KILLS} kills, {half_done} within a transaction, {len(used)} counters, each once")
+
+
+@needs_fork
 @pytest.mark.parametrize("processes", [2, 8])
 def test_processes_at_once_never_share_a_counter(tmp_path: Path, processes: int) -> None:
     used = run_workers("race", tmp_path / "c.sqlite3", processes, seed=processes)

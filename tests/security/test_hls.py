@@ -146,7 +146,7 @@ def test_means_that_are_missing() -> None:
         HlsExchange(AuthenticationMechanism.HLS_SHA1, role="client")
     with pytest.raises(KeyMissing, match="hls_function"):
         HlsExchange(AuthenticationMechanism.HLS, role="client", secret=b"s")
-    with pytest.raises(LocalProtocolError, match="ECDSA"):
+    with pytest.raises(KeyMissing, match="ECDSA"):
         HlsExchange(AuthenticationMechanism.HLS_ECDSA, role="client", secret=b"s")
     for mechanism in (AuthenticationMechanism.NONE, AuthenticationMechanism.LLS):
         with pytest.raises(ValueError):

@@ -51,12 +51,12 @@ DIFFERENT = {
 """Where our octets rightly differ from those of the recorded client."""
 
 NOT_COVERED = {
-    "wrapper-ecdsa-suite1-plain_pydlms_gurux-java": "HLS with ECDSA (mechanism 7) comes with suites 1 and 2",
-    "wrapper-ecdsa-suite1_pydlms_pydlms-sim": "HLS with ECDSA (mechanism 7) comes with suites 1 and 2",
+    "wrapper-ecdsa-suite1-plain_pydlms_gurux-java": "see test_recorded_ecdsa",
+    "wrapper-ecdsa-suite1_pydlms_pydlms-sim": "see test_recorded_ecdsa",
     "wrapper-none-access_pydlms_pydlms-sim": "the ACCESS service comes with the next issue",
     "wrapper-none-gbt_pydlms_pydlms-sim": "general block transfer comes with the next issue",
-    "wrapper-sn-none_gurux-java_pydlms-sim": "short names come with the next issue",
-    "wrapper-sn-none_pydlms_gurux-java": "short names come with the next issue",
+    "wrapper-sn-none_gurux-java_pydlms-sim": "see test_recorded_short_names.py",
+    "wrapper-sn-none_pydlms_gurux-java": "see test_recorded_short_names.py",
     "push-wrapper_gurux-c-and-java": "no association; see test_pushes_become_events",
 }
 

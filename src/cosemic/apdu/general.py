@@ -11,6 +11,8 @@ from typing import ClassVar
 
 from cosemic.apdu.ciphering import SecurityHeader, join_content, split_content
 from cosemic.apdu.fields import Apdu, Reader, encode_octet_string
+from cosemic.codec.axdr import DEFAULT_LIMITS
+from cosemic.tolerances import STRICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,24 @@ def decode_general_block_transfer(reader: Reader) -> GeneralBlockTransfer:
     acknowledged = reader.unsigned16("block number acknowledged")
     data = reader.octet_string("block data")
     return GeneralBlockTransfer(bool(control & 0x80), bool(control & 0x40), control & 0x3F, number, acknowledged, data)
+
+
+def raw_header(apdu: bytes) -> tuple[bytes, bytes]:
+    """The five header fields of a general-ciphering or -signing APDU as on the wire, and the octets after them.
+
+    Tags and signatures are computed over what was sent, also where a length is written longer than need be. DecodeError
+    when the header is cut short.
+    """
+    reader = Reader(apdu, 1, DEFAULT_LIMITS, STRICT)
+    _decode_header(reader)
+    return apdu[1 : reader.offset], apdu[reader.offset :]
+
+
+def first_octet_string(octets: bytes) -> bytes:
+    """The octet string that octets begin with, its length included; DecodeError when it is cut short."""
+    reader = Reader(octets, 0, DEFAULT_LIMITS, STRICT)
+    reader.octet_string("content")
+    return octets[: reader.offset]
 
 
 def _decode_header(reader: Reader) -> tuple[bytes, bytes, bytes, bytes, bytes]:

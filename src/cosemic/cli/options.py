@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from cyclopts import Group, Parameter
 
 from cosemic.cli.failing import CommandError, ConnectionTrouble
+from cosemic.cli.keys import NAMES, asymmetric_options, needs_ecdsa_keys
 from cosemic.cli.meters import find_meter
 from cosemic.cli.parsing import key_octets, password_octets
 from cosemic.cli.titles import own_title
@@ -26,7 +27,20 @@ CONNECTION = Group("Connection", sort_key=5)
 OUTPUT = Group("Output", sort_key=9)
 
 Auth = Literal["none", "lls", "hls", "md5", "sha1", "gmac", "sha256", "ecdsa"]
-Policy = Literal["none", "authenticated", "encrypted", "authenticated-encrypted"]
+Referencing = Literal["ln", "sn"]
+Policy = Literal[
+    "none",
+    "authenticated",
+    "encrypted",
+    "authenticated-encrypted",
+    "signed",
+    "authenticated-signed",
+    "encrypted-signed",
+    "authenticated-encrypted-signed",
+]
+Reading = Literal["standard", "field"]
+General = Literal["general", "identified-key", "wrapped-key", "one-pass", "static-unified"]
+Recovery = Literal["never", "from-answer", "from-public-client"]
 
 _MECHANISMS: dict[str, AuthenticationMechanism] = {
     "none": AuthenticationMechanism.NONE,
@@ -40,7 +54,7 @@ _MECHANISMS: dict[str, AuthenticationMechanism] = {
 }
 _OPTION_OF = {"system_title": "--system-title", "encryption_key": "--ek", "authentication_key": "--ak"}
 _LOG = "cosemic command"
-_POLICIES = ("none", "authenticated", "encrypted", "authenticated-encrypted")
+_POLICIES = get_args(Policy)
 
 
 @Parameter(name="*", group=CONNECTION)
@@ -54,6 +68,8 @@ class ConnectionOptions:
     "Logical device of the meter. [default: 1]"
     physical: Annotated[int | None, Parameter(env_var="COSEMIC_PHYSICAL")] = None
     "Physical HDLC address, often made from the serial number."
+    address_size: Annotated[int | None, Parameter(env_var="COSEMIC_ADDRESS_SIZE")] = None
+    "Octets of the HDLC address: 1, 2 or 4. [default: as few as hold the numbers]"
     auth: Annotated[Auth | None, Parameter(env_var="COSEMIC_AUTH")] = None
     "How to log in. [default: none]"
     password: Annotated[str | None, Parameter(env_var="COSEMIC_PASSWORD")] = None
@@ -68,12 +84,30 @@ class ConnectionOptions:
     "Global unicast encryption key: HEX, env:NAME or file:PATH."
     ak: Annotated[str | None, Parameter(env_var="COSEMIC_AK")] = None
     "Authentication key: HEX, env:NAME or file:PATH."
+    signing_key: Annotated[str | None, Parameter(env_var="COSEMIC_SIGNING_KEY")] = None
+    "Your private signing key, for ecdsa and signed policies: file:PATH of a PEM file, env:NAME or HEX."
+    peer_signing_key: Annotated[str | None, Parameter(env_var="COSEMIC_PEER_SIGNING_KEY")] = None
+    "The meter's public signing key: file:PATH of a PEM file, env:NAME or HEX."
+    agreement_key: Annotated[str | None, Parameter(env_var="COSEMIC_AGREEMENT_KEY")] = None
+    "Your private key agreement key, for --general one-pass and static-unified."
+    peer_agreement_key: Annotated[str | None, Parameter(env_var="COSEMIC_PEER_AGREEMENT_KEY")] = None
+    "The meter's public key agreement key."
+    kek: Annotated[str | None, Parameter(env_var="COSEMIC_KEK")] = None
+    "Master key, for --general wrapped-key: HEX, env:NAME or file:PATH."
+    general: Annotated[General | None, Parameter(env_var="COSEMIC_GENERAL")] = None
+    "General protection: general-glo-ciphering (general), or general-ciphering with this key."
+    referencing: Annotated[Referencing | None, Parameter(env_var="COSEMIC_REFERENCING")] = None
+    "How objects are named: ln by class and OBIS code, sn by short names. [default: ln]"
+    reading: Annotated[Reading | None, Parameter(env_var="COSEMIC_READING")] = None
+    "What tags and signatures of general protection cover: as the standard, or as Gurux and pydlms-client (field)."
     timeout: Annotated[float | None, Parameter(env_var="COSEMIC_TIMEOUT")] = None
     "Seconds to wait for an answer. [default: 30]"
     allow_counter_from_meter: Annotated[
         bool | None, Parameter(negative="", env_var="COSEMIC_ALLOW_COUNTER_FROM_METER")
     ] = None
     "Take over the invocation counter that the meter names when it refuses ours."
+    counter_recovery: Annotated[Recovery | None, Parameter(env_var="COSEMIC_COUNTER_RECOVERY")] = None
+    "What may move our invocation counter on: an answer, or what the public client sees. [default: never]"
 
 
 @Parameter(name="*", group=OUTPUT)
@@ -107,7 +141,7 @@ def make_client(url: str, options: ConnectionOptions | None, output: OutputOptio
     from cosemic.blocking import DlmsClient
 
     url, settings = resolve(url, options)
-    _check_numbers(url, settings)
+    check_numbers(url, settings)
     security = make_security(settings)
     mechanism = _MECHANISMS[settings.auth or "none"]
     password = None if settings.password is None else password_octets(settings.password)
@@ -116,7 +150,7 @@ def make_client(url: str, options: ConnectionOptions | None, output: OutputOptio
     elif mechanism is AuthenticationMechanism.HLS:
         raise CommandError("--auth hls is the maker's own algorithm: use the Python API and give it as hls_function")
     elif mechanism is AuthenticationMechanism.HLS_ECDSA:
-        raise CommandError("--auth ecdsa is not supported yet: use gmac or another mechanism")
+        needs_ecdsa_keys(settings)
     elif mechanism is not AuthenticationMechanism.NONE and password is None:
         raise CommandError(f"--auth {settings.auth} needs --password")
     elif mechanism is AuthenticationMechanism.NONE and password is not None:
@@ -126,9 +160,11 @@ def make_client(url: str, options: ConnectionOptions | None, output: OutputOptio
         client_sap=16 if settings.client is None else settings.client,
         server_sap=1 if settings.server is None else settings.server,
         physical_address=settings.physical,
+        address_size=settings.address_size,
         authentication=mechanism,
         password=password,
         security=security,
+        referencing=settings.referencing or "ln",
         timeout=30.0 if settings.timeout is None else settings.timeout,
         connect_timeout=10.0 if settings.timeout is None else settings.timeout,
     )
@@ -152,6 +188,8 @@ def resolve(url: str, options: ConnectionOptions | None) -> tuple[str, Connectio
             setattr(merged, field.name, named[field.name])
     if merged.auth is not None and merged.auth not in _MECHANISMS:
         raise CommandError(f"auth {merged.auth!r} of meter {url!r} is unknown; there are {', '.join(_MECHANISMS)}")
+    if merged.referencing not in (None, "ln", "sn"):
+        raise CommandError(f"referencing {merged.referencing!r} of meter {url!r} is unknown; there are ln, sn")
     if merged.policy is not None and merged.policy not in _POLICIES:
         raise CommandError(f"policy {merged.policy!r} of meter {url!r} is unknown; there are {', '.join(_POLICIES)}")
     return str(named["url"]), merged
@@ -159,21 +197,24 @@ def resolve(url: str, options: ConnectionOptions | None) -> tuple[str, Connectio
 
 def make_security(settings: ConnectionOptions) -> SecurityContext | None:
     """The security context, or None when neither keys nor a policy were given."""
-    keys = (settings.ek, settings.ak, settings.system_title)
+    keys = (settings.ek, settings.ak, settings.system_title, *(getattr(settings, name) for name in NAMES))
     if all(key is None for key in keys) and settings.policy in (None, "none") and settings.auth != "gmac":
         return None
     if settings.auth == "gmac" or settings.policy not in (None, "none"):
         _need_keys(settings, "--auth gmac" if settings.auth == "gmac" else f"--policy {settings.policy}")
     from cosemic.security.context import SecurityContext
 
+    suite, options = asymmetric_options(settings)
     try:
         return SecurityContext(
-            suite=settings.suite or 0,
+            suite=suite,
             system_title=own_title() if settings.system_title is None else _title(settings.system_title),
             encryption_key=None if settings.ek is None else key_octets(settings.ek, "--ek"),
             authentication_key=None if settings.ak is None else key_octets(settings.ak, "--ak"),
             policy=settings.policy or "authenticated-encrypted",
             allow_counter_from_meter=bool(settings.allow_counter_from_meter),
+            counter_recovery=settings.counter_recovery or "never",
+            **options,
         )
     except ValueError as error:
         text = str(error)
@@ -181,13 +222,19 @@ def make_security(settings: ConnectionOptions) -> SecurityContext | None:
             ("system_title", "--system-title"),
             ("encryption_key", "--ek"),
             ("authentication_key", "--ak"),
+            *((name, "--" + name.replace("_", "-")) for name in sorted(NAMES, key=len, reverse=True) if name != "kek"),
         ):
             text = text.replace(name, option)
         raise CommandError(text) from None
 
 
-def _check_numbers(url: str, settings: ConnectionOptions) -> None:
-    """The library would say the same, in its own words."""
+def mechanism_of(settings: ConnectionOptions) -> AuthenticationMechanism | None:
+    """What ``--auth`` names; None where it was not given."""
+    return None if settings.auth is None else _MECHANISMS[settings.auth]
+
+
+def check_numbers(url: str, settings: ConnectionOptions) -> None:
+    """CommandError for a number that cannot be; the library would say the same, in its own words."""
     hdlc = url.lower().startswith(("hdlc:", "serial:"))
     limits = {
         "client": (1, 0x7F) if hdlc else (0, 0xFFFF),
@@ -202,8 +249,22 @@ def _check_numbers(url: str, settings: ConnectionOptions) -> None:
             raise CommandError(f"--{name} is a number from {low} to {high}{on}, not {number}")
     if settings.physical is not None and not hdlc:
         raise CommandError("--physical is for hdlc:// and serial:// only: the wrapper has no physical addresses")
+    if settings.referencing == "sn" and url.lower().startswith("udp:"):
+        raise CommandError("--referencing sn needs a connection: over UDP late answers could not be told apart")
+    if settings.address_size is not None:
+        _check_address_size(hdlc, settings)
     if settings.timeout is not None and not 0 < settings.timeout < 1e9:
         raise CommandError(f"--timeout is a number of seconds above 0, not {settings.timeout:g}")
+
+
+def _check_address_size(hdlc: bool, settings: ConnectionOptions) -> None:
+    size = settings.address_size
+    if not hdlc:
+        raise CommandError("--address-size is for hdlc:// and serial:// only: the wrapper has no such addresses")
+    if size not in (1, 2, 4):
+        raise CommandError(f"--address-size is 1, 2 or 4, not {size}")
+    if (size == 1) != (settings.physical is None):
+        raise CommandError("an HDLC address of 1 octet has no --physical, one of 2 or 4 octets needs it")
 
 
 def _title(text: str) -> bytes:

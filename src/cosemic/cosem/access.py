@@ -15,6 +15,7 @@ from cosemic.codec.axdr import Data, Typed, Value
 from cosemic.cosem.catalog import attribute_target, method_target
 from cosemic.cosem.object_list import ObjectEntry
 from cosemic.cosem.selection import CaptureObject
+from cosemic.cosem.short_names import ShortNameTable
 from cosemic.cosem.values import ScalerUnit
 from cosemic.enums import ActionResult, DataAccessResult
 from cosemic.errors import ActionError, DataAccessError, DecodeError, ServiceError, action_error, data_access_error
@@ -54,6 +55,8 @@ class MeterCache:
     """The object list, once it was read; errors then name the access right."""
     captures: dict[ObisCode, tuple[CaptureObject, ...]] = field(default_factory=dict)
     """Capture objects of profiles; nothing is taken from here unless the caller put it here."""
+    short_names: ShortNameTable = field(default_factory=ShortNameTable)
+    """With short names: the object list, read before the first request that needs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +274,8 @@ def _method_error(
     entry = None if cache is None else cache.objects.get((class_id, code))
     if entry is not None:
         hint = f"the object list grants {'the call' if entry.may_call(method) else 'no access'}"
+    elif cache is not None and cache.short_names.lacks(class_id, code):
+        hint = "the object is not in the object list of this association"
     return action_error(result, target=method_target(class_id, code, method), hint=hint)
 
 
@@ -284,4 +289,6 @@ def _access_error(
             hint = "the object is not in the object list of this association"
         else:
             hint = f"the object list grants {entry.attribute_rights(attribute)}"
+    elif cache is not None and cache.short_names.lacks(class_id, code):
+        hint = "the object is not in the object list of this association"
     return data_access_error(result, target=attribute_target(class_id, code, attribute), hint=hint)

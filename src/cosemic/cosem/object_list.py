@@ -1,6 +1,15 @@
 """The object list of an association: which objects a client sees, and what it may do with them (class 15, attribute 2).
 
-Versions 0 to 2 of the association write access modes as an enumeration, version 3 as bits; both become ``AccessRight``.
+How an access mode is written depends on the version of the association; all become ``AccessRight``:
+
+======== =========================================== ==================================
+version  attributes                                  methods
+======== =========================================== ==================================
+0        no access, read, write, read and write      boolean
+1, 2     the same, and the last three authenticated  no access, access, authenticated
+3        bits: read, write, and six that demand      bits: access, and the same six
+         protection of request and response
+======== =========================================== ==================================
 """
 
 from __future__ import annotations
@@ -31,6 +40,8 @@ class ObjectEntry:
     methods: Mapping[int, AccessRight] = field(default_factory=dict)
     selectors: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Access selectors that an attribute takes; absent where it takes none."""
+    base_name: int | None = None
+    """The short name of attribute 1, in an association with short names."""
 
     @property
     def name(self) -> str:
@@ -61,33 +72,65 @@ class ObjectEntry:
 
     def attribute_rights(self, attribute: int) -> str:
         """The right in words: ``read and write``, ``read (authenticated)``, ``no access``."""
-        right = self.attributes.get(attribute, AccessRight.NONE)
-        verbs = [word for flag, word in _VERBS if flag in right]
-        conditions = [word for flag, word in _CONDITIONS if flag in right]
-        text = " and ".join(verbs) or "no access"
-        return f"{text} ({', '.join(conditions)})" if conditions else text
+        return _in_words(self.attributes.get(attribute, AccessRight.NONE), _VERBS)
+
+    def method_rights(self, method: int) -> str:
+        """The right in words: ``call``, ``call (authenticated, response encrypted)``, ``no access``."""
+        return _in_words(self.methods.get(method, AccessRight.NONE), _CALLS)
 
 
 _VERBS = ((AccessRight.READ, "read"), (AccessRight.WRITE, "write"))
+_CALLS = ((CALL, "call"),)
 _CONDITIONS = (
     (AccessRight.AUTHENTICATED_REQUEST, "authenticated"),
     (AccessRight.ENCRYPTED_REQUEST, "encrypted"),
     (AccessRight.SIGNED_REQUEST, "signed"),
+    (AccessRight.AUTHENTICATED_RESPONSE, "response authenticated"),
+    (AccessRight.ENCRYPTED_RESPONSE, "response encrypted"),
+    (AccessRight.SIGNED_RESPONSE, "response signed"),
 )
 
 
-def decode_object_list(value: object) -> list[ObjectEntry]:
-    """From the decoded attribute; DecodeError for anything that is no object list."""
+def _in_words(right: AccessRight, verbs: tuple[tuple[AccessRight, str], ...]) -> str:
+    text = " and ".join(word for flag, word in verbs if flag in right) or "no access"
+    conditions = [word for flag, word in _CONDITIONS if flag in right]
+    return f"{text} ({', '.join(conditions)})" if conditions else text
+
+
+def decode_object_list(value: object, version: int | None = None) -> list[ObjectEntry]:
+    """From the decoded attribute; DecodeError for anything that is no object list.
+
+    ``version`` is that of the association it was read from; without it, what the list says of 0-0:40.0.0*255 counts,
+    or else of the associations in it.
+    """
     if not isinstance(value, list):
         raise DecodeError(f"an object list is an array, not {type(value).__name__}")
     heads = [_head(element) for element in value]
-    bits = any(class_id == InterfaceClass.ASSOCIATION_LN and version >= 3 for class_id, version, _, _ in heads)
-    return [_entry(*head, bits) for head in heads]
+    if version is None:
+        versions = {name: number for class_id, number, name, _ in heads if class_id == InterfaceClass.ASSOCIATION_LN}
+        version = versions.get(_CURRENT, max(versions.values(), default=0))
+    return [_entry(*head, version >= _BITS) for head in heads]
 
 
 def encode_object_list(entries: Iterable[ObjectEntry], version: int) -> Typed:
     """The attribute as an association LN of that version sends it."""
-    return axdr.array(*(_typed_entry(entry, bits=version >= 3) for entry in entries))
+    return axdr.array(*(_typed_entry(entry, version) for entry in entries))
+
+
+_BITS = 3
+"""The first version whose access modes are bits."""
+_CURRENT = bytes((0, 0, 40, 0, 0, 255))
+
+
+def make_entry(class_id: int, version: int, obis: ObisCode, rights: object, *, bits: bool) -> ObjectEntry:
+    """One entry from its decoded access rights, a structure of two arrays; ``bits`` as an association of version 3."""
+    return _entry(class_id, version, bytes(obis), rights, bits)
+
+
+def encode_rights(entry: ObjectEntry, *, bits: bool) -> tuple[Typed, Typed]:
+    """The access rights of one entry: the array for its attributes and the one for its methods."""
+    attributes, methods = _typed_entry(entry, _BITS if bits else _BITS - 1).elements[3].elements
+    return attributes, methods
 
 
 def _head(element: object) -> tuple[int, int, bytes, object]:
@@ -145,17 +188,17 @@ def _right(mode: int, modes: tuple[AccessRight, ...], bits: bool) -> AccessRight
     return modes[mode]
 
 
-def _typed_entry(entry: ObjectEntry, *, bits: bool) -> Typed:
+def _typed_entry(entry: ObjectEntry, version: int) -> Typed:
     attributes = [
         axdr.structure(
             axdr.integer(number),
-            axdr.enum(_mode(right, _ATTRIBUTE_MODES, bits)),
+            axdr.enum(_attribute_mode(right, version)),
             axdr.array(*map(axdr.integer, entry.selectors[number])) if number in entry.selectors else axdr.null_data(),
         )
         for number, right in sorted(entry.attributes.items())
     ]
     methods = [
-        axdr.structure(axdr.integer(number), axdr.enum(_mode(right, _METHOD_MODES, bits)))
+        axdr.structure(axdr.integer(number), _method_mode(right, version))
         for number, right in sorted(entry.methods.items())
     ]
     return axdr.structure(
@@ -166,9 +209,20 @@ def _typed_entry(entry: ObjectEntry, *, bits: bool) -> Typed:
     )
 
 
-def _mode(right: AccessRight, modes: tuple[AccessRight, ...], bits: bool) -> int:
-    if bits:
+def _attribute_mode(right: AccessRight, version: int) -> int:
+    """Below version 3 every demand becomes "authenticated", and in version 0 there is no word for any."""
+    if version >= _BITS:
         return int(right)
     verbs = right & _READ_WRITE
-    demanding = bool(right & ~_READ_WRITE)
-    return modes.index(verbs | _AUTHENTICATED if demanding and verbs else verbs)
+    demanding = version > 0 and verbs != right
+    return _ATTRIBUTE_MODES.index(verbs | _AUTHENTICATED if demanding and verbs else verbs)
+
+
+def _method_mode(right: AccessRight, version: int) -> Typed:
+    if version == 0:
+        return axdr.boolean(CALL in right)
+    if version >= _BITS:
+        return axdr.enum(int(right & ~AccessRight.WRITE))
+    call = right & CALL
+    demanding = bool(call) and bool(right & ~_READ_WRITE)
+    return axdr.enum(_METHOD_MODES.index(call | _AUTHENTICATED if demanding else call))

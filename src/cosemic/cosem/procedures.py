@@ -6,6 +6,7 @@ in, and throw in a ``ServiceError`` that came instead of a result. What the gene
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, tzinfo
 
 from cosemic.codec import axdr
@@ -27,6 +28,7 @@ from cosemic.cosem.access import (
 from cosemic.cosem.object_list import ObjectEntry, decode_object_list
 from cosemic.cosem.profile_reading import read_profile
 from cosemic.cosem.selection import Moment
+from cosemic.cosem.short_names import NamedObject, ShortNameTable, decode_named_objects, decode_object_entries
 from cosemic.cosem.values import Reading, ScalerUnit, reading
 from cosemic.enums import DataAccessResult, InterfaceClass
 from cosemic.errors import DataAccessError, DecodeError, ServiceError
@@ -48,8 +50,10 @@ __all__ = [
     "moment",
     "read_clock",
     "read_objects",
+    "read_objects_by_short_names",
     "read_profile",
     "read_register",
+    "read_short_names",
     "set_attribute",
     "set_clock",
 ]
@@ -176,4 +180,25 @@ def read_objects(
     entries = decode_object_list(value)
     if cache is not None:
         cache.objects = {(entry.class_id, entry.obis): entry for entry in entries}
+    return entries
+
+
+def read_short_names(table: ShortNameTable) -> Procedure[list[NamedObject]]:
+    """Read the object list of the Association SN object into a table; reading by short names needs it first."""
+    objects = decode_named_objects((yield from get(InterfaceClass.ASSOCIATION_SN, CURRENT_ASSOCIATION, 2)))
+    table.load(objects)
+    return objects
+
+
+def read_objects_by_short_names(*, cache: MeterCache) -> Procedure[list[ObjectEntry]]:
+    """``read_objects`` in an association with short names.
+
+    A meter without an access_rights_list counts as one that lets every declared attribute be read.
+    """
+    objects = yield from read_short_names(cache.short_names)
+    rights: Value = None
+    with contextlib.suppress(ServiceError):
+        rights = yield from get(InterfaceClass.ASSOCIATION_SN, CURRENT_ASSOCIATION, 3)
+    entries = decode_object_entries(objects, rights)
+    cache.objects = {(entry.class_id, entry.obis): entry for entry in entries}
     return entries

@@ -1,4 +1,4 @@
-"""The objects that say what a logical device is and how it is reached: associations, security, names, ports."""
+"""The objects that say what a logical device is and how it is reached: associations, names, ports."""
 
 from __future__ import annotations
 
@@ -25,9 +25,6 @@ from cosemic.meter.objects import (
     rights,
 )
 from cosemic.obis import ObisCode
-
-SECURITY_SETUP = ObisCode(0, 0, 43, 0, 0, 255)
-INVOCATION_COUNTER = ObisCode(0, 0, 43, 1, 0, 255)
 
 _BY_LEVEL: dict[Level, Rights] = {
     Level.PUBLIC: READ_ALL,
@@ -79,7 +76,8 @@ def _association(association: MeterAssociation | None, version: int) -> MeterObj
         return axdr.enum(AssociationStatus.ASSOCIATED if own else AssociationStatus.NON_ASSOCIATED)
 
     def security(access: Access) -> Typed:
-        return axdr.octet_string(bytes(SECURITY_SETUP) if of(access).protected else bytes(6))
+        setup = of(access).security_setup
+        return axdr.octet_string(bytes(6) if setup is None else bytes(setup))
 
     who = READ_ALL if association is None else _BY_LEVEL[association.level]
     attributes = {
@@ -104,33 +102,6 @@ def _association(association: MeterAssociation | None, version: int) -> MeterObj
         attributes,
         {1: reply} if association is None or association.protected else {},
     )
-
-
-def security_objects(association: MeterAssociation) -> list[MeterObject]:
-    """Security setup and invocation counter of the protected association."""
-    security = association.settings.security
-    assert security is not None
-    received = association.settings.received
-
-    def client_title(access: Access) -> Typed:
-        return axdr.octet_string(b"")
-
-    def counter(access: Access) -> Typed:
-        return axdr.double_long_unsigned(max(received.values(), default=0))
-
-    who = rights("-", "r", "r")
-    setup = MeterObject(
-        InterfaceClass.SECURITY_SETUP,
-        SECURITY_SETUP,
-        0,
-        {
-            2: fixed(axdr.enum(_policy_number(int(security.minimum_policy))), who),
-            3: fixed(axdr.enum(security.suite), who),
-            4: Attribute(client_title, who),
-            5: fixed(axdr.octet_string(security.system_title or b""), who),
-        },
-    )
-    return [setup, MeterObject(InterfaceClass.DATA, INVOCATION_COUNTER, 0, {2: Attribute(counter)})]
 
 
 def device_objects(device: LogicalDevice) -> list[MeterObject]:
@@ -197,11 +168,6 @@ def _object_identifier(kind: int, number: int | AuthenticationMechanism) -> Type
         axdr.unsigned(kind),
         axdr.unsigned(int(number)),
     )
-
-
-def _policy_number(policy: int) -> int:
-    """security_policy of version 0: 0 nothing, 1 authenticated, 2 encrypted, 3 both."""
-    return (policy >> 4) & 3
 
 
 def _unreadable(access: Access) -> Typed:

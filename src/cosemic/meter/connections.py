@@ -7,7 +7,7 @@ Each pair has an association, and with it a security state, of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
 from cosemic.apdu.base import Apdu
@@ -15,6 +15,7 @@ from cosemic.apdu.notify import DataNotification
 from cosemic.apdu.services import ActionOutcome
 from cosemic.enums import ActionResult, DataAccessResult, Role
 from cosemic.errors import DlmsError, FrameError
+from cosemic.link.broadcast import ALL_STATIONS
 from cosemic.link.control import FrameKind
 from cosemic.link.events import ApduReceived, FrameDropped, LinkDown, LinkFailed, LinkUp, UnconfirmedApduReceived
 from cosemic.link.frames import FrameReader, HdlcAddress, HdlcFrame
@@ -39,6 +40,7 @@ from cosemic.protocol.requests import (
 )
 from cosemic.protocol.server_association import ServerAssociation
 from cosemic.protocol.states import State
+from cosemic.security.suites import SecurityPolicy
 
 logger = logging.getLogger("cosemic.meter")
 
@@ -70,6 +72,8 @@ class Talk:
         self._answered: AnsweredRequests | None = None
         self.redactor = FrameRedactor()
         settings = meter.settings(client_sap, server_sap)
+        if datagram and settings is not None and settings.short_names is not None:
+            settings = None  # without invoke ids a Read that is repeated on the way looks like the next one
         self._association = ServerAssociation(settings, datagram=datagram, trace=trace)
 
     def receive(self, apdu: bytes) -> list[bytes]:
@@ -79,9 +83,9 @@ class Talk:
         while events := association.events():
             for event in events:
                 if isinstance(event, Requested):
-                    result = self._execute(event)
+                    result, least = self._execute(event)
                     if event.confirmed:
-                        association.respond(result)
+                        association.respond(result, least)
                 elif isinstance(event, NotificationConfirmed) and self._meter.on_confirmed is not None:
                     self._meter.on_confirmed(self._pair, event.long_invoke_id)
         return association.apdus_to_send()
@@ -109,13 +113,26 @@ class Talk:
         """The link below is gone."""
         self._association.abort(reason)
 
-    def _execute(self, event: Requested) -> Result:
+    def _execute(self, event: Requested) -> tuple[Result, SecurityPolicy]:
+        association = self._association
+        title = None if association.parameters is None else association.parameters.peer_system_title
         try:
-            return self._meter.execute(self._pair, event.request, event.protection)
+            return self._meter.carry_out(
+                self._pair,
+                event.request,
+                event.protection,
+                protectable=association.protectable,
+                peer_title=title,
+            )
         except Exception:
             # A bug in an object of the meter must not end the talk with its client.
             logger.exception("the meter failed to carry out a request")
-            return _refusal(event.request)
+            return _refusal(event.request), SecurityPolicy.NONE
+
+
+NewTalk: TypeAlias = Callable[[int, int, bool], Talk]
+"""From client SAP, server SAP, and whether APDUs come as datagrams."""
+"""Makes the talk between a client SAP and a logical device."""
 
 
 def _refusal(request: Request) -> Result:
@@ -155,11 +172,14 @@ class MeterConnection(Protocol):
 class WrapperConnection:
     """Wrapper PDUs of one TCP connection, or of one UDP peer."""
 
-    __slots__ = ("_meter", "_reader", "_talks", "_trace", "is_broken")
+    __slots__ = ("_meter", "_new_talk", "_reader", "_talks", "_trace", "is_broken")
 
-    def __init__(self, meter: SimulatedMeter, *, trace: Trace | None = None) -> None:
+    def __init__(self, meter: SimulatedMeter, *, trace: Trace | None = None, new_talk: NewTalk | None = None) -> None:
         self._meter = meter
         self._trace = trace
+        self._new_talk = new_talk or (
+            lambda client, server, datagram: Talk(meter, client, server, trace, datagram=datagram)
+        )
         self._reader = WrapperReader()
         self._talks: dict[tuple[int, int], Talk] = {}
         self.is_broken = False
@@ -216,10 +236,13 @@ class WrapperConnection:
         pair = (pdu.source, pdu.destination)
         talk = self._talks.get(pair)
         if talk is None:
+            if pdu.destination == ALL_STATIONS:
+                _unconfirmed(self._meter, self._new_talk, pdu.source, pdu.apdu, self._meter.devices)
+                return []
             if len(self._talks) >= MOST_PAIRS or pdu.destination not in self._meter.devices:
                 logger.info("PDU from client %d to logical device %d dropped", *pair)
                 return []
-            talk = self._talks[pair] = Talk(self._meter, *pair, trace=self._trace, datagram=now is not None)
+            talk = self._talks[pair] = self._new_talk(*pair, now is not None)
         if self._trace is not None:
             self._trace("link", "in", talk.redactor.frame("in", pdu.encode()))
         answers = talk.receive(pdu.apdu) if now is None else talk.receive_datagram(pdu.apdu, now)
@@ -230,6 +253,18 @@ class WrapperConnection:
         if self._trace is not None:
             self._trace("link", "out", talk.redactor.frame("out", octets))
         return octets
+
+
+def _unconfirmed(
+    meter: SimulatedMeter, new_talk: NewTalk, client_sap: int, apdu: bytes, devices: Iterable[int]
+) -> None:
+    """What comes outside a link: logical devices with a pre-established association take it, none answers."""
+    for server_sap in devices:
+        settings = meter.settings(client_sap, server_sap)
+        if settings is not None and settings.pre_established:
+            talk = new_talk(client_sap, server_sap, False)
+            talk.receive(apdu)
+            talk.close("the request is over")
 
 
 class HdlcConnection:
@@ -243,8 +278,13 @@ class HdlcConnection:
         timers: HdlcTimers,
         physical_address: int | None = None,
         trace: Trace | None = None,
+        new_talk: NewTalk | None = None,
     ) -> None:
         self._meter = meter
+        self._new_talk = new_talk or (
+            lambda client, server, datagram: Talk(meter, client, server, trace, datagram=datagram)
+        )
+        self._outside: HdlcLink | None = None  # puts UI frames together that belong to no link
         self._parameters = parameters
         self._timers = timers
         self._physical_address = physical_address
@@ -253,6 +293,11 @@ class HdlcConnection:
         self._silence: float | None = None
         self._stations: dict[tuple[HdlcAddress, HdlcAddress], _Station] = {}
         self.is_broken = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no client has a link."""
+        return not self._stations
 
     def receive_data(self, data: bytes, now: float) -> bytes:
         """Take octets of the line; what is no frame is skipped."""
@@ -307,6 +352,9 @@ class HdlcConnection:
             if not isinstance(item, HdlcFrame):
                 logger.info("%d octets dropped: %s", len(item.octets), item.reason)
                 continue
+            if item.kind is FrameKind.UNNUMBERED_INFORMATION and (item.source, item.destination) not in self._stations:
+                self._take_unconfirmed(item, now)
+                continue
             station = self._station(item)
             if station is None:
                 continue
@@ -322,6 +370,20 @@ class HdlcConnection:
                 break
         return out[0] if len(out) == 1 else b"".join(out)
 
+    def _take_unconfirmed(self, frame: HdlcFrame, now: float) -> None:
+        """UI frames to all stations, or to one that has no link with their sender."""
+        called = frame.destination
+        if not called.is_all_station and self._own_address(called) is None:
+            return
+        devices = list(self._meter.devices) if called.is_all_station else [called.logical]
+        link = self._outside
+        if link is None or link.destination != frame.source or link.source != called:
+            link = self._outside = HdlcLink(Role.SERVER, destination=frame.source, source=frame.destination)
+        link.receive_frame(frame, now)
+        for event in link.events():
+            if isinstance(event, UnconfirmedApduReceived):
+                _unconfirmed(self._meter, self._new_talk, frame.source.logical, event.apdu, devices)
+
     def _station(self, frame: HdlcFrame) -> _Station | None:
         pair = (frame.source, frame.destination)
         station = self._stations.get(pair)
@@ -331,7 +393,7 @@ class HdlcConnection:
         if own is None:
             return None
         station = _Station(
-            self._meter,
+            self._new_talk,
             HdlcLink(
                 Role.SERVER, destination=frame.source, source=own, parameters=self._parameters, timers=self._timers
             ),
@@ -362,14 +424,13 @@ class HdlcConnection:
 class _Station:
     """One address pair of a line: its link, and the talk while the link is up."""
 
-    __slots__ = ("_meter", "_talk", "_trace", "is_down", "link")
+    __slots__ = ("_new_talk", "_talk", "is_down", "link")
 
-    def __init__(self, meter: SimulatedMeter, link: HdlcLink, trace: Trace | None) -> None:
+    def __init__(self, new_talk: NewTalk, link: HdlcLink, trace: Trace | None) -> None:
         self.link = link
         self.is_down = False
-        self._meter = meter
+        self._new_talk = new_talk
         self._talk: Talk | None = None
-        self._trace = trace
         if trace is not None:
             redactor = FrameRedactor()
             link.trace = lambda direction, octets: trace("link", direction, redactor.frame(direction, octets))
@@ -386,7 +447,7 @@ class _Station:
             elif isinstance(event, LinkUp):
                 self.end()
                 self.is_down = False
-                self._talk = Talk(self._meter, link.destination.logical, link.source.logical, self._trace)
+                self._talk = self._new_talk(link.destination.logical, link.source.logical, False)
             elif isinstance(event, LinkDown | LinkFailed):
                 self.end()
                 self.is_down = True

@@ -6,6 +6,10 @@ client authentication                 may
 16     none                           read measurements, clock, names, profile, log; write only the test area
 32     LLS, password 00000000         the same, read the settings, set and adjust the clock
 1      HLS with GMAC, suite 0         everything: write settings and registers, switch the supply
+4, 5   HLS with ECDSA, suites 1 and 2 the same; see ``demo_keys``
+18     none, short names              as client 16
+34     LLS as above, short names      as client 32
+3      HLS with GMAC, short names     as client 1
 ====== ============================== =====================================================================
 
 The test area is three manufacturer-specific objects that anybody may write: a number (0-0:128.0.0*255, class 1), a long
@@ -17,20 +21,25 @@ to 3), which no real meter would grant; the object list says so.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Typed
 from cosemic.enums import ApplicationContext, AuthenticationMechanism, InterfaceClass
-from cosemic.meter import consumption
-from cosemic.meter.administration import association_objects, device_objects, ports, sap_assignment, security_objects
+from cosemic.meter import consumption, demo_keys
+from cosemic.meter.administration import association_objects, device_objects, ports, sap_assignment
 from cosemic.meter.consumption import Energy
 from cosemic.meter.instruments import POWER_UP, Switch, clock, demand, maximum_demand, register, scratch_register
 from cosemic.meter.model import Access, LogicalDevice, MeterAssociation, SimulatedMeter
 from cosemic.meter.objects import FREE, MANAGED, READ_ALL, Attribute, Level, MeterObject, Rights, fixed, rights, stored
 from cosemic.meter.profiles import EVENT_COLUMNS, LOAD_COLUMNS, EventRows, LoadRows, profile
+from cosemic.meter.security_setup import SecuritySetup, setup_name
+from cosemic.meter.short_names import DeviceNames, association_object
 from cosemic.obis import ObisCode
 from cosemic.protocol.settings import ServerSettings
+from cosemic.protocol.short_naming import SHORT_NAME_CONFORMANCE
+from cosemic.security.certificate_store import CertificateStore
 from cosemic.security.context import SecurityContext
 from cosemic.security.counters import CounterStore, MemoryCounters
 from cosemic.tolerances import DEFAULT, Tolerance
@@ -39,10 +48,14 @@ from cosemic.units import Unit
 SYSTEM_TITLE = bytes.fromhex("434F530000000001")
 ENCRYPTION_KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
 AUTHENTICATION_KEY = bytes.fromhex("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF")
+BROADCAST_KEY = bytes.fromhex("0F0E0D0C0B0A09080706050403020100")
+MASTER_KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 """Keys for tests, known to everybody: never use them in a real meter."""
 LLS_PASSWORD = b"00000000"
 
 PUBLIC_CLIENT, READER_CLIENT, MANAGER_CLIENT = 16, 32, 1
+_BY_SHORT_NAMES = {PUBLIC_CLIENT: 18, READER_CLIENT: 34, MANAGER_CLIENT: 3}
+"""The clients that see the same by short names."""
 METER_ZONE = timezone(timedelta(hours=1))
 
 SCRATCH_NUMBER = ObisCode(0, 0, 128, 0, 0, 255)
@@ -60,10 +73,14 @@ def demo_meter(
     association_version: int = 1,
     max_pdu_size: int = 0xFFFF,
     security: SecurityContext | None = None,
+    security_setup_version: int | None = None,
+    certificates: CertificateStore | None = None,
 ) -> SimulatedMeter:
     """Make the meter. ``clock`` gives the true time (aware; by default the computer's), ``profile_rows`` up to 100,000.
 
-    ``counters`` keeps the meter's own invocation counters, in memory by default. ``security`` replaces the test keys.
+    ``counters`` keeps the meter's own invocation counters, in memory by default. ``security`` replaces the test keys of
+    client 1. The rest is for its security setup (see ``SecuritySetup``), whose version is 0 in suite 0 and 1 in the
+    others, unless given.
     """
     if security is None:
         security = SecurityContext(
@@ -71,6 +88,8 @@ def demo_meter(
             system_title=SYSTEM_TITLE,
             encryption_key=ENCRYPTION_KEY,
             authentication_key=AUTHENTICATION_KEY,
+            broadcast_key=BROADCAST_KEY,
+            kek=MASTER_KEY,
             policy="authenticated-encrypted",
             counters=MemoryCounters() if counters is None else counters,
             minimum_policy="none",
@@ -80,10 +99,25 @@ def demo_meter(
     gas = LogicalDevice(2, b"COS0000000000002")
     devices = [management, gas]
     management.associations = _associations(1, security, max_pdu_size)
+    management.associations += demo_keys.associations(1, max_pdu_size, counters)
     gas.associations = _associations(2, None, max_pdu_size)
     for device in devices:
         device.add(*device_objects(device), *association_objects(device, association_version))
-    management.add(sap_assignment(devices), *ports(), *security_objects(management.associations[2]))
+    management.add(sap_assignment(devices), *ports())
+    for number, association in enumerate(item for item in management.associations if item.protected):
+        settings = association.settings
+        assert settings.security is not None
+        first = number == 0
+        setup = SecuritySetup(
+            settings.security,
+            settings.received,
+            number=number,
+            version=security_setup_version if first else None,
+            certificates=certificates if first else CertificateStore(server_system_title=SYSTEM_TITLE),
+        )
+        management.add(*setup.objects())
+    for device in devices:
+        device.associations += _with_short_names(device)
     events = EventRows()
     events.record((time() - timedelta(days=3)).astimezone(zone), POWER_UP)
     _electricity(management, events, profile_rows)
@@ -112,8 +146,30 @@ def _associations(sap: int, security: SecurityContext | None, max_pdu_size: int)
             # dlms-cosem seals pass 3 under the counter of the GMAC inside it; a meter to try things on lets it in
             tolerances=DEFAULT | {Tolerance.GMAC_COUNTER_SHARED},
         )
-        associations.append(MeterAssociation(manager, Level.MANAGER, 3, protected=True))
+        associations.append(MeterAssociation(manager, Level.MANAGER, 3, protected=True, security_setup=setup_name(0)))
     return associations
+
+
+def _with_short_names(device: LogicalDevice) -> list[MeterAssociation]:
+    """The same associations once more, for clients that use short names."""
+    names = DeviceNames(device)
+    own = association_object(names)
+    return [
+        replace(
+            association,
+            settings=replace(
+                association.settings,
+                client_sap=_BY_SHORT_NAMES[association.client_sap],
+                conformance=SHORT_NAME_CONFORMANCE,
+                application_contexts=None,
+                short_names=names,
+            ),
+            number=association.number + 3,
+            own={own.obis: own},
+        )
+        for association in device.associations
+        if association.client_sap in _BY_SHORT_NAMES
+    ]
 
 
 def _electricity(device: LogicalDevice, events: EventRows, profile_rows: int) -> None:

@@ -3,7 +3,8 @@
 It refuses as a strict meter does: an unknown OBIS code (or one that the association does not see) is object-undefined,
 the wrong class object-class-inconsistent, an attribute without the right, and one that the object does not have,
 read-write-denied (attribute 0 too, whose conformance bits are not offered), a value of another type type-unmatched, a
-selector that makes no sense scope-of-access-violated.
+selector that makes no sense scope-of-access-violated. A right may demand that request and response are authenticated,
+encrypted or signed: a request that falls short, or whose response cannot be protected so, is read-write-denied too.
 """
 
 from __future__ import annotations
@@ -24,17 +25,18 @@ from cosemic.apdu.services import (
 )
 from cosemic.codec.axdr import Data
 from cosemic.cosem.object_list import CALL, ObjectEntry
+from cosemic.cosem.rights import REQUEST_DEMANDS, RESPONSE_DEMANDS, demands_of, response_policy
 from cosemic.enums import AccessRight, ActionResult, DataAccessResult, known
 from cosemic.errors import DecodeError
-from cosemic.meter.objects import Level, MeterObject, Refusal
+from cosemic.meter.objects import Attribute, Level, MeterObject, Method, Refusal, demanding
 from cosemic.obis import ObisCode
 from cosemic.protocol import requests
 from cosemic.protocol.requests import ActionResults, Get, GetResults, Request, Result, Set, SetResults
+from cosemic.security.suites import SecurityPolicy
 from cosemic.times import CosemDateTime
 
 if TYPE_CHECKING:
     from cosemic.protocol.settings import ServerSettings
-    from cosemic.security.context import SecurityPolicy
 
 logger = logging.getLogger("cosemic.meter")
 
@@ -48,6 +50,10 @@ class MeterAssociation:
     number: int
     protected: bool = False
     """Keys are agreed: a request that comes without any protection is trusted no more than the public client."""
+    security_setup: ObisCode | None = None
+    """The security setup that holds its policy and keys."""
+    own: Mapping[ObisCode, MeterObject] = field(default_factory=dict)
+    """Objects that this association alone sees, each in place of the device's with the same OBIS code."""
 
     @property
     def client_sap(self) -> int:
@@ -75,7 +81,7 @@ class LogicalDevice:
             self.objects[item.obis] = item
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Access:
     """Who asks: given to every attribute and method of an object."""
 
@@ -85,6 +91,26 @@ class Access:
     level: Level
     now: datetime
     """The meter's time when the request came: one moment for everything that answers it."""
+    met: int = int(REQUEST_DEMANDS | RESPONSE_DEMANDS)
+    """The demands of a right that this request meets, and its response can."""
+    peer_title: bytes | None = None
+    """The system title of the client, where it gave one."""
+    demands: int = 0
+    """What the rights used so far demand of the response."""
+
+    def admits(self, right: AccessRight) -> bool:
+        """Whether the demands of a right are met; those on the response are noted."""
+        if right <= _VERBS:
+            return True
+        if right & _DEMANDS & ~self.met:
+            return False
+        self.demands |= right & RESPONSE_DEMANDS
+        return True
+
+
+_VERBS = int(AccessRight.READ | AccessRight.WRITE)
+_DEMANDS = int(REQUEST_DEMANDS | RESPONSE_DEMANDS)
+_ANY = SecurityPolicy.AUTHENTICATED_ENCRYPTED | SecurityPolicy.SIGNED
 
 
 class Faults:
@@ -180,14 +206,64 @@ class SimulatedMeter:
     ) -> Result:
         """Do what a client of ``association`` (or of the pair client SAP, server SAP) asks for, item by item.
 
-        ``protection`` is what protected the request; None means that the caller vouches for it.
+        ``protection`` is what protected the request; None means that the caller vouches for it, and for the response.
+        """
+        return self.carry_out(association, request, protection)[0]
+
+    def carry_out(
+        self,
+        association: MeterAssociation | tuple[int, int],
+        request: Request,
+        protection: SecurityPolicy | None = None,
+        *,
+        protectable: SecurityPolicy = _ANY,
+        peer_title: bytes | None = None,
+    ) -> tuple[Result, SecurityPolicy]:
+        """As ``execute``; with the result comes the protection that its response has to have at least.
+
+        ``protectable`` is what a response can have: a right that demands more of it is refused.
+        ``peer_title`` is the client's system title.
         """
         if isinstance(association, tuple):
             association = self._associations[association]
         level = association.level
-        if association.protected and protection is not None and not protection:
-            level = Level.PUBLIC
-        access = Access(self, self.devices[association.server_sap], association, level, self.now())
+        device = self.devices[association.server_sap]
+        access = Access(self, device, association, level, self.now(), peer_title=peer_title)
+        if protection is not None:
+            if association.protected and not protection:
+                access.level = Level.PUBLIC
+            access.met = demands_of(protection, protectable)
+        result = self._result(access, request)
+        return result, response_policy(access.demands)
+
+    def demand(
+        self,
+        obis: ObisCode | str,
+        demands: AccessRight,
+        *,
+        attribute: int | None = None,
+        method: int | None = None,
+        server_sap: int = 1,
+    ) -> None:
+        """Let the rights of an object demand protection: those of one attribute, of one method, or all of them.
+
+        What they demanded before is replaced. Without an attribute and a method the logical name (attribute 1) is left
+        out, so that the object can still be found. LookupError when the object has no such part.
+        """
+        item = self.devices[server_sap].objects[ObisCode.parse(obis)]
+        parts: list[Attribute | Method] = []
+        if attribute is not None:
+            parts.append(item.attributes[attribute])
+        if method is not None:
+            parts.append(item.methods[method])
+        if not parts:
+            parts = [part for number, part in item.attributes.items() if number > 1]
+            parts += item.methods.values()
+        for part in parts:
+            part.rights = demanding(part.rights, demands)
+        self._entries.clear()
+
+    def _result(self, access: Access, request: Request) -> Result:
         if isinstance(request, Get):
             return GetResults(tuple(self._get(access, at, selection) for at, selection in request.items))
         if isinstance(request, Set):
@@ -208,7 +284,8 @@ class SimulatedMeter:
         entries = self._entries.get((association, level))
         if entries is None:
             device = self.devices[association.server_sap]
-            entries = [_entry(item, level) for _, item in sorted(device.objects.items()) if item.visible(level)]
+            objects = device.objects | dict(association.own)
+            entries = [_entry(item, level) for _, item in sorted(objects.items()) if item.visible(level)]
             self._entries[association, level] = entries
         return entries
 
@@ -246,7 +323,10 @@ class SimulatedMeter:
             return known(DataAccessResult, forced)
         try:
             attribute = _find(access, at.class_id, at.instance).attributes.get(at.attribute)
-            if attribute is None or AccessRight.READ not in attribute.rights[access.level]:
+            if attribute is None:
+                return DataAccessResult.READ_WRITE_DENIED
+            right = attribute.rights[access.level]
+            if AccessRight.READ not in right or not access.admits(right):
                 return DataAccessResult.READ_WRITE_DENIED
             if selection is None:
                 return Data.of(attribute.read(access))
@@ -264,7 +344,10 @@ class SimulatedMeter:
             return known(DataAccessResult, forced)
         try:
             attribute = _find(access, at.class_id, at.instance).attributes.get(at.attribute)
-            if attribute is None or attribute.write is None or AccessRight.WRITE not in attribute.rights[access.level]:
+            if attribute is None or attribute.write is None:
+                return DataAccessResult.READ_WRITE_DENIED
+            right = attribute.rights[access.level]
+            if AccessRight.WRITE not in right or not access.admits(right):
                 return DataAccessResult.READ_WRITE_DENIED
             if selection is not None:
                 return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
@@ -282,7 +365,10 @@ class SimulatedMeter:
             return ActionOutcome(known(ActionResult, forced), None)
         try:
             method = _find(access, at.class_id, at.instance).methods.get(at.method)
-            if method is None or CALL not in method.rights[access.level]:
+            if method is None:
+                raise Refusal(DataAccessResult.READ_WRITE_DENIED)
+            right = method.rights[access.level]
+            if CALL not in right or not access.admits(right):
                 raise Refusal(DataAccessResult.READ_WRITE_DENIED)
             returned = method.call(access, parameters)
         except Refusal as refusal:
@@ -294,7 +380,7 @@ class SimulatedMeter:
 
 
 def _find(access: Access, class_id: int, obis: ObisCode) -> MeterObject:
-    item = access.device.objects.get(obis)
+    item = access.association.own.get(obis) or access.device.objects.get(obis)
     if item is None or not item.visible(access.level):
         raise Refusal(DataAccessResult.OBJECT_UNDEFINED)
     if item.class_id != class_id:

@@ -51,6 +51,14 @@ _RIGHTS = {
     "rw": AccessRight.READ | AccessRight.WRITE,
 }
 
+
+def demanding(who: Rights, demands: AccessRight) -> Rights:
+    """The same rights, but whoever has one must protect the request, and gets a response protected, as ``demands``."""
+    verbs = AccessRight.READ | AccessRight.WRITE
+    public, reader, manager = (right & verbs | demands if right else right for right in who)
+    return public, reader, manager
+
+
 READ_ALL = rights("r", "r", "r")
 MANAGED = rights("r", "r", "rw")
 FREE = rights("rw", "rw", "rw")

@@ -16,24 +16,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from cosemic.apdu.base import Apdu
 from cosemic.errors import LinkError
+from cosemic.link.gateway import GatewayAddress
 from cosemic.link.parameters import HdlcParameters, HdlcTimers
 from cosemic.meter.connections import (
     HdlcConnection,
     MeterConnection,
+    Talk,
     Trace,
     WrapperConnection,
     logger,
 )
+from cosemic.meter.gateway import GatewayTalk
+from cosemic.meter.mbus import MbusConnection
 from cosemic.meter.model import SimulatedMeter
-from cosemic.transports.streams import Stream, clock_of, open_stream
+from cosemic.meter.optical import serve_optical_port
+from cosemic.transports.streams import Stream, clock_of, connect_stream
 from cosemic.transports.targets import Framing, parse_url
+from cosemic.transports.tcp import TransportStream
+
+if TYPE_CHECKING:
+    import ssl
 
 _LARGE = HdlcParameters(2030, 2030, 7, 7)
 
@@ -42,7 +51,9 @@ class MeterServer:
     """Serves one meter, to many clients at once; every connection has associations of its own.
 
     A client beyond ``max_connections`` is turned away, one that stays silent for ``idle_timeout`` seconds is
-    disconnected. ``physical_address`` None answers to every HDLC address of the meter's logical devices.
+    disconnected. ``physical_address`` None answers to every HDLC address of the meter's logical devices;
+    ``mbus_address`` is the primary address on an M-Bus. With ``behind``, meters by (network id, physical address), the
+    meter is their gateway (prefixes E6 and E7).
     """
 
     def __init__(
@@ -54,9 +65,13 @@ class MeterServer:
         hdlc_parameters: HdlcParameters = _LARGE,
         inter_octet_timeout: float = 1.0,
         physical_address: int | None = None,
+        mbus_address: int = 0,
+        behind: Mapping[GatewayAddress, SimulatedMeter] | None = None,
         trace: Trace | None = None,
     ) -> None:
         self.meter = meter
+        self._mbus_address = mbus_address
+        self._behind = behind
         self.max_connections = max_connections
         self.idle_timeout = idle_timeout
         self._hdlc_parameters = hdlc_parameters
@@ -86,6 +101,34 @@ class MeterServer:
         """Serve HDLC over TCP; gives the port."""
         return await self._listen(Framing.HDLC, host, port)
 
+    async def serve_optical_tcp(self, host: str = "127.0.0.1", port: int = 0, **options: Any) -> int:
+        """Serve an optical port over TCP, as behind a serial server; gives the port. Options as ``serve_optical``."""
+
+        def serve(stream: TransportStream) -> None:
+            if len(self._tasks) >= self.max_connections:
+                logger.warning("connection turned away: there are %d already", self.max_connections)
+                stream.close()
+                return
+            self._serve_in_background(self.serve_optical(stream, patience=self.idle_timeout, **options))
+
+        def accept() -> TransportStream:
+            return TransportStream(serve)
+
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(accept, host, port)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def serve_mbus(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Serve M-Bus frames over TCP; gives the port."""
+        return await self._listen(Framing.MBUS, host, port)
+
+    async def serve_tls(
+        self, context: ssl.SSLContext, host: str = "127.0.0.1", port: int = 0, *, framing: Framing | str = "wrapper"
+    ) -> int:
+        """Serve the wrapper, or HDLC, through TLS; gives the port. ``server_context`` makes a context from files."""
+        return await self._listen(Framing(framing), host, port, context)
+
     async def serve_udp(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Serve the UDP wrapper; gives the port."""
         loop = asyncio.get_running_loop()
@@ -97,15 +140,43 @@ class MeterServer:
     async def serve_url(self, url: str) -> None:
         """Open a stream (a serial line, say) and serve on it in the background, until the server is closed."""
         target = parse_url(url)
-        stream = await open_stream(target)
-        task = asyncio.create_task(self.serve_stream(stream, framing=target.framing))
+        stream = await connect_stream(target)
+        options = target.sign_on
+        if options is None:
+            serving = self.serve_stream(stream, framing=target.framing, mbus_address=target.mbus_address)
+        else:
+            serving = self.serve_optical(
+                stream,
+                address=options.address,
+                initial_baud=options.initial_baud,
+                software_parity=options.software_parity,
+            )
+        self._serve_in_background(serving)
+
+    def _serve_in_background(self, serving: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(serving)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def serve_stream(self, stream: Stream, *, framing: Framing | str = Framing.HDLC) -> None:
+    async def serve_optical(self, stream: Stream, **options: Any) -> None:
+        """Serve on a stream whose clients sign on first (IEC 62056-21, mode E), until it ends.
+
+        Options as for ``cosemic.meter.optical.serve_optical_port``: ``identification``, ``address``, ``initial_baud``,
+        ``software_parity``, ``patience``.
+        """
+        try:
+            await serve_optical_port(stream, self._new_hdlc_connection, **options)
+        except (LinkError, OSError) as error:
+            logger.info("stream lost: %s", error)
+        finally:
+            stream.close()
+
+    async def serve_stream(
+        self, stream: Stream, *, framing: Framing | str = Framing.HDLC, mbus_address: int | None = None
+    ) -> None:
         """Serve on a stream until it ends."""
         framing = Framing(framing)
-        connection = self.new_connection(framing)
+        connection = self.new_connection(framing, mbus_address)
         clock = clock_of(stream)
         heard = clock()
         self._streams[stream] = connection
@@ -172,25 +243,41 @@ class MeterServer:
         self._datagrams.clear()
         self._peers.clear()
 
-    def new_connection(self, framing: Framing) -> MeterConnection:
+    def new_connection(self, framing: Framing, mbus_address: int | None = None) -> MeterConnection:
         """The meter's side of one more stream."""
         if framing is Framing.WRAPPER:
-            return WrapperConnection(self.meter, trace=self._trace)
+            return self.new_datagram_connection()
+        if framing is Framing.MBUS:
+            return MbusConnection(
+                self.meter,
+                address=self._mbus_address if mbus_address is None else mbus_address,
+                trace=self._trace,
+                new_talk=self._new_talk,
+            )
+        return self._new_hdlc_connection()
+
+    def _new_hdlc_connection(self) -> HdlcConnection:
         return HdlcConnection(
             self.meter,
             parameters=self._hdlc_parameters,
             timers=self._hdlc_timers,
             physical_address=self._physical_address,
             trace=self._trace,
+            new_talk=self._new_talk,
         )
 
     def new_datagram_connection(self) -> WrapperConnection:
         """The meter's side of one more UDP peer."""
-        return WrapperConnection(self.meter, trace=self._trace)
+        return WrapperConnection(self.meter, trace=self._trace, new_talk=self._new_talk)
 
-    async def _listen(self, framing: Framing, host: str, port: int) -> int:
+    def _new_talk(self, client_sap: int, server_sap: int, datagram: bool) -> Talk:
+        if self._behind is None:
+            return Talk(self.meter, client_sap, server_sap, self._trace, datagram=datagram)
+        return GatewayTalk(self.meter, client_sap, server_sap, self._trace, datagram=datagram, behind=self._behind)
+
+    async def _listen(self, framing: Framing, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Connection(self, framing), host, port, backlog=1024)
+        server = await loop.create_server(lambda: _Connection(self, framing), host, port, backlog=1024, ssl=tls)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 

@@ -24,12 +24,15 @@ from cosemic.enums import (
 from cosemic.errors import AuthenticationError, RemoteProtocolError, SecurityError
 from cosemic.protocol.ciphering import CIPHERED, INITIATE, PLAIN, seal, unseal
 from cosemic.protocol.events import AssociationParameters
-from cosemic.protocol.opening import DLMS_VERSION
+from cosemic.protocol.opening import DLMS_VERSION, vaa_name
 from cosemic.protocol.settings import MINIMUM_PDU_SIZE, ServerSettings
+from cosemic.protocol.short_naming import ONLY_LOGICAL_NAMES, ONLY_SHORT_NAMES
 from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.hls import HlsExchange, verify_password
 
-_SYSTEM_TITLE_NEEDED = frozenset((AuthenticationMechanism.HLS_GMAC, AuthenticationMechanism.HLS_SHA256))
+_SYSTEM_TITLE_NEEDED = frozenset(
+    (AuthenticationMechanism.HLS_GMAC, AuthenticationMechanism.HLS_SHA256, AuthenticationMechanism.HLS_ECDSA)
+)
 _WITHOUT_HLS = frozenset((AuthenticationMechanism.NONE, AuthenticationMechanism.LLS))
 
 
@@ -49,7 +52,6 @@ class Admission:
     parameters: AssociationParameters
     security: AssociationSecurity | None
     hls: HlsExchange | None
-    counters_of: str
     initiate: InitiateRequest
     is_ciphered: bool
 
@@ -70,11 +72,9 @@ def admit(aarq: AssociationRequest, settings: ServerSettings | None) -> Admissio
     if aarq.application_context not in offered_contexts(settings):
         raise _refused(_other_context(settings), _User.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED, "application context")
     _check_mechanism(aarq, settings, context)
-    is_ciphered = context == ApplicationContext.LOGICAL_NAME_CIPHERED
-    security, counters_of = _security(aarq, settings, context, is_ciphered)
+    is_ciphered = context.is_ciphered
+    security = _security(aarq, settings, context, is_ciphered)
     initiate = _initiate(aarq, settings, security, context, is_ciphered)
-    if security is not None and counters_of and security.last_received is not None:
-        settings.received[counters_of] = security.last_received
     conformance = _negotiate(initiate, settings, context, is_ciphered)
     if initiate.dedicated_key is not None and security is not None and is_ciphered:
         try:
@@ -83,7 +83,7 @@ def admit(aarq: AssociationRequest, settings: ServerSettings | None) -> Admissio
             raise _refused(context, _User.NO_REASON_GIVEN, str(error), _initiate_error(0)) from None
     hls = _authenticate(aarq, settings, security, context)
     title = security.system_title if security is not None else None
-    answer = InitiateResponse(None, DLMS_VERSION, conformance, settings.max_pdu_size, 0x0007).encode()
+    answer = InitiateResponse(None, DLMS_VERSION, conformance, settings.max_pdu_size, vaa_name(context)).encode()
     response = AssociationResponse(
         context,
         AssociationResult.ACCEPTED,
@@ -91,6 +91,7 @@ def admit(aarq: AssociationRequest, settings: ServerSettings | None) -> Admissio
         mechanism=None if hls is None else settings.mechanism,
         responding_authentication_value=None if hls is None else hls.own_challenge,
         responding_ap_title=title,
+        responding_ae_qualifier=security.context.certificate if security is not None else None,
         user_information=seal(security, answer, INITIATE) if is_ciphered and security is not None else answer,
     )
     parameters = AssociationParameters(
@@ -102,24 +103,22 @@ def admit(aarq: AssociationRequest, settings: ServerSettings | None) -> Admissio
         dlms_version=DLMS_VERSION,
         user_id=aarq.calling_ae_invocation_id,
     )
-    return Admission(response, parameters, security, hls, counters_of, initiate, is_ciphered)
+    return Admission(response, parameters, security, hls, initiate, is_ciphered)
 
 
 def offered_contexts(settings: ServerSettings) -> frozenset[ApplicationContext]:
     """The application contexts that an association takes."""
-    if settings.application_contexts is not None:
-        return settings.application_contexts
     security = settings.security
+    if settings.application_contexts is not None:
+        if security is not None and security.is_strengthened:
+            return frozenset(context for context in settings.application_contexts if context.is_ciphered)
+        return settings.application_contexts
+    plain, ciphered = ApplicationContext.LOGICAL_NAME, ApplicationContext.LOGICAL_NAME_CIPHERED
+    if settings.short_names is not None:
+        plain, ciphered = ApplicationContext.SHORT_NAME, ApplicationContext.SHORT_NAME_CIPHERED
     if security is None or not security.has_keys:
-        return frozenset((ApplicationContext.LOGICAL_NAME,))
-    if security.minimum_policy:
-        return frozenset((ApplicationContext.LOGICAL_NAME_CIPHERED,))
-    return frozenset((ApplicationContext.LOGICAL_NAME, ApplicationContext.LOGICAL_NAME_CIPHERED))
-
-
-def counters_key(settings: ServerSettings, title: bytes) -> str:
-    """Under which name the last counter of this client and key is kept."""
-    return (settings.security.counter_id(title) or "") if settings.security is not None else ""
+        return frozenset((plain,))
+    return frozenset((ciphered,)) if security.minimum_policy else frozenset((plain, ciphered))
 
 
 def _known_context(aarq: AssociationRequest) -> ApplicationContext:
@@ -147,23 +146,31 @@ def _check_mechanism(aarq: AssociationRequest, settings: ServerSettings, context
 
 def _security(
     aarq: AssociationRequest, settings: ServerSettings, context: ApplicationContext, is_ciphered: bool
-) -> tuple[AssociationSecurity | None, str]:
+) -> AssociationSecurity | None:
     configured = settings.security
     title = aarq.calling_ap_title
     if title is None and (is_ciphered or settings.mechanism in _SYSTEM_TITLE_NEEDED):
         raise _refused(context, _User.CALLING_AP_TITLE_NOT_RECOGNIZED, "no system title")
     if configured is None:
-        return None, ""
-    counters_of = "" if title is None else counters_key(settings, title)
+        return None
     try:
         security = AssociationSecurity(
             configured, role="server", received=settings.received, tolerances=settings.tolerances
         )
         if title is not None:
             security.peer_system_title = title
+            if aarq.calling_ae_qualifier:
+                _take_certificate(security, aarq.calling_ae_qualifier, context)
     except SecurityError as error:
         raise _refused(context, _User.CALLING_AP_TITLE_NOT_RECOGNIZED, str(error)) from None
-    return security, counters_of
+    return security
+
+
+def _take_certificate(security: AssociationSecurity, certificate: bytes, context: ApplicationContext) -> None:
+    try:
+        security.take_certificate(certificate)
+    except SecurityError as error:
+        raise _refused(context, _User.CALLING_AE_QUALIFIER_NOT_RECOGNIZED, str(error)) from None
 
 
 def _initiate(
@@ -203,8 +210,9 @@ def _negotiate(
         offered &= ~Conformance.GENERAL_BLOCK_TRANSFER
     if is_ciphered:
         offered |= Conformance.GENERAL_PROTECTION
+    offered &= ~(ONLY_LOGICAL_NAMES if context.is_short_name else ONLY_SHORT_NAMES)
     conformance = initiate.proposed_conformance & offered
-    if not conformance & (Conformance.GET | Conformance.SET | Conformance.ACTION | Conformance.ACCESS):
+    if not conformance & _SERVICES:
         raise _refused(context, _User.NO_REASON_GIVEN, "no common services", _initiate_error(2))
     if 0 < initiate.client_max_receive_pdu_size < MINIMUM_PDU_SIZE:
         raise _refused(context, _User.NO_REASON_GIVEN, "PDU size too short", _initiate_error(3))
@@ -247,6 +255,9 @@ def _authenticate(
 
 
 _User = AcseServiceUserDiagnostic
+_SERVICES = (
+    Conformance.GET | Conformance.SET | Conformance.ACTION | Conformance.ACCESS | Conformance.READ | Conformance.WRITE
+)
 
 
 def _initiate_error(error: int) -> bytes:

@@ -52,11 +52,10 @@ from cosemic.protocol.events import (
 from cosemic.protocol.requests import GetResults, Request, target
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import Event, State
-from cosemic.protocol.terms import Exchange
+from cosemic.protocol.terms import NO_DEMANDS, Demands, Exchange
 from cosemic.security.context import SecurityPolicy
+from cosemic.security.suites import FRESH
 from cosemic.tolerances import Tolerance, note
-
-_UNLIMITED = 1 << 30
 
 
 class ClientAssociation(ClientOpening):
@@ -76,17 +75,27 @@ class ClientAssociation(ClientOpening):
 
     # What the owner calls
 
-    def request(self, request: Request) -> None:
-        """Send a request. ``Completed`` or ``Failed`` follows; LocalProtocolError when it cannot be sent."""
+    def request(self, request: Request, demands: Demands = NO_DEMANDS) -> None:
+        """Send a request. ``Completed`` or ``Failed`` follows; LocalProtocolError when it cannot be sent.
+
+        ``demands`` protect this request, and its response, more than the policy of the association does.
+        """
         if self.state is not _ASSOCIATED:
             self._step(Event.REQUEST, "request")
+        security = self._security
+        if demands is not self._demands or (security is not None and security.context.epoch != self._epoch):
+            self._take_terms(demands)
         terms = self._terms
         assert terms is not None
         steps: Exchange | None = None
         first: Apdu | None = exchange.single_get(request, terms)
         if first is None:
             steps = start(request, terms)
-            first = next(steps)
+            try:
+                first = next(steps)
+            except StopIteration as done:  # with short names: no object of the request is listed
+                self._events.append(Completed(done.value))
+                return
         plain = first.encode()
         self.state = _EXCHANGING
         self._request = request
@@ -198,6 +207,8 @@ class ClientAssociation(ClientOpening):
             self._response(plain, envelope)
         elif tag in _PUSHES:
             self._push(plain, envelope)
+        elif tag in _WITHOUT_INVOKE_ID:
+            self._response(plain, envelope, self._expected())
         elif tag == ApduTag.AARE:
             self._association_response(plain)
         elif tag == ApduTag.RLRE:
@@ -258,17 +269,22 @@ class ClientAssociation(ClientOpening):
         apdus, self._deferred = [answer, *self._deferred], []
         return sorted(apdus, key=invocation_counter) if CIPHERED[answer[0]] else apdus
 
-    def _response(self, plain: bytes, envelope: Envelope) -> None:
+    def _response(self, plain: bytes, envelope: Envelope, invoke_id: int | None = None) -> None:
         state = self.state
-        invoke_id = plain[2] & 0x0F if len(plain) > 2 else self._invoke_id
-        if plain[0] == ApduTag.ACCESS_RESPONSE:
-            invoke_id = int.from_bytes(plain[2:5], "big")
+        if invoke_id is None:
+            if plain[0] == ApduTag.ACCESS_RESPONSE:
+                invoke_id = int.from_bytes(plain[2:5], "big")
+            else:
+                invoke_id = plain[2] & 0x0F if len(plain) > 2 else self._invoke_id
         if state is not _EXCHANGING and state is not State.AUTHENTICATION_PENDING:
             self._late_response(invoke_id)
             return
         if envelope is PLAIN and self._is_protected:
             assert self._security is not None
             self._security.check_policy(SecurityPolicy.NONE)
+        if self._demanded_response & ~envelope.policy:
+            assert self._security is not None
+            self._security.check_policy(envelope.policy, self._demands.response)
         if invoke_id != self._invoke_id:
             self._other_invoke_id(invoke_id)
         if state is not _EXCHANGING:
@@ -299,6 +315,15 @@ class ClientAssociation(ClientOpening):
         else:
             self._advance(Event.CONTINUE)
             self._send(following.encode())
+
+    def _expected(self) -> int:
+        """The invoke id of an answer that carries none (Read, Write): that of the request, if there is one."""
+        if self.state is not _EXCHANGING and self.state is not State.AUTHENTICATION_PENDING:
+            raise SequenceError(
+                "a Read- or WriteResponse came while nothing was asked; as it carries no invoke id, nothing after it "
+                "could be told from late answers"
+            )
+        return self._invoke_id
 
     def _late_response(self, invoke_id: int) -> None:
         if invoke_id != self._invoke_id or self.state in (State.IDLE, State.ASSOCIATION_PENDING):
@@ -372,8 +397,8 @@ class ClientAssociation(ClientOpening):
         security = self._security
         if counter is None or security is None or self._counter_adopted:
             return False
-        if self._envelope.dedicated and self.state is _EXCHANGING:
-            return False  # the counter of a key that only this association has cannot be behind
+        if (self._envelope.dedicated or self._envelope.key in FRESH) and self.state is _EXCHANGING:
+            return False  # it is not the counter of the global key that is behind
         if not security.context.allow_counter_from_meter or not security.adopt_counter(counter):
             return False
         self._counter_adopted = True
@@ -429,6 +454,7 @@ class ClientAssociation(ClientOpening):
 
 _ASSOCIATED, _EXCHANGING, _CLOSED = State.ASSOCIATED, State.EXCHANGING, State.CLOSED
 _RESPONSES = frozenset((ApduTag.GET_RESPONSE, ApduTag.SET_RESPONSE, ApduTag.ACTION_RESPONSE, ApduTag.ACCESS_RESPONSE))
+_WITHOUT_INVOKE_ID = frozenset((ApduTag.READ_RESPONSE, ApduTag.WRITE_RESPONSE))
 _PUSHES = frozenset((ApduTag.DATA_NOTIFICATION, ApduTag.EVENT_NOTIFICATION_REQUEST, ApduTag.INFORMATION_REPORT_REQUEST))
 _PUSH_ENVELOPES = frozenset(
     (

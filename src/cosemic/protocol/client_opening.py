@@ -23,7 +23,6 @@ from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import (
     ApduTag,
-    ApplicationContext,
     AssociationResult,
     AuthenticationMechanism,
     Conformance,
@@ -34,12 +33,24 @@ from cosemic.errors import (
     DecodeError,
     DlmsError,
     KeyMissing,
+    LocalProtocolError,
     RemoteProtocolError,
+    SecurityError,
     SequenceError,
 )
-from cosemic.protocol import opening, redaction
+from cosemic.protocol import hints, opening, redaction, short_name_exchange
 from cosemic.protocol.association import UNLIMITED, Association, Trace
-from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, room, seal, unseal
+from cosemic.protocol.ciphering import (
+    CIPHERED,
+    PLAIN,
+    Envelope,
+    ciphering_only,
+    needs_general_protection,
+    room,
+    seal,
+    service_envelope,
+    unseal,
+)
 from cosemic.protocol.events import (
     Associated,
     AssociationParameters,
@@ -49,8 +60,8 @@ from cosemic.protocol.events import (
 from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
 from cosemic.protocol.settings import DEFAULT_WINDOW, ClientSettings
 from cosemic.protocol.states import Event, State
-from cosemic.protocol.terms import Terms
-from cosemic.security.context import AssociationSecurity
+from cosemic.protocol.terms import NO_DEMANDS, Demands, Terms
+from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.hls import HlsExchange
 from cosemic.tolerances import Tolerance, note
 
@@ -63,7 +74,10 @@ class ClientOpening(Association[ClientEvent]):
 
     __slots__ = (
         "_counter_adopted",
+        "_demanded_response",
+        "_demands",
         "_envelope",
+        "_epoch",
         "_hls",
         "_initiate",
         "_invoke_flags",
@@ -91,6 +105,9 @@ class ClientOpening(Association[ClientEvent]):
         self._invoke_flags = 0
         self._long_invoke_id = 0
         self._is_protected = False
+        self._demands = NO_DEMANDS
+        self._demanded_response = 0
+        self._epoch = 0
         self._counter_adopted = False
 
     def associate(self) -> None:
@@ -190,6 +207,8 @@ class ClientOpening(Association[ClientEvent]):
         security = self._security
         if security is not None and aare.responding_ap_title:
             security.peer_system_title = aare.responding_ap_title
+        if security is not None and aare.responding_ae_qualifier:
+            security.take_certificate(aare.responding_ae_qualifier)
         if aare.result != AssociationResult.ACCEPTED:
             self._advance(Event.REFUSE)
             raise opening.refusal(aare, self.settings)
@@ -219,7 +238,7 @@ class ClientOpening(Association[ClientEvent]):
                 self.trace("apdu", "in", plain)
         if self._is_ciphered():
             assert self._security is not None
-            self._security.check_policy(envelope.policy)
+            self._security.check_policy(envelope.policy, ciphering_only(self._security.context.minimum_policy))
         response = decode_apdu(plain, tolerances=self.settings.tolerances)
         if isinstance(response, ConfirmedServiceError):
             raise opening.service_error(response, "association")
@@ -235,20 +254,25 @@ class ClientOpening(Association[ClientEvent]):
         octet = invoke_octet((self._invoke_id + 1) & 0x0F, True, self.settings.high_priority)
         if self._is_ciphered():
             assert self._security is not None
-            self._envelope = Envelope(self._security.context.policy)
-            self._is_protected = bool(self._security.context.minimum_policy)
+            self._envelope = Envelope(ciphering_only(self._security.context.policy))
+            self._is_protected = bool(ciphering_only(self._security.context.minimum_policy))
+        if self._uses_short_names():
+            self._send(short_name_exchange.authentication_request(proof).encode())
+            return
         self._send(ActionRequestNormal(octet, descriptor, proof).encode())
 
     def _authentication_response(self, response: Apdu) -> None:
         """Pass 4: f(CtoS) must prove the meter."""
         assert self._hls is not None
         assert self.parameters is not None
+        if self._uses_short_names():
+            response = short_name_exchange.authentication_answer(response)
         if not isinstance(response, ActionResponseNormal):
             raise SequenceError(f"{type(response).__name__} does not answer pass 3 of the authentication")
         if response.result:
             raise AuthenticationError(
                 f"the meter refuses our proof (action-result {int(response.result)}): check the "
-                + ("keys and the system title" if self._is_gmac() else "password")
+                + hints.SECRET_OF.get(self.settings.mechanism, "password")
             )
         data = response.return_parameters
         proof = data.value if isinstance(data, Data) else None
@@ -261,30 +285,61 @@ class ClientOpening(Association[ClientEvent]):
     def _associated(self, parameters: AssociationParameters) -> None:
         self.parameters = parameters
         self._hls = None
-        security, settings = self._security, self.settings
-        self._envelope = PLAIN
+        settings = self.settings
         agreed = bool(parameters.conformance & Conformance.PRIORITY_MGMT_SUPPORTED)
         self._invoke_flags = invoke_octet(0, settings.confirmed, settings.high_priority and agreed)
-        if security is not None and self._is_ciphered():
-            self._is_protected = bool(security.context.minimum_policy)
-            general = security.context.general and bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
-            self._envelope = Envelope(security.context.policy, security.has_dedicated_key, general)
-        longest = parameters.max_pdu_size
         if parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
-            self._blocks = self._new_blocks(longest)
-            self._longest = longest or UNLIMITED
-            longest = self._blocks.longest
+            self._blocks = self._new_blocks(parameters.max_pdu_size)
+            self._longest = parameters.max_pdu_size or UNLIMITED
+        self._take_terms(NO_DEMANDS)
+        self._events.append(Associated(parameters))
+
+    def _take_terms(self, demands: Demands) -> None:
+        """How requests are sent from now on: as the policy says, and at least as ``demands`` say.
+
+        LocalProtocolError where nothing can be protected at all.
+        """
+        security, settings, parameters = self._security, self.settings, self.parameters
+        assert parameters is not None
+        envelope, response = PLAIN, int(demands.response)
+        if security is not None:
+            self._epoch = security.context.epoch
+        if security is not None and self._is_ciphered():
+            context = security.context
+            general = bool(parameters.conformance & Conformance.GENERAL_PROTECTION)
+            if not general and needs_general_protection(context):
+                raise SecurityError(
+                    "the meter did not agree to general-protection, which signed messages and general-ciphering need"
+                )
+            if demands.request & SecurityPolicy.SIGNED and context.signing_key is None:
+                raise LocalProtocolError("the request needs a signature, and there is no key to make it (signing_key)")
+            if (demands.request | demands.response) & SecurityPolicy.SIGNED and not general:
+                raise LocalProtocolError(
+                    "the request, or its response, needs a signature, and general-protection was not agreed on: "
+                    "connect with a SecurityContext with general=True"
+                )
+            envelope = service_envelope(context, security.has_dedicated_key, general, demands.request)
+            self._is_protected = bool(context.minimum_policy) or bool(response)
+            security.demands_signature = bool(context.minimum_policy & SecurityPolicy.SIGNED)
+        elif demands.request or response:
+            raise LocalProtocolError(
+                f"the request needs the protection {SecurityPolicy(demands.request | demands.response).label!r}, and "
+                "this association has none: connect with security and a policy other than none"
+            )
+        self._demands, self._demanded_response = demands, response
+        self._envelope = envelope
+        longest = parameters.max_pdu_size if self._blocks is None else self._blocks.longest
         self._terms = Terms(
             self._next_invoke,
-            room(longest, self._envelope, UNLIMITED),
+            room(longest, envelope, UNLIMITED),
             int(parameters.conformance),
             settings.max_octets,
             settings.tolerances,
             self._next_long_invoke,
             bool(self._invoke_flags & _HIGH_PRIORITY),
             settings.confirmed,
+            settings.short_names if self._uses_short_names() else None,
         )
-        self._events.append(Associated(parameters))
 
     def _new_blocks(self, max_pdu_size: int) -> GeneralBlocks:
         settings = self.settings
@@ -319,10 +374,10 @@ class ClientOpening(Association[ClientEvent]):
             self._security = AssociationSecurity(context, role="client", tolerances=self.settings.tolerances)
 
     def _is_ciphered(self) -> bool:
-        return opening.application_context(self.settings) == ApplicationContext.LOGICAL_NAME_CIPHERED
+        return opening.application_context(self.settings).is_ciphered
 
-    def _is_gmac(self) -> bool:
-        return self.settings.mechanism == AuthenticationMechanism.HLS_GMAC
+    def _uses_short_names(self) -> bool:
+        return opening.application_context(self.settings).is_short_name
 
     def _forget(self) -> None:
         self._terms = self._hls = self._initiate = None

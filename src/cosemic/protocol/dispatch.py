@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cosemic.errors import LocalProtocolError
-from cosemic.protocol import access, exchange
+from cosemic.protocol import access, exchange, short_name_exchange
 from cosemic.protocol.requests import (
     Access,
     AccessResults,
@@ -33,6 +33,8 @@ _UNANSWERED: dict[type, Result] = {Set: SetResults(()), Action: ActionResults(()
 
 def start(request: Request, terms: Terms) -> Exchange:
     """The exchange for a request; LocalProtocolError where there is none."""
+    if terms.short_names is not None:
+        return short_name_exchange.start(request, terms, terms.short_names)
     exchange_of = _EXCHANGES.get(type(request))
     if exchange_of is None:
         raise LocalProtocolError(f"a request is a Get, a Set, an Action or an Access, not {type(request).__name__}")

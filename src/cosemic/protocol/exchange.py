@@ -98,7 +98,7 @@ def get(request: Get, terms: Terms) -> Generator[Apdu, Apdu, GetResults]:
         return GetResults((yield from _get_rest(octet, response, 1, terms)))
     _check_get_items(items, terms)
     results: list[_GetResult] = []
-    for part in _parts([_item_octets(item) for item in items], 3, 1, terms):
+    for part in runs([_item_octets(item) for item in items], 3, 1, terms):
         octet = terms.invoke()
         group = items[part]
         if len(group) == 1:
@@ -177,9 +177,9 @@ def set_(request: Set, terms: Terms) -> Generator[Apdu, Apdu, SetResults]:
         _room(terms, 3 + _BLOCK_HEADER + max(map(_item_octets, items)), "SET")
     # With blocks the whole list is one service, so only the attribute descriptors have to fit the first APDU.
     if blocks_agreed:
-        parts = _parts([_item_octets(item) for item in items], 3 + _BLOCK_HEADER + _LEAST_BLOCK, 1, terms)
+        parts = runs([_item_octets(item) for item in items], 3 + _BLOCK_HEADER + _LEAST_BLOCK, 1, terms)
     else:
-        parts = _parts(sizes, 3, 2, terms)
+        parts = runs(sizes, 3, 2, terms)
     _check_confirmed(parts, [3 + size for size in sizes], terms)
     results: list[DataAccessResult | int] = []
     for part in parts:
@@ -255,9 +255,9 @@ def action(request: Action, terms: Terms) -> Generator[Apdu, Apdu, ActionResults
     if 3 + max(sizes) > terms.room:
         _room(terms, 3 + _BLOCK_HEADER + _METHOD, "ACTION")
     if blocks_agreed:
-        parts = _parts([_METHOD] * len(methods), 3 + _BLOCK_HEADER + _LEAST_BLOCK, 1, terms)
+        parts = runs([_METHOD] * len(methods), 3 + _BLOCK_HEADER + _LEAST_BLOCK, 1, terms)
     else:
-        parts = _parts(sizes, 3, 2, terms)
+        parts = runs(sizes, 3, 2, terms)
     _check_confirmed(parts, [3 + size for size in sizes], terms)
     outcomes: list[ActionOutcome] = []
     for part in parts:
@@ -362,7 +362,7 @@ def _room(terms: Terms, header: int, service: str) -> int:
     return room
 
 
-def _parts(sizes: Sequence[int], header: int, counts: int, terms: Terms) -> list[slice]:
+def runs(sizes: Sequence[int], header: int, counts: int, terms: Terms) -> list[slice]:
     """Cut a list into runs that fit one request each, single ones if lists were not agreed on.
 
     ``counts`` tells how often the number of items stands in the request.

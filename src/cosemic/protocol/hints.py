@@ -9,6 +9,12 @@ from cosemic.enums import (
     ExceptionServiceError,
 )
 
+SECRET_OF = {
+    AuthenticationMechanism.HLS_GMAC: "keys and the system title",
+    AuthenticationMechanism.HLS_ECDSA: "signing key, the public keys on both sides and the system title",
+}
+"""What a proof rests on, where it is not a password."""
+
 
 def refusal(
     diagnostic: AcseServiceUserDiagnostic | AcseServiceProviderDiagnostic | int | None,
@@ -18,8 +24,8 @@ def refusal(
     if isinstance(diagnostic, AcseServiceProviderDiagnostic):
         return _PROVIDER.get(diagnostic)
     if diagnostic == AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE:
-        if mechanism == AuthenticationMechanism.HLS_GMAC:
-            return "check the keys and the system title"
+        if mechanism in SECRET_OF:
+            return f"check the {SECRET_OF[mechanism]}"
         if mechanism == AuthenticationMechanism.NONE:
             return "the meter wants authentication for this client"
         return "check the password"
@@ -65,8 +71,8 @@ _EXCEPTIONS = {
         "the meter could not decipher us: check the encryption key, the authentication key and the system title"
     ),
     int(ExceptionServiceError.INVOCATION_COUNTER_ERROR): (
-        "it saw a higher one from this key before: set allow_counter_from_meter=True to go on from there, or move "
-        "the counter store forward"
+        "it saw a higher one from this key before: set counter_recovery='from-answer' (allow_counter_from_meter=True) "
+        "to go on from there, or 'from-public-client', or move the counter store forward"
     ),
     int(ExceptionServiceError.PDU_TOO_LONG): "the request or its answer is longer than the meter can take",
     int(ExceptionServiceError.SERVICE_NOT_SUPPORTED): "the meter does not have this service",

@@ -16,6 +16,7 @@ from cosemic.enums import (
     ApplicationContext,
     AuthenticationMechanism,
     Conformance,
+    Referencing,
     ReleaseRequestReason,
 )
 from cosemic.errors import (
@@ -26,9 +27,10 @@ from cosemic.errors import (
     RemoteProtocolError,
 )
 from cosemic.protocol import hints
-from cosemic.protocol.ciphering import INITIATE, seal
+from cosemic.protocol.ciphering import INITIATE, needs_general_protection, seal
 from cosemic.protocol.events import AssociationParameters
 from cosemic.protocol.settings import DEFAULT_CONFORMANCE, MINIMUM_PDU_SIZE, ClientSettings
+from cosemic.protocol.short_naming import ASSOCIATION_BASE_NAME, ONLY_SHORT_NAMES, SHORT_NAME_CONFORMANCE
 from cosemic.security.context import AssociationSecurity
 from cosemic.security.hls import HlsExchange
 from cosemic.tolerances import Tolerance, note
@@ -37,21 +39,28 @@ DLMS_VERSION = 6
 _VAA_NAME = 0x0007
 
 
+def vaa_name(context: ApplicationContext | int) -> int:
+    """The vaa-name of an InitiateResponse: with short names the base name of the association."""
+    return ASSOCIATION_BASE_NAME if ApplicationContext(context).is_short_name else _VAA_NAME
+
+
 def application_context(settings: ClientSettings) -> ApplicationContext:
     """The context to ask for: ciphered where keys were given, unless the settings say otherwise."""
     if settings.application_context is not None:
         return settings.application_context
-    if settings.security is not None and settings.security.has_keys:
-        return ApplicationContext.LOGICAL_NAME_CIPHERED
-    return ApplicationContext.LOGICAL_NAME
+    ciphered = settings.security is not None and settings.security.has_keys
+    if settings.referencing is Referencing.SHORT_NAME:
+        return ApplicationContext.SHORT_NAME_CIPHERED if ciphered else ApplicationContext.SHORT_NAME
+    return ApplicationContext.LOGICAL_NAME_CIPHERED if ciphered else ApplicationContext.LOGICAL_NAME
 
 
 def proposed_conformance(settings: ClientSettings, datagram: bool = False) -> Conformance:
     """The services to propose, or without AARQ to take as agreed: the most usual ones then, as nobody can object."""
     if settings.conformance is not None:
         return settings.conformance
-    proposed = DEFAULT_CONFORMANCE
-    if settings.security is not None and settings.security.general:
+    by_short_names = settings.referencing is Referencing.SHORT_NAME
+    proposed = SHORT_NAME_CONFORMANCE if by_short_names else DEFAULT_CONFORMANCE
+    if settings.security is not None and (settings.security.general or needs_general_protection(settings.security)):
         proposed |= Conformance.GENERAL_PROTECTION
     window = settings.block_transfer_window
     if window == 0 or (window is None and (datagram or settings.pre_established)):
@@ -84,7 +93,7 @@ def association_request(
 ) -> tuple[AssociationRequest, InitiateRequest]:
     """The AARQ and the InitiateRequest in it; takes an invocation counter, and a dedicated key where one is wanted."""
     context = application_context(settings)
-    ciphered = context == ApplicationContext.LOGICAL_NAME_CIPHERED
+    ciphered = context.is_ciphered
     if ciphered and security is None:
         raise KeyMissing("the ciphered application context needs a SecurityContext")
     dedicated_key: bytes | None = None
@@ -104,6 +113,7 @@ def association_request(
         mechanism=None if mechanism == AuthenticationMechanism.NONE else mechanism,
         calling_authentication_value=value if hls is None else hls.own_challenge,
         calling_ap_title=security.system_title if security is not None else None,
+        calling_ae_qualifier=security.context.certificate if security is not None else None,
         calling_ae_invocation_id=settings.user_id,
         user_information=user_information,
     )
@@ -114,7 +124,7 @@ def release_request(
     settings: ClientSettings, security: AssociationSecurity | None, datagram: bool = False
 ) -> ReleaseRequest:
     """The RLRQ; in a ciphered association it proves itself by a protected InitiateRequest."""
-    if security is None or application_context(settings) != ApplicationContext.LOGICAL_NAME_CIPHERED:
+    if security is None or not application_context(settings).is_ciphered:
         return ReleaseRequest(ReleaseRequestReason.NORMAL)
     proposed = proposed_conformance(settings, datagram)
     initiate = InitiateRequest(None, True, None, DLMS_VERSION, proposed, settings.max_pdu_size)
@@ -132,19 +142,25 @@ def negotiated(
         _tolerate(Tolerance.AARE_CONTEXT_NAME, detail, tolerances)
     if response.negotiated_dlms_version < DLMS_VERSION:
         raise RemoteProtocolError(f"the meter speaks DLMS version {response.negotiated_dlms_version}, 6 is needed")
-    if response.vaa_name != _VAA_NAME:
-        _tolerate(Tolerance.VAA_NAME, f"VAA name {response.vaa_name:#06x} instead of {_VAA_NAME:#06x}", tolerances)
+    if response.vaa_name != vaa_name(context):
+        detail = f"VAA name {response.vaa_name:#06x} instead of {vaa_name(context):#06x}"
+        _tolerate(Tolerance.VAA_NAME, detail, tolerances)
     proposed, answered = initiate.proposed_conformance, response.negotiated_conformance
     if answered & ~proposed:
         detail = f"conformance {int(answered):06X} where {int(proposed):06X} was proposed"
         _tolerate(Tolerance.NEGOTIATION_SUPERSET, detail, tolerances)
+    conformance = answered & proposed
+    if context.is_short_name and not answered & (Conformance.READ | Conformance.WRITE):
+        detail = f"conformance {int(answered):06X}, without Read and Write, in an association with short names"
+        _tolerate(Tolerance.UNNEGOTIATED_SERVICE, detail, tolerances)
+        conformance |= proposed & ONLY_SHORT_NAMES
     size = response.server_max_receive_pdu_size
     if 0 < size < MINIMUM_PDU_SIZE:
         raise RemoteProtocolError(f"the meter takes APDUs of {size} octets only; {MINIMUM_PDU_SIZE} is the least")
     return AssociationParameters(
         application_context=context,
         mechanism=settings.mechanism,
-        conformance=answered & proposed,
+        conformance=conformance,
         max_pdu_size=size,
         peer_system_title=aare.responding_ap_title or None,
         dlms_version=response.negotiated_dlms_version,

@@ -8,6 +8,7 @@ what came                                   answer
 a service without association               exception-response service-not-allowed, operation-not-possible
 anything but pass 3 while it is due         the same
 less protection than the policy demands     the same
+a confirmed request by the broadcast key    the same
 an envelope that does not open              exception-response service-not-allowed, deciphering-error
 an invocation counter that is not new       exception-response service-not-allowed, invocation-counter-error
 a service that was not negotiated           exception-response service-not-allowed, service-not-supported
@@ -32,18 +33,18 @@ from cosemic.apdu.general import GeneralBlockTransfer
 from cosemic.apdu.notify import DataNotificationConfirm
 from cosemic.apdu.services import (
     AccessRequest,
-    ActionRequestNormal,
     ActionRequestWithPblock,
-    ActionResponseNormal,
     ExceptionResponse,
+    ReadRequest,
     SetRequestWithDatablock,
+    UnconfirmedWriteRequest,
+    WriteRequest,
 )
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import (
     AcseServiceProviderDiagnostic,
     AcseServiceUserDiagnostic,
-    ActionResult,
     ApduTag,
     ApplicationContext,
     AssociationResult,
@@ -51,7 +52,6 @@ from cosemic.enums import (
     Conformance,
     ExceptionServiceError,
     ExceptionStateError,
-    InterfaceClass,
     ReleaseResponseReason,
 )
 from cosemic.errors import (
@@ -65,9 +65,19 @@ from cosemic.errors import (
     SecurityError,
 )
 from cosemic.protocol import notifications, redaction
-from cosemic.protocol.admission import RefusedError, admit, counters_key
+from cosemic.protocol.admission import RefusedError, admit, offered_contexts
 from cosemic.protocol.association import UNLIMITED, Association, Trace, logger
-from cosemic.protocol.ciphering import CIPHERED, INITIATE, PLAIN, Envelope, room, seal, unseal
+from cosemic.protocol.ciphering import (
+    CIPHERED,
+    INITIATE,
+    PLAIN,
+    Envelope,
+    ciphering_only,
+    reply_envelope,
+    room,
+    seal,
+    unseal,
+)
 from cosemic.protocol.events import (
     AssociationClosed,
     AssociationOpened,
@@ -77,9 +87,12 @@ from cosemic.protocol.events import (
     ServerEvent,
 )
 from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
+from cosemic.protocol.opening import vaa_name
 from cosemic.protocol.requests import Result
+from cosemic.protocol.server_authentication import Passes
 from cosemic.protocol.serving import NOT_SUPPORTED, Serving
-from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ServerSettings
+from cosemic.protocol.settings import ServerSettings
+from cosemic.protocol.short_name_serving import ShortNameServing, is_further_block
 from cosemic.protocol.states import Event, State
 from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.hls import HlsExchange
@@ -91,15 +104,16 @@ class ServerAssociation(Association[ServerEvent]):
 
     __slots__ = (
         "_answers_in_blocks",
-        "_counters_of",
         "_datagram",
         "_envelope",
         "_hls",
         "_in_general_blocks",
         "_is_ciphered",
         "_is_opened",
+        "_least",
         "_proved",
         "_security",
+        "_services",
         "_serving",
         "settings",
     )
@@ -113,9 +127,11 @@ class ServerAssociation(Association[ServerEvent]):
         self._in_general_blocks = False  # what is being received came in blocks
         self._security: AssociationSecurity | None = None
         self._hls: HlsExchange | None = None
-        self._serving: Serving | None = None
+        self._serving: Serving | ShortNameServing | None = None
+        by_short_names = settings is not None and settings.short_names is not None
+        self._services = _BY_SHORT_NAME if by_short_names else _BY_LOGICAL_NAME
         self._envelope = PLAIN
-        self._counters_of = ""
+        self._least = SecurityPolicy.NONE  # what the rights used by the open request demand of its response
         self._is_ciphered = False
         self._is_opened = False
         self._proved = SecurityPolicy.NONE  # what protected every block of a request so far
@@ -136,17 +152,14 @@ class ServerAssociation(Association[ServerEvent]):
         envelope = PLAIN
         plain = apdu
         if CIPHERED[apdu[0]]:
-            refusal = self._refuse_early(apdu)
-            if refusal is not None:
-                self._send(refusal, PLAIN)
+            if self._security is None or self.state is State.IDLE:
+                self._send(_NOT_ALLOWED, PLAIN)
                 return
-            assert self._security is not None
             try:
-                plain, envelope = unseal(self._security, apdu)
+                plain, envelope = unseal(self._security, apdu, broadcast=True)
             except DlmsError as error:
                 self._send(self._refused(error), PLAIN)
                 return
-            self._remember_counter()
         try:
             self._receive(plain, envelope)
         except DecodeError as error:
@@ -154,12 +167,37 @@ class ServerAssociation(Association[ServerEvent]):
             self._trace_in(plain)
             self._send(_exception(ExceptionServiceError.OTHER_REASON), PLAIN)
 
-    def respond(self, result: Result) -> None:
-        """Answer the request that ``Requested`` told of; LocalProtocolError when there is none, or it does not fit."""
+    @property
+    def protectable(self) -> SecurityPolicy:
+        """Which protection the responses of this association can have."""
+        if not self._is_ciphered:
+            return SecurityPolicy.NONE
+        assert self._security is not None
+        assert self.parameters is not None
+        if self._security.context.signing_key is None:
+            return SecurityPolicy.AUTHENTICATED_ENCRYPTED
+        if not self.parameters.conformance & Conformance.GENERAL_PROTECTION:
+            return SecurityPolicy.AUTHENTICATED_ENCRYPTED
+        return SecurityPolicy.AUTHENTICATED_ENCRYPTED | SecurityPolicy.SIGNED
+
+    def respond(self, result: Result, least: SecurityPolicy = SecurityPolicy.NONE) -> None:
+        """Answer the request that ``Requested`` told of; LocalProtocolError when there is none, or it does not fit.
+
+        ``least`` is protection that the response needs besides what the policy and the request ask for.
+        """
         serving = self._serving
         if serving is None or self.state is not State.EXCHANGING:
             raise LocalProtocolError("respond: no request is open")
+        if least & ~self._envelope.policy:
+            if least & ~self.protectable:
+                raise LocalProtocolError("respond: the response needs protection that this association has no keys for")
+            self._least |= least
+            self._envelope = self._protection(self._envelope)
+            serving.room = self._room(self._envelope)
         response = serving.respond(result)
+        if not isinstance(response, Apdu):  # a Read or Write of attributes and methods: the next of them
+            self._events.append(Requested(response, self._proved, True, False, self.settings))
+            return
         if not serving.in_blocks:
             self.state = State.ASSOCIATED
         self._send(response, self._envelope)
@@ -191,7 +229,7 @@ class ServerAssociation(Association[ServerEvent]):
         elif tag == ApduTag.RLRQ:
             self._trace_in(plain)
             self._release(plain)
-        elif tag in _SERVICES:
+        elif tag in self._services:
             self._trace_in(plain)
             self._service(plain, envelope)
         elif tag == ApduTag.DATA_NOTIFICATION_CONFIRM:
@@ -242,21 +280,33 @@ class ServerAssociation(Association[ServerEvent]):
         assert self.settings is not None
         apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
         if state is State.AUTHENTICATION_PENDING:
-            self._authenticate(apdu, envelope)
+            if envelope.broadcast:
+                self._send(_NOT_ALLOWED, PLAIN)
+            else:
+                self._authenticate(apdu, envelope)
             return
         serving = self._serving
         assert serving is not None
-        assert self.parameters is not None
+        if state is not State.EXCHANGING:
+            self._least = SecurityPolicy.NONE
         self._envelope = reply = self._protection(envelope)
-        longest = self.parameters.max_pdu_size if self._blocks is None else self._blocks.longest - _LENGTHS
-        serving.room = room(longest, reply, UNLIMITED)
-        octet: int
-        if type(apdu) is AccessRequest:
-            octet = apdu.long_invoke_id_and_priority >> 24
+        serving.room = self._room(reply)
+        kind = type(apdu)
+        octet = _WITHOUT_INVOKE_OCTET.get(kind)
+        if octet is not None:
+            further = is_further_block(apdu)
         else:
-            octet = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
+            further = kind in _FURTHER_BLOCKS
+            if type(apdu) is AccessRequest:
+                octet = apdu.long_invoke_id_and_priority >> 24
+            else:
+                octet = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
+        if envelope.broadcast and octet & 0x40:
+            logger.warning("refused a confirmed request under the broadcast key")
+            self._send(_NOT_ALLOWED, PLAIN)
+            return
         # A request in blocks is protected as its least protected block is.
-        self._proved = self._proved & envelope.policy if type(apdu) in _FURTHER_BLOCKS else envelope.policy
+        self._proved = self._proved & envelope.policy if further else envelope.policy
         outcome = serving.receive(apdu)
         confirmed = bool(octet & 0x40)
         if isinstance(outcome, Apdu):
@@ -264,12 +314,13 @@ class ServerAssociation(Association[ServerEvent]):
             if confirmed:
                 self._send(outcome, reply)
             return
+        self._events.append(Requested(outcome, self._proved, confirmed, bool(octet & 0x80), self.settings))
         if confirmed:
             self.state = State.EXCHANGING
-        else:
-            serving.drop()
-            self.state = State.ASSOCIATED
-        self._events.append(Requested(outcome, self._proved, confirmed, bool(octet & 0x80), self.settings))
+            return
+        for request in serving.drop():
+            self._events.append(Requested(request, self._proved, False, False, self.settings))
+        self.state = State.ASSOCIATED
 
     def _confirmation(self, plain: bytes, envelope: Envelope) -> None:
         """A client has a confirmed push; nothing answers that, right or wrong."""
@@ -286,20 +337,15 @@ class ServerAssociation(Association[ServerEvent]):
 
     def _lacks_protection(self, envelope: Envelope) -> bool:
         security = self._security
-        if security is None or not self._is_ciphered:
+        if security is None or not (self._is_ciphered or security.context.is_strengthened):
             return False
-        return bool(security.context.minimum_policy & ~envelope.policy)
+        demanded = security.context.minimum_policy
+        if self.state is State.AUTHENTICATION_PENDING:
+            demanded = ciphering_only(demanded)
+        return bool(demanded & ~envelope.policy)
 
     def _is_waiting(self) -> bool:
         return self._serving is not None and self._serving.is_open
-
-    def _refuse_early(self, apdu: bytes) -> ExceptionResponse | None:
-        """The answer to an envelope that is refused without being opened."""
-        if self._security is None or self.state is State.IDLE:
-            return _NOT_ALLOWED
-        if apdu[0] in _UNSUPPORTED:
-            return _UNKNOWN
-        return None
 
     def _refused(self, error: DlmsError) -> ExceptionResponse:
         logger.warning("refused a ciphered APDU: %s", error)
@@ -320,12 +366,12 @@ class ServerAssociation(Association[ServerEvent]):
         security = settings.security
         title = security.peer_system_title if security is not None else None
         if security is not None and security.has_keys:
-            self._counters_of = counters_key(settings, title) if title is not None else ""
             self._is_ciphered = True
             self._security = AssociationSecurity(
                 security, role="server", received=settings.received, tolerances=settings.tolerances
             )
-        context = ApplicationContext.LOGICAL_NAME_CIPHERED if self._is_ciphered else ApplicationContext.LOGICAL_NAME
+        contexts = offered_contexts(settings)
+        context = max(contexts) if self._is_ciphered else min(contexts)
         self.parameters = AssociationParameters(
             context, AuthenticationMechanism.NONE, settings.conformance, 0xFFFF, title
         )
@@ -362,7 +408,6 @@ class ServerAssociation(Association[ServerEvent]):
         self._trace_aarq(aarq, admission)
         self.parameters = admission.parameters
         self._security = admission.security
-        self._counters_of = admission.counters_of
         self._is_ciphered = admission.is_ciphered
         self._hls = admission.hls
         self._send(admission.response, PLAIN)
@@ -387,27 +432,19 @@ class ServerAssociation(Association[ServerEvent]):
         settings, hls = self.settings, self._hls
         assert settings is not None
         assert hls is not None
-        if (
-            not isinstance(apdu, ActionRequestNormal)
-            or apdu.method.class_id != InterfaceClass.ASSOCIATION_LN
-            or apdu.method.instance not in (settings.association_object, LOGICAL_NAME_ASSOCIATION)
-            or apdu.method.method != 1
-        ):
+        passes = Passes.of(apdu, settings)
+        if passes is None:
             self._send(_NOT_ALLOWED, PLAIN)
             return
-        reply = self._protection(envelope)
-        proof = apdu.parameters.value if apdu.parameters is not None else None
+        reply = Envelope(ciphering_only(self._protection(envelope).policy), envelope.dedicated, envelope.general)
         try:
-            hls.verify(proof if isinstance(proof, bytes) else b"")
+            hls.verify(passes.proof)
         except DlmsError as error:
             logger.warning("refused a client: %s", error)
-            response = ActionResponseNormal(apdu.invoke_id_and_priority, ActionResult.OTHER_REASON, None)
-            self._send(response, reply)
+            self._send(passes.refusal(), reply)
             self._close(Event.NOT_AUTHENTICATED, "the client failed to prove its secret")
             return
-        self._remember_counter()
-        answer = Data.of(axdr.octet_string(hls.reply()))
-        self._send(ActionResponseNormal(apdu.invoke_id_and_priority, ActionResult.SUCCESS, answer), reply)
+        self._send(passes.answer(Data.of(axdr.octet_string(hls.reply()))), reply)
         self._advance(Event.AUTHENTICATED)
         self._opened()
 
@@ -416,7 +453,9 @@ class ServerAssociation(Association[ServerEvent]):
         assert self.parameters is not None
         self._hls = None
         self._is_opened = True
-        self._serving = Serving(self.parameters.conformance, self.settings.max_octets, self.settings.tolerances)
+        if self._security is not None and self._is_ciphered:
+            self._security.demands_signature = bool(self._security.context.minimum_policy & SecurityPolicy.SIGNED)
+        self._serving = _serving(self.settings, self.parameters.conformance)
         if self.parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER and self.settings.block_transfer_window:
             self._blocks = GeneralBlocks(
                 window=self.settings.block_transfer_window,
@@ -449,7 +488,6 @@ class ServerAssociation(Association[ServerEvent]):
             except DlmsError as error:
                 self._send(self._refused(error), PLAIN)
                 return
-            self._remember_counter()
             answer = seal(security, self._initiate_response(), INITIATE)
         elif security is not None and self._is_ciphered and security.context.minimum_policy:
             if Tolerance.UNPROTECTED_RELEASE not in self.settings.tolerances:
@@ -465,7 +503,11 @@ class ServerAssociation(Association[ServerEvent]):
         assert self.settings is not None
         assert self.parameters is not None
         return InitiateResponse(
-            None, self.parameters.dlms_version, self.parameters.conformance, self.settings.max_pdu_size, 0x0007
+            None,
+            self.parameters.dlms_version,
+            self.parameters.conformance,
+            self.settings.max_pdu_size,
+            vaa_name(self.parameters.application_context),
         ).encode()
 
     def _close(self, event: Event, reason: str) -> None:
@@ -490,10 +532,13 @@ class ServerAssociation(Association[ServerEvent]):
         security = self._security
         if security is None or not self._is_ciphered:
             return PLAIN
-        policy = envelope.policy | security.context.policy
-        if policy == envelope.policy:
-            return envelope
-        return Envelope(SecurityPolicy(policy), envelope.dedicated, envelope.general)
+        return reply_envelope(security.context, envelope, self._least)
+
+    def _room(self, envelope: Envelope) -> int:
+        """The longest response before protection."""
+        assert self.parameters is not None
+        longest = self.parameters.max_pdu_size if self._blocks is None else self._blocks.longest - _LENGTHS
+        return room(longest, envelope, UNLIMITED)
 
     def _send(self, apdu: Apdu, envelope: Envelope) -> None:
         plain = self._sealed(apdu, envelope)
@@ -522,16 +567,6 @@ class ServerAssociation(Association[ServerEvent]):
         else:
             raise LocalProtocolError(f"notify: {len(plain)} octets do not fit the client's maximum PDU of {longest}")
 
-    def _remember_counter(self) -> None:
-        security = self._security
-        if security is None or self.settings is None:
-            return
-        if not self._counters_of and security.peer_system_title is not None:
-            self._counters_of = counters_key(self.settings, security.peer_system_title)
-        last = security.last_received
-        if last is not None and self._counters_of:
-            self.settings.received[self._counters_of] = last
-
     def _trace_in(self, plain: bytes) -> None:
         if self.trace is not None:
             self.trace("apdu", "in", self._redactor.service(plain))
@@ -540,6 +575,12 @@ class ServerAssociation(Association[ServerEvent]):
         if self.trace is not None:
             initiate = getattr(admission, "initiate", None)
             self.trace("apdu", "in", redaction.association_request(aarq, initiate))
+
+
+def _serving(settings: ServerSettings, conformance: Conformance) -> Serving | ShortNameServing:
+    if settings.short_names is not None:
+        return ShortNameServing(settings.short_names, conformance, settings.max_octets, settings.tolerances)
+    return Serving(conformance, settings.max_octets, settings.tolerances)
 
 
 def _exception(error: ExceptionServiceError) -> ExceptionResponse:
@@ -560,5 +601,7 @@ _NO_AARQ = AssociationResponse(
 _LENGTHS = 4
 """Octets that the length fields of an APDU beyond 65,535 octets take more."""
 _FURTHER_BLOCKS = (SetRequestWithDatablock, ActionRequestWithPblock)
-_SERVICES = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST, ApduTag.ACCESS_REQUEST))
-_UNSUPPORTED = frozenset((ApduTag.GENERAL_CIPHERING, ApduTag.GENERAL_SIGNING))
+_WITHOUT_INVOKE_OCTET: dict[type[Apdu], int] = {ReadRequest: 0x40, WriteRequest: 0x40, UnconfirmedWriteRequest: 0}
+"""Services without an invoke-id-and-priority, and what theirs would say: confirmed or not."""
+_BY_LOGICAL_NAME = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST, ApduTag.ACCESS_REQUEST))
+_BY_SHORT_NAME = frozenset((ApduTag.READ_REQUEST, ApduTag.WRITE_REQUEST, ApduTag.UNCONFIRMED_WRITE_REQUEST))

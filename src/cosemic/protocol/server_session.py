@@ -190,7 +190,10 @@ class ServerSession:
             del self._answered[oldest]
             association.abort("too many clients on one link")
             self._events += association.events()
-        association = ServerAssociation(self._lookup(client_sap), datagram=self._datagram, trace=self.trace)
+        settings = self._lookup(client_sap)
+        if self._datagram and settings is not None and settings.short_names is not None:
+            settings = None  # without invoke ids a Read that is repeated on the way looks like the next one
+        association = ServerAssociation(settings, datagram=self._datagram, trace=self.trace)
         self._associations[client_sap] = association
         self._answered[client_sap] = AnsweredRequests()
         self._events += association.events()

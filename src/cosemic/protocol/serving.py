@@ -159,9 +159,10 @@ class Serving:
         self._open = None
         return response
 
-    def drop(self) -> None:
-        """Forget the open request: nobody waits for its response."""
+    def drop(self) -> tuple[Request, ...]:
+        """Forget the open request: nobody waits for its response. Gives what else its APDU asks for: nothing."""
         self._open = None
+        return ()
 
     # GET
 

@@ -39,9 +39,10 @@ from cosemic.protocol.redaction import FrameRedactor
 from cosemic.protocol.requests import Request
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import State
+from cosemic.protocol.terms import NO_DEMANDS, Demands
 
 _PATIENCE = 4
-"""Response times that an answer may take while pushes come instead: links repeat and poll within that time."""
+"""Response times that an answer may take at the least while pushes come instead: links repeat and poll meanwhile."""
 
 
 class ClientSession:
@@ -137,13 +138,15 @@ class ClientSession:
             else:
                 self._link_event(event, now)
 
-    def request(self, request: Request, now: float) -> None:
+    def request(self, request: Request, now: float, demands: Demands = NO_DEMANDS) -> None:
         """Send a request; ``Completed`` or ``Failed`` follows. One at a time.
+
+        ``demands`` protect this request and its response more than the policy of the association does.
 
         LocalProtocolError for what the state or the negotiated parameters do not allow, SecurityError when the counter
         store cannot be used; nothing was sent then.
         """
-        self._association.request(request)
+        self._association.request(request, demands)
         self._flush(now)
         if self._association.in_blocks:
             self._expect_blocks(now)
@@ -202,7 +205,7 @@ class ClientSession:
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
             self._association.fail(
-                LinkTimeout(f"no answer within {_PATIENCE * self._link.response_timeout:g} s, although pushes came")
+                LinkTimeout(f"no answer within {self._patience:g} s, although pushes, or repetitions, came")
             )
             self._after(now)
 
@@ -305,7 +308,7 @@ class ClientSession:
     def _wait_on(self, now: float) -> None:
         """A push, or a repeated datagram, came in place of the answer: wait on, but not longer than for any answer."""
         if self._deadline is None or self._association.in_blocks:
-            self._deadline = now + _PATIENCE * self._link.response_timeout
+            self._deadline = now + self._patience
         try:
             self._link.poll(now)
         except LocalProtocolError:
@@ -327,6 +330,11 @@ class ClientSession:
             link.stop_waiting()
         self._flush(now)
         self._expect_blocks(now)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds: as long as all tries of the link take, and a few at the least."""
+        return max(_PATIENCE, self._link.tries) * self._link.response_timeout
 
     def _is_new(self, apdu: bytes, now: float) -> bool:
         if self._recent.take(apdu, now) is Repetition.NEW:

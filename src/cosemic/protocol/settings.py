@@ -7,11 +7,12 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from cosemic.enums import ApplicationContext, AuthenticationMechanism, Conformance
+from cosemic.enums import ApplicationContext, AuthenticationMechanism, Conformance, Referencing
 from cosemic.obis import ObisCode
 from cosemic.tolerances import DEFAULT, Tolerance
 
 if TYPE_CHECKING:
+    from cosemic.protocol.short_naming import NamedObjects, ShortNames
     from cosemic.security.context import SecurityContext, SecurityPolicy
 
 HlsFunction: TypeAlias = Callable[[bytes, bytes], bytes]
@@ -72,6 +73,9 @@ class ClientSettings:
     """The least protection of a push; one that has less is dropped and logged. 0 takes all and tells what each had."""
     high_priority: bool = True
     confirmed: bool = True
+    referencing: Referencing = Referencing.LOGICAL_NAME
+    short_names: ShortNames | None = None
+    """The table that requests are named by where ``referencing`` is by short names."""
     hls_function: HlsFunction | None = None
     challenge_length: int = 16
     max_octets: int = 64 << 20
@@ -91,14 +95,18 @@ class ClientSettings:
         _check_window(self.block_transfer_window, self.conformance)
         if self.mechanism == AuthenticationMechanism.HLS_GMAC and self.security is None:
             raise ValueError("HLS with GMAC needs a SecurityContext (system title, encryption and authentication key)")
-        if self.mechanism == AuthenticationMechanism.HLS_ECDSA:
-            raise ValueError("HLS with ECDSA (mechanism 7) is not supported yet")
+        _check_ecdsa(self.mechanism, self.security)
         if self.mechanism in _WITH_PASSWORD and self.password is None:
             raise ValueError(f"{self.mechanism.name} needs a password")
         if self.mechanism == AuthenticationMechanism.HLS and self.hls_function is None:
             raise ValueError("HLS of mechanism 2 is the maker's own: give its function as hls_function")
         if not 8 <= self.challenge_length <= 64:
             raise ValueError(f"a challenge has 8 to 64 octets, not {self.challenge_length}")
+        if self.referencing is Referencing.SHORT_NAME and self.short_names is None:
+            raise ValueError("referencing by short names needs a table of them (short_names)")
+        context = self.application_context
+        if context is not None and context.is_short_name is not (self.referencing is Referencing.SHORT_NAME):
+            raise ValueError(f"application context {context.name} does not fit referencing {self.referencing.value!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +125,8 @@ class ServerSettings:
     pre_established: bool = False
     application_contexts: frozenset[ApplicationContext] | None = None
     """None: with ``security`` the ciphered context (and the plain one if the policy is none), else the plain one."""
+    short_names: NamedObjects | None = None
+    """Makes it an association with short names: the table that says what they mean."""
     hls_function: HlsFunction | None = None
     challenge_length: int = 16
     max_octets: int = 16 << 20
@@ -133,6 +143,7 @@ class ServerSettings:
         _check_window(self.block_transfer_window, None)
         if self.mechanism == AuthenticationMechanism.HLS_GMAC and self.security is None:
             raise ValueError("HLS with GMAC needs a SecurityContext")
+        _check_ecdsa(self.mechanism, self.security)
         if self.mechanism in _WITH_PASSWORD and self.secret is None:
             raise ValueError(f"{self.mechanism.name} needs a secret")
         if self.mechanism == AuthenticationMechanism.HLS and self.hls_function is None:
@@ -148,6 +159,15 @@ _WITH_PASSWORD = frozenset(
         AuthenticationMechanism.HLS_SHA256,
     }
 )
+
+
+def _check_ecdsa(mechanism: AuthenticationMechanism, security: SecurityContext | None) -> None:
+    if mechanism != AuthenticationMechanism.HLS_ECDSA:
+        return
+    if security is None or security.signing_key is None or security.system_title is None:
+        raise ValueError("HLS with ECDSA needs a SecurityContext of suite 1 or 2 with a system_title and a signing_key")
+    if security.peer_signing_key is None and security.trust is None:
+        raise ValueError("HLS with ECDSA needs the peer's public key: peer_signing_key, or trust for its certificate")
 
 
 def _check_pdu_size(size: int) -> None:

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from cosemic.apdu.base import Apdu
 from cosemic.enums import Conformance
 from cosemic.errors import LocalProtocolError
 from cosemic.protocol.requests import Result
+from cosemic.protocol.short_naming import ShortNames
+from cosemic.security.suites import SecurityPolicy
 from cosemic.tolerances import Tolerance
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """Protection that one request, and its response, need besides what the policy of the association asks for."""
+
+    request: SecurityPolicy = SecurityPolicy.NONE
+    response: SecurityPolicy = SecurityPolicy.NONE
+
+
+NO_DEMANDS: Final = Demands()
 
 Exchange: TypeAlias = Generator[Apdu, Apdu, Result]
 
@@ -31,6 +44,8 @@ class Terms:
     """The next long invoke id."""
     high_priority: bool = True
     confirmed: bool = True
+    short_names: ShortNames | None = None
+    """The table of short names in an association that uses them."""
 
     def require(self, bit: Conformance, what: str) -> None:
         """Refuse what was not negotiated, naming the conformance bit."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 
 from cosemic.errors import DlmsError, SecurityError
 from cosemic.security.counters import CounterStore
+from cosemic.security.replay_window import ReplayWindow
 from cosemic.tolerances import Tolerance, note
 
 logger = logging.getLogger("cosemic.security")
@@ -86,23 +87,34 @@ class Outgoing:
 
 
 class Incoming:
-    """The counters accepted from the peer under one key; each must be above the last."""
+    """The counters accepted from the peer under one key; each must be above the last, or new in a replay window."""
 
-    __slots__ = ("_floor", "_key_id", "_lenient", "_seen", "_shared", "_unproved", "before_current", "last")
+    __slots__ = (
+        "_floor",
+        "_key_id",
+        "_lenient",
+        "_seen",
+        "_shared",
+        "_unproved",
+        "_window",
+        "before_current",
+        "last",
+    )
 
-    def __init__(self, shared: bool = False) -> None:
+    def __init__(self, shared: bool = False, window: int = 0) -> None:
         self.last: int | None = None
         """The highest counter whose tag was found right."""
         self._unproved = -1
         self.before_current: int | None = None
         """The last counter before the message that is being worked on."""
-        self._seen: dict[str, int] | None = None
+        self._seen: MutableMapping[str, int] | None = None
         self._key_id = ""
         self._floor = -1
         self._lenient = False
         self._shared = shared
+        self._window = ReplayWindow(window) if window else None
 
-    def remember(self, seen: dict[str, int], key_id: str, lenient: bool) -> None:
+    def remember(self, seen: MutableMapping[str, int], key_id: str, lenient: bool) -> None:
         """Start above what earlier associations accepted, as ``seen`` has it, and keep that up to date."""
         self._seen = seen
         self._key_id = key_id
@@ -116,9 +128,23 @@ class Incoming:
     def accept(self, counter: int) -> None:
         """Note the counter of a message whose tag and policy were found right."""
         self.before_current = self.last
+        if self._window is not None:
+            self._mark(self._window, counter)
         self.last = counter
         if self._seen is not None:
             self._note(self._seen, counter)
+
+    def accept_late(self, counter: int) -> bool:
+        """Note the counter of such a message that is not above the last, if it is new in the window; else False."""
+        window = self._window
+        if window is None or self.last is None:
+            return False
+        self._mark(window, self.last)
+        if not window.allows(counter):
+            return False
+        window.accept(counter)
+        self.before_current = self.last
+        return True
 
     def accept_unproved(self, counter: int) -> int | None:
         """Note the counter of a message without a tag; what it does not exceed, if it is not new, else None.
@@ -140,10 +166,14 @@ class Incoming:
             return True
         if counter == self.last and self._shared:
             return True
+        if self._window is not None and not self._window.allows(counter):
+            return False
         return counter != self.last and (self.before_current is None or counter > self.before_current)
 
     def accept_inner(self, counter: int) -> None:
         """Note the counter of a GMAC that was found right."""
+        if self._window is not None:
+            self._mark(self._window, counter)
         if self.last is None or counter > self.last:
             self.last = counter
         elif counter == self.last:
@@ -152,7 +182,11 @@ class Incoming:
         if self._seen is not None:
             self._note(self._seen, counter)
 
-    def _note(self, seen: dict[str, int], counter: int) -> None:
+    def _mark(self, window: ReplayWindow, counter: int) -> None:
+        """What came before our first message, or up to a ``last`` of earlier associations, may be a recording."""
+        window.accept(counter, counter - 1 if self.last is None else self.last)
+
+    def _note(self, seen: MutableMapping[str, int], counter: int) -> None:
         if self._lenient and counter <= self._floor:
             note(Tolerance.SERVER_COUNTER_RESTART, f"invocation counter {counter} after {self._floor}")
             self._floor = -1

@@ -12,30 +12,39 @@ HLS-GMAC replies f(StoC), f(CtoS)      global unicast key, in every case       s
 =====================================  ======================================  ================================
 
 The authentication key is the same for all. Incoming messages are checked in this order: tag, policy, counter; a
-message that fails leaves no trace in the state. Where the policy lets messages without a tag pass, their counters must
-rise within the association, but only those of messages with a tag are remembered: a forged one locks nobody out.
+message that fails leaves no trace in the state. A counter has to be above the last one, or with ``replay_window`` new
+among so many below it, for messages that overtake each other. Where the policy lets messages without a tag pass, their
+counters must rise within the association, but only those of messages with a tag are remembered: a forged one locks
+nobody out.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, MutableMapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Literal
 
 from cosemic.enums import Role
-from cosemic.errors import AuthenticationError, DecodeError, KeyMissing, ReplayError, SecurityError
+from cosemic.errors import (
+    AuthenticationError,
+    DecodeError,
+    KeyMissing,
+    ReplayError,
+    SecurityError,
+)
 from cosemic.security._streams import Incoming, Outgoing
+from cosemic.security.checks import check_first, check_plausible, downgrade
 from cosemic.security.counters import key_id
-from cosemic.security.keys import SecurityContext
+from cosemic.security.keys import SecurityContext, check_recovered
 from cosemic.security.suites import (
     AUTHENTICATED,
     BROADCAST,
+    CIPHERING,
     COMPRESSED,
     ENCRYPTED,
     HEADER,
     HEADER_LENGTH,
-    LAST_COUNTER,
     SUITE_MASK,
     TAG_LENGTH,
     SecurityPolicy,
@@ -47,6 +56,7 @@ from cosemic.tolerances import DEFAULT, Tolerance
 
 if TYPE_CHECKING:
     from cosemic.security.cipher import CipherKey
+    from cosemic.security.general import GeneralProtection
 
 __all__ = [
     "AssociationSecurity",
@@ -64,23 +74,31 @@ class AssociationSecurity:
 
     Made when the association is opened, closed when it ends. ``last_received`` is the highest counter accepted from
     this peer before; a server whose peer is not known yet gives ``received``, with those of all peers by
-    ``SecurityContext.counter_id``. A client's context remembers by itself. Not for several threads at once (no counter
-    would be repeated, though).
+    ``SecurityContext.counter_id``, and they are kept up to date there. A client's context remembers by itself. Not for
+    several threads at once (no counter would be repeated, though).
+
+    When the context gets other keys or another policy, this takes them over with the next message.
     """
 
     __slots__ = (
         "_context",
         "_control",
+        "_epoch",
+        "_general",
         "_incoming",
         "_keys",
         "_minimum",
+        "_names",
         "_outgoing",
+        "_peer_signing_key",
         "_peer_title",
         "_received",
         "_role",
         "_suite",
         "_title",
         "_tolerances",
+        "_unheard",
+        "demands_signature",
     )
 
     def __init__(
@@ -91,7 +109,7 @@ class AssociationSecurity:
         peer_system_title: bytes | None = None,
         dedicated_key: bytes | None = None,
         last_received: int | None = None,
-        received: Mapping[str, int] | None = None,
+        received: MutableMapping[str, int] | None = None,
         tolerances: AbstractSet[Tolerance] = DEFAULT,
     ) -> None:
         self._context = context
@@ -99,15 +117,22 @@ class AssociationSecurity:
         self._role = Role(role)
         self._tolerances = tolerances
         self._suite = context.suite
-        self._control = context.suite | int(context.policy)
-        self._minimum = int(context.minimum_policy)
+        self._epoch = context.epoch
+        self._unheard = True
+        self._control = context.suite | int(context.policy) & CIPHERING
+        self._minimum = int(context.minimum_policy) & CIPHERING
         self._title = context.system_title
         # Three streams of messages: global, dedicated, broadcast. Each has its own key and counters.
         self._keys: list[CipherKey | None] = [None, None, None]
         self._outgoing: list[Outgoing | None] = [None, None, None]
-        self._incoming = [Incoming(Tolerance.GMAC_COUNTER_SHARED in tolerances), Incoming(), Incoming()]
+        self._names: list[str | None] = [None, None, None]  # of the peer's counters
+        self._incoming = [self._no_counters(stream) for stream in (_GLOBAL, _DEDICATED, _BROADCAST)]
         self._incoming[_GLOBAL].last = last_received
         self._peer_title: bytes | None = None
+        self._peer_signing_key = context.peer_signing_key
+        self._general: GeneralProtection | None = None
+        self.demands_signature = False
+        """Whether services have to be signed: from when the association is open, for passes 3 and 4 never are."""
         title = peer_system_title if peer_system_title is not None else context.peer_system_title
         if title is not None:
             self.peer_system_title = title
@@ -147,16 +172,51 @@ class AssociationSecurity:
                 f"the peer's system title changed from {self._peer_title.hex().upper()} to {title.hex().upper()}"
             )
         self._peer_title = bytes(title)
-        name = self._context.counter_id(self._peer_title)
-        if name is None:
+        self._recall(_GLOBAL)
+        self._recall(_BROADCAST)
+
+    @property
+    def tolerances(self) -> AbstractSet[Tolerance]:
+        """What is tolerated in this association."""
+        return self._tolerances
+
+    @property
+    def role(self) -> Role:
+        """Which side we are."""
+        return self._role
+
+    @property
+    def general(self) -> GeneralProtection:
+        """General-ciphering under other keys than the global ones, and general-signing."""
+        if self._general is None:
+            from cosemic.security.general import GeneralProtection
+
+            self._general = GeneralProtection(self)
+        return self._general
+
+    @property
+    def peer_signing_key(self) -> bytes:
+        """The peer's public signing key; KeyMissing when neither it nor a certificate was given."""
+        if self._peer_signing_key is None:
+            raise KeyMissing(
+                "the peer's public signing key is needed (peer_signing_key, or trust and the certificate that the peer "
+                "sends); none was given"
+            )
+        return self._peer_signing_key
+
+    def take_certificate(self, certificate: bytes) -> None:
+        """A certificate that came in the AARQ or AARE: where the context trusts it, its key becomes the peer's.
+
+        A configured key stays. SecurityError from ``trust``; without ``trust`` the certificate is not looked at.
+        """
+        trust = self._context.trust
+        if trust is None or self._context.peer_signing_key is not None:
             return
-        incoming = self._incoming[_GLOBAL]
-        if self._role is Role.CLIENT:
-            lenient = Tolerance.SERVER_COUNTER_RESTART in self._tolerances
-            incoming.remember(self._context.last_received, name, lenient)
-        elif self._received is not None and name in self._received:
-            last = self._received[name]
-            incoming.last = last if incoming.last is None else max(incoming.last, last)
+        if self._peer_title is None:
+            raise SecurityError("a certificate came without a system title that it could be checked against")
+        from cosemic.security.ec import check_public
+
+        self._peer_signing_key = check_public(self._suite, trust(certificate, self._peer_title))
 
     @property
     def last_received(self) -> int | None:
@@ -170,12 +230,12 @@ class AssociationSecurity:
 
     def set_dedicated_key(self, key: bytes) -> None:
         """Use this dedicated key from now on; SecurityError when its length does not fit the suite."""
-        title = self._own_title()
+        title = self.own_title()
         self._keys[_DEDICATED] = self._context.dedicated_cipher(key)
         previous = self._outgoing[_DEDICATED]
         if previous is not None:
             previous.close()
-        self._incoming[_DEDICATED] = Incoming()
+        self._incoming[_DEDICATED] = Incoming(window=self._context.replay_window)
         self._outgoing[_DEDICATED] = Outgoing(self._context.dedicated_counters(key, self._role), key_id(title, key))
 
     def protect(
@@ -185,21 +245,26 @@ class AssociationSecurity:
         dedicated: bool = False,
         policy: SecurityPolicy | None = None,
         broadcast: bool = False,
+        header: bytes = b"",
     ) -> bytes:
         """Seal an APDU with the next invocation counter: ``SC || IC || payload``.
 
-        ``policy`` overrides that of the context for this message (the InitiateRequest of a context with a weaker
-        policy, say). KeyMissing when the key or our system title was not given, SecurityError when the counter store
-        cannot be written; in neither case was a counter used.
+        ``header`` is what the tag covers besides, in general-ciphering. ``policy`` overrides that of the context for
+        this message (the InitiateRequest of a context with a weaker policy, say). KeyMissing when the key or our system
+        title was not given, SecurityError when the counter store cannot be written; in neither case was a counter used.
         """
-        control = self._control if policy is None else self._suite | policy
+        if self._epoch != self._context.epoch:
+            self._refresh()
+        control = self._control if policy is None else self._suite | int(policy) & CIPHERING
         stream = _DEDICATED if dedicated else _GLOBAL
         if broadcast:
             stream = _BROADCAST
             control |= BROADCAST
         key = self._keys[stream] or self._key(stream)
-        title = self._title or self._own_title()
+        title = self._title or self.own_title()
         associated = key.associated_data.get(control) or key.associated(control)  # fails before a counter is taken
+        if header:
+            associated += header
         outgoing = self._outgoing[stream] or self._start(stream)
         return key.seal(control, title, outgoing.take(), apdu, associated)
 
@@ -210,11 +275,18 @@ class AssociationSecurity:
         dedicated: bool = False,
         system_title: bytes | None = None,
         minimum: SecurityPolicy | None = None,
+        header: bytes = b"",
+        broadcast: bool | None = None,
+        inner: Callable[[bytes], None] | None = None,
+        first: int | None = None,
     ) -> bytes:
         """The information in ``SC || IC || payload``, after tag, policy and counter were checked, in this order.
 
         ``system_title`` is the one that a general-ciphering envelope names; without it the peer's is used. ``minimum``
-        overrides the context's ``minimum_policy``.
+        overrides the context's ``minimum_policy``. In general-ciphering ``header`` is what the tag covers besides, and
+        ``broadcast`` says which key set is meant, where the bit of SC does not. ``inner`` checks what is inside before
+        anything is accepted; ``first`` is the tag that the envelope, which no tag covers, promises: RemoteProtocolError
+        for another.
 
         DecodeError: too short. AuthenticationError: the tag does not verify. ReplayError: the counter is not above the
         last accepted one. KeyMissing: no key for this. SecurityError: less protection than demanded, another suite, or
@@ -222,11 +294,14 @@ class AssociationSecurity:
         """
         if len(content) < HEADER_LENGTH:
             raise DecodeError(f"{len(content)} octets are too short for a security control and an invocation counter")
+        context = self._context
+        if self._epoch != context.epoch:
+            self._refresh()
         control, counter = HEADER.unpack_from(content)
         if control & (SUITE_MASK | COMPRESSED) != self._suite:
-            raise self._wrong_control(control)
+            raise self.wrong_control(control)
         stream = _DEDICATED if dedicated else _GLOBAL
-        if control & BROADCAST:
+        if control & BROADCAST if broadcast is None else broadcast:
             if dedicated:
                 raise SecurityError(
                     f"SC {control:#04x} asks for the broadcast key in a message under the dedicated key"
@@ -234,18 +309,24 @@ class AssociationSecurity:
             stream = _BROADCAST
         title = self._peer_title if system_title is None else None
         if title is None:
-            title = self._originator(system_title)
+            title = self.originator(system_title)
         key = self._keys[stream] or self._key(stream)
-        information = key.open(control, title, counter, content)
-        demanded = self._minimum if minimum is None else int(minimum)
+        demanded = self._minimum if minimum is None else int(minimum) & CIPHERING
+        try:
+            information = key.open(control, title, counter, content, header)
+        except AuthenticationError:
+            other = self._open_by_other(stream, control, title, counter, content, demanded, header, inner, first)
+            if other is None:
+                raise
+            return other
+        if inner is not None:
+            inner(information)
         if demanded & ~control:
-            raise _downgrade(control & 0x30, demanded, describe(control, title, counter, key.name))
-        if control & 0x30 == ENCRYPTED and not _plausible(information):
-            raise AuthenticationError(
-                f"decrypts to no known APDU (first octet {information[:1].hex() or 'missing'}); encryption alone "
-                "proves nothing, so the encryption key or the system title is likely wrong "
-                f"({describe(control, title, counter, key.name)})"
-            )
+            raise downgrade(control & CIPHERING, demanded, describe(control, title, counter, key.name))
+        if control & CIPHERING == ENCRYPTED:
+            check_plausible(information, describe(control, title, counter, key.name))
+        if first is not None:
+            check_first(information, first)
         if self._peer_title is None:
             self.peer_system_title = title  # brings what earlier associations accepted from it
         incoming = self._incoming[stream]
@@ -255,20 +336,29 @@ class AssociationSecurity:
                 raise self._replay(control, title, counter, bar, key.name)
             return information
         if incoming.last is not None and counter <= incoming.last:
+            if incoming.accept_late(counter):
+                return information
             raise self._replay(control, title, counter, incoming.last, key.name)
         incoming.accept(counter)
+        if self._unheard:
+            self._unheard = False
+            context.hear(title)
+        if context.is_changing_keys and stream == _GLOBAL:
+            context.settle_keys()
         return information
 
     def check_policy(self, received: SecurityPolicy | int, minimum: SecurityPolicy | None = None) -> None:
         """SecurityError when a message with this protection (NONE: a plain APDU) is less than demanded."""
-        demanded = self._minimum if minimum is None else int(minimum)
+        demanded = int(self._context.minimum_policy if minimum is None else minimum)
         if demanded & ~int(received):
-            raise _downgrade(int(received), demanded, "nothing of it was used")
+            raise downgrade(int(received), demanded, "nothing of it was used")
 
     def gmac(self, challenge: bytes) -> bytes:
         """f(challenge) of HLS-GMAC: ``SC || IC || tag``, with the global key and its next counter."""
+        if self._epoch != self._context.epoch:
+            self._refresh()
         key = self._key(_GLOBAL)
-        title = self._title or self._own_title()
+        title = self._title or self.own_title()
         control = self._suite | AUTHENTICATED
         associated = key.associated(control)
         outgoing = self._outgoing[_GLOBAL] or self._start(_GLOBAL)
@@ -288,13 +378,23 @@ class AssociationSecurity:
         expected = self._suite | AUTHENTICATED
         if control != expected:
             raise AuthenticationError(f"an HLS-GMAC reply has SC {expected:#04x} here, not {control:#04x}")
+        if self._epoch != self._context.epoch:
+            self._refresh()
         key = self._key(_GLOBAL)
-        title = self._originator(None)
-        key.open(control, title, counter, reply[:HEADER_LENGTH] + challenge + reply[HEADER_LENGTH:])
+        title = self.originator(None)
+        content = reply[:HEADER_LENGTH] + challenge + reply[HEADER_LENGTH:]
+        try:
+            key.open(control, title, counter, content)
+        except AuthenticationError:
+            if self._open_by_other(_GLOBAL, control, title, counter, content, 0) is None:
+                raise
+            return
         incoming = self._incoming[_GLOBAL]
         if not incoming.allows_inner(counter):
             raise self._replay(control, title, counter, incoming.before_current, key.name)
         incoming.accept_inner(counter)
+        if self._context.is_changing_keys:
+            self._context.settle_keys()
 
     def adopt_counter(self, value: int) -> bool:
         """Go on above ``value``, the counter that the meter says it saw last; False when we are above it already.
@@ -305,10 +405,9 @@ class AssociationSecurity:
         if not self._context.allow_counter_from_meter:
             raise SecurityError(
                 f"the meter says that its last invocation counter from us is {value}; allow it to set ours "
-                "(allow_counter_from_meter=True) or set it in the counter store"
+                "(counter_recovery='from-answer', or allow_counter_from_meter=True) or set it in the counter store"
             )
-        if not 0 <= value < LAST_COUNTER - _RESERVE:
-            raise SecurityError(f"the meter asks for an invocation counter above {value}, which would use up the key")
+        check_recovered(value)
         outgoing = self._outgoing[_GLOBAL] or self._start(_GLOBAL)
         moved = outgoing.advance(value + 1)
         if moved:
@@ -321,8 +420,96 @@ class AssociationSecurity:
             if outgoing is not None:
                 self._outgoing[stream] = None
                 outgoing.close()
+        if self._general is not None:
+            self._general.close()
+            self._general = None
         self._keys[_DEDICATED] = None
-        self._incoming[_DEDICATED] = Incoming()
+        self._incoming[_DEDICATED] = Incoming(window=self._context.replay_window)
+
+    def _open_by_other(
+        self,
+        stream: int,
+        control: int,
+        title: bytes,
+        counter: int,
+        content: bytes,
+        demanded: int,
+        header: bytes = b"",
+        inner: Callable[[bytes], None] | None = None,
+        first: int | None = None,
+    ) -> bytes | None:
+        """The information of a message under the key that is accepted besides, during a change of keys.
+
+        None when there is none, or its tag does not verify under that key either. Offered keys are in use after it.
+        """
+        context = self._context
+        broadcast = stream == _BROADCAST
+        key = context.other_cipher(broadcast=broadcast) if context.is_changing_keys and stream != _DEDICATED else None
+        if key is None:
+            return None
+        try:
+            information = key.open(control, title, counter, content, header)
+        except AuthenticationError:
+            return None
+        if inner is not None:
+            inner(information)
+        if demanded & ~control:
+            raise downgrade(control & CIPHERING, demanded, describe(control, title, counter, key.name))
+        if first is not None:
+            check_first(information, first)
+        if self._peer_title is None:
+            self.peer_system_title = title
+        name = context.counter_id(title, broadcast=broadcast, other=True) or ""
+        # Should the key have been in use before, its counters go on where they were.
+        incoming = self._no_counters(stream)
+        seen = self._remembered()
+        if seen is not None:
+            incoming.remember(seen, name, lenient=False)
+        if incoming.last is not None and counter <= incoming.last:
+            raise self._replay(control, title, counter, incoming.last, key.name)
+        incoming.accept(counter)
+        epoch = context.epoch
+        context.prove_other(broadcast=broadcast)
+        context.hear(title)
+        logger.info("a message verified under the %s", key.name)
+        if epoch != context.epoch:
+            self._refresh()
+            self._incoming[stream] = incoming
+        return information
+
+    def _refresh(self) -> None:
+        """The context has other keys or another policy than before: take them over."""
+        context = self._context
+        self._epoch = context.epoch
+        self._control = context.suite | int(context.policy) & CIPHERING
+        self._minimum = int(context.minimum_policy) & CIPHERING
+        for stream in (_GLOBAL, _BROADCAST):
+            key, title = self._keys[stream], self._peer_title
+            name = None if title is None else context.counter_id(title, broadcast=stream == _BROADCAST)
+            if not (self._names[stream] == name if key is None else context.is_in_use(key)):
+                self._keys[stream] = None
+                outgoing, self._outgoing[stream] = self._outgoing[stream], None
+                if outgoing is not None:
+                    outgoing.close()
+                self._incoming[stream] = self._no_counters(stream)
+                self._recall(stream)
+
+    def _no_counters(self, stream: int) -> Incoming:
+        shared = stream == _GLOBAL and Tolerance.GMAC_COUNTER_SHARED in self._tolerances
+        return Incoming(shared, self._context.replay_window)
+
+    def _recall(self, stream: int) -> None:
+        """Start the peer's counters under a global key above what earlier associations accepted."""
+        if self._peer_title is None:
+            return
+        seen = self._remembered()
+        name = self._names[stream] = self._context.counter_id(self._peer_title, broadcast=stream == _BROADCAST)
+        if name is not None and seen is not None:
+            lenient = self._role is Role.CLIENT and Tolerance.SERVER_COUNTER_RESTART in self._tolerances
+            self._incoming[stream].remember(seen, name, lenient)
+
+    def _remembered(self) -> MutableMapping[str, int] | None:
+        return self._context.last_received if self._role is Role.CLIENT else self._received
 
     def _key(self, stream: int) -> CipherKey:
         key = self._keys[stream]
@@ -334,20 +521,22 @@ class AssociationSecurity:
             self._keys[stream] = key
         return key
 
-    def _own_title(self) -> bytes:
+    def own_title(self) -> bytes:
+        """Our own system title; KeyMissing when none was given."""
         if self._title is None:
             raise KeyMissing("our own system title is needed for protected messages (system_title); none was given")
         return self._title
 
     def _start(self, stream: int) -> Outgoing:
         context = self._context
-        name = context.counter_id(self._own_title(), broadcast=stream == _BROADCAST)
+        name = context.counter_id(self.own_title(), broadcast=stream == _BROADCAST)
         assert name is not None  # _key() came first
         outgoing = Outgoing(context.counters, name)
         self._outgoing[stream] = outgoing
         return outgoing
 
-    def _originator(self, system_title: bytes | None) -> bytes:
+    def originator(self, system_title: bytes | None) -> bytes:
+        """The title that a message is to be opened with: the peer's; SecurityError for ours, or another than before."""
         title = system_title or self._peer_title
         if title is None:
             raise KeyMissing("the peer's system title is not known; give it (peer_system_title)")
@@ -364,7 +553,8 @@ class AssociationSecurity:
             )
         return title
 
-    def _wrong_control(self, control: int) -> SecurityError:
+    def wrong_control(self, control: int) -> SecurityError:
+        """The error for a security control of another suite, or of a compressed message."""
         if control & COMPRESSED:
             return SecurityError(f"SC {control:#04x}: the message is compressed, which is not supported")
         return SecurityError(
@@ -383,20 +573,3 @@ class AssociationSecurity:
 
 
 _GLOBAL, _DEDICATED, _BROADCAST = 0, 1, 2
-_RESERVE = 1 << 16  # counters that must be left over when the meter moves ours
-
-# First octets that plain APDUs have; 0x2F is the "/" of a DSMR telegram, which some meters send in this envelope.
-_FIRST_OCTETS = frozenset(
-    bytes.fromhex("01 05 06 08 0C 0D 0E 0F 10 16 18 2F 60 61 62 63 C0 C1 C2 C3 C4 C5 C7 D8 D9 DA DD DF E0")
-)
-
-
-def _plausible(information: bytes) -> bool:
-    return bool(information) and information[0] in _FIRST_OCTETS
-
-
-def _downgrade(received: int, demanded: int, what: str) -> SecurityError:
-    return SecurityError(
-        f"the message is protected by policy {SecurityPolicy(received & 0x30).label!r}, but at least "
-        f"{SecurityPolicy(demanded & 0x30).label!r} is demanded ({what})"
-    )

@@ -1,4 +1,4 @@
-"""Proof of identity: passwords (LLS) and challenge and reply (HLS, mechanisms 2 to 6), for both roles.
+"""Proof of identity: passwords (LLS) and challenge and reply (HLS, mechanisms 2 to 7), for both roles.
 
 The four passes of HLS (IEC 62056-5-3, 5.2; Green Book 9.2.2.2.2): the client sends CtoS in the AARQ, the server StoC in
 the AARE; the client then sends f(StoC), the server checks it and answers f(CtoS). What f is:
@@ -11,6 +11,7 @@ mechanism   f(challenge)
 4 SHA-1     SHA-1(challenge || secret)
 5 GMAC      SC || IC || GMAC over SC || AK || challenge, with the sender's title and counter
 6 SHA-256   SHA-256(secret || sender's title || receiver's title || challenge received || challenge sent)
+7 ECDSA     the sender's signature of the same without the secret, ``r || s``
 ==========  ========================================================================================
 """
 
@@ -21,17 +22,23 @@ import hmac
 import logging
 import secrets
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cosemic.enums import AuthenticationMechanism, Role
 from cosemic.errors import AuthenticationError, KeyMissing, LocalProtocolError
 from cosemic.security.context import AssociationSecurity
+from cosemic.tolerances import Tolerance, note
+
+if TYPE_CHECKING:
+    from cosemic.security.ec import PrivateKey
 
 logger = logging.getLogger("cosemic.security")
 
 SHORTEST_CHALLENGE = 8
 LONGEST_CHALLENGE = 64
 DEFAULT_CHALLENGE = 16
+SHORTEST_ECDSA_CHALLENGE = 32
+"""Challenges of mechanism 7 have 32 to 64 octets."""
 
 Mechanism2 = Callable[[bytes, bytes], bytes]
 """f of mechanism 2: ``function(secret, challenge)`` gives the reply."""
@@ -101,6 +108,8 @@ class HlsExchange:
     ) -> None:
         """KeyMissing when the mechanism needs something that was not given."""
         _check_means(mechanism, secret, security, function)
+        if mechanism == AuthenticationMechanism.HLS_ECDSA:
+            challenge_length = max(challenge_length, SHORTEST_ECDSA_CHALLENGE)
         self.mechanism = mechanism
         self.own_challenge = challenge(challenge_length, random=random)
         self._role = Role(role)
@@ -128,14 +137,21 @@ class HlsExchange:
 
     @peer_challenge.setter
     def peer_challenge(self, octets: bytes) -> None:
-        if not SHORTEST_CHALLENGE <= len(octets) <= LONGEST_CHALLENGE:
-            text = f"a challenge of {len(octets)} octets; the standard has {SHORTEST_CHALLENGE} to {LONGEST_CHALLENGE}"
+        ecdsa = self.mechanism == AuthenticationMechanism.HLS_ECDSA
+        shortest = SHORTEST_ECDSA_CHALLENGE if ecdsa else SHORTEST_CHALLENGE
+        if ecdsa and SHORTEST_CHALLENGE <= len(octets) < shortest and self._tolerates_short():
+            note(Tolerance.ECDSA_CHALLENGE_LENGTH, f"a challenge of {len(octets)} octets")
+        elif not shortest <= len(octets) <= LONGEST_CHALLENGE:
+            text = f"a challenge of {len(octets)} octets; the standard has {shortest} to {LONGEST_CHALLENGE}"
             if self._role is Role.SERVER or not octets:
                 raise AuthenticationError(text)
             logger.warning("the meter sent %s", text)
         if hmac.compare_digest(octets, self.own_challenge):
             raise AuthenticationError("the peer sent our own challenge back, to have us answer it")
         self._peer_challenge = bytes(octets)
+
+    def _tolerates_short(self) -> bool:
+        return self._security is not None and Tolerance.ECDSA_CHALLENGE_LENGTH in self._security.tolerances
 
     def reply(self) -> bytes:
         """f(peer's challenge), to be sent. A server must have verified the client before."""
@@ -145,6 +161,8 @@ class HlsExchange:
         if self.mechanism == AuthenticationMechanism.HLS_GMAC:
             assert self._security is not None
             return self._security.gmac(received)
+        if self.mechanism == AuthenticationMechanism.HLS_ECDSA:
+            return self._signing_key().sign(self._titles(sending=True) + received + self.own_challenge)
         return self._digest(self._titles(sending=True), received, self.own_challenge)
 
     def verify(self, octets: bytes) -> None:
@@ -156,6 +174,8 @@ class HlsExchange:
         if self.mechanism == AuthenticationMechanism.HLS_GMAC:
             assert self._security is not None
             self._security.verify_gmac(octets, self.own_challenge)
+        elif self.mechanism == AuthenticationMechanism.HLS_ECDSA:
+            self._verify_signature(octets, self._titles(sending=False) + self.own_challenge + received)
         else:
             # The peer's view: it received our challenge and sent its own.
             expected = self._digest(self._titles(sending=False), self.own_challenge, received)
@@ -170,8 +190,23 @@ class HlsExchange:
             raise LocalProtocolError("the peer's challenge has not come yet")
         return self._peer_challenge
 
+    def _signing_key(self) -> PrivateKey:
+        assert self._security is not None
+        key = self._security.context.signing_key
+        assert key is not None
+        return key
+
+    def _verify_signature(self, signature: bytes, message: bytes) -> None:
+        from cosemic.security.ec import verify
+
+        assert self._security is not None
+        try:
+            verify(self._security.context.suite, self._security.peer_signing_key, message, signature)
+        except AuthenticationError as error:
+            raise AuthenticationError(f"the peer's HLS reply (HLS_ECDSA) proves nothing: {error}") from None
+
     def _titles(self, *, sending: bool) -> bytes:
-        if self.mechanism != AuthenticationMechanism.HLS_SHA256:
+        if self.mechanism not in _WITH_TITLES:
             return b""
         own, peer = self._own_title, self._peer_title
         if self._security is not None:
@@ -179,7 +214,7 @@ class HlsExchange:
             peer = peer or self._security.peer_system_title
         if not own or not peer:
             raise KeyMissing(
-                f"HLS with SHA-256 needs the system titles of both sides; {'peer' if own else 'own'} missing"
+                f"{self.mechanism.name} needs the system titles of both sides; {'peer' if own else 'own'} missing"
             )
         return own + peer if sending else peer + own
 
@@ -195,6 +230,9 @@ class HlsExchange:
         return self._function(self._secret, received)
 
 
+_WITH_TITLES = frozenset((AuthenticationMechanism.HLS_SHA256, AuthenticationMechanism.HLS_ECDSA))
+
+
 def _check_means(
     mechanism: AuthenticationMechanism,
     secret: bytes | None,
@@ -204,7 +242,13 @@ def _check_means(
     if mechanism in (AuthenticationMechanism.NONE, AuthenticationMechanism.LLS):
         raise ValueError(f"{mechanism.name} has no challenge and reply")
     if mechanism == AuthenticationMechanism.HLS_ECDSA:
-        raise LocalProtocolError("HLS with ECDSA (mechanism 7) is not supported yet")
+        if security is None or security.context.signing_key is None:
+            raise KeyMissing("HLS with ECDSA needs a security context of suite 1 or 2 with a signing_key")
+        if security.context.peer_signing_key is None and security.context.trust is None:
+            raise KeyMissing(
+                "HLS with ECDSA needs the peer's public key: peer_signing_key, or trust for its certificate"
+            )
+        return
     if mechanism == AuthenticationMechanism.HLS_GMAC:
         if security is None:
             raise KeyMissing("HLS with GMAC needs a security context with keys and system title")

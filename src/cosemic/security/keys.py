@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
+import enum
+import logging
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from cosemic.enums import Role
 from cosemic.errors import KeyMissing, SecurityError
 from cosemic.security.counters import CounterStore, MemoryCounters, default_counters, key_id
-from cosemic.security.suites import KEY_LENGTH, SecurityPolicy, key_octets, title_octets
+from cosemic.security.key_change import BROADCAST, UNICAST, GlobalKeys
+from cosemic.security.replay import ReplayMemory
+from cosemic.security.replay_window import LARGEST_WINDOW
+from cosemic.security.suites import (
+    KEY_LENGTH,
+    LAST_COUNTER,
+    EphemeralSignature,
+    GeneralAad,
+    GeneralKey,
+    SecurityPolicy,
+    SigningInput,
+    SigningOrder,
+    key_octets,
+    title_octets,
+)
 
 if TYPE_CHECKING:
     from cosemic.security.cipher import CipherKey
+    from cosemic.security.ec import PrivateKey
+
+logger = logging.getLogger("cosemic.security")
+
+Trust: TypeAlias = Callable[[bytes, bytes], bytes]
+"""Judges a peer's certificate: (certificate in DER, its system title) -> public signing key; SecurityError if not."""
+
+
+class CounterRecovery(enum.Enum):
+    """What may move our invocation counter on, when the meter has seen a higher one than we remember."""
+
+    NEVER = "never"
+    FROM_ANSWER = "from-answer"
+    """The exception-response invocation-counter-error; it is not authenticated."""
+    FROM_PUBLIC_CLIENT = "from-public-client"
+    """The invocation counter object, read without protection before each association."""
+
+    @classmethod
+    def parse(cls, policy: CounterRecovery | str) -> CounterRecovery:
+        """The policy of that name; ValueError names them all."""
+        try:
+            return cls(policy)
+        except ValueError:
+            names = ", ".join(one.value for one in cls)
+            raise ValueError(f"unknown counter_recovery {policy!r}; one of {names}") from None
 
 
 class SecurityContext:
@@ -19,28 +61,59 @@ class SecurityContext:
 
     Keys and titles are octets or hexadecimal text. ``policy`` is what we send with, ``minimum_policy`` (by default the
     same) what we accept at least. ``dedicated_key`` asks for a fresh key per association (True) or for that one.
-    ``general`` sends general-glo-/general-ded-ciphering instead of the service-specific envelopes.
-    ``allow_counter_from_meter`` lets a meter's complaint about our counter set it (see ``adopt_counter``).
+    ``general`` sends general-glo-/general-ded-ciphering instead of the service-specific envelopes, or with a
+    ``GeneralKey`` general-ciphering under that key.
+    ``counter_recovery`` says whether the meter may move our counter on when it has seen a higher one: "never", as it
+    asks in an answer ("from-answer"; ``allow_counter_from_meter`` is the older name of it), or as it shows to the
+    public client before each association ("from-public-client"). ``replay_window`` is how far messages of the peer may
+    fall behind its highest counter: 0 (the default) lets none, 64 is usual where they can overtake each other.
     A wrong length or value is a ValueError that quotes no key.
+
+    Suites 1 and 2: ``signing_key`` and ``agreement_key`` are private keys of ours (``SoftwareKey``, or an object of
+    yours with its members), ``peer_signing_key`` and ``peer_agreement_key`` the peer's public keys (``X || Y``,
+    hexadecimal, PEM). ``certificate`` (DER) goes out in the AARQ or AARE; ``trust`` judges the peer's, where no
+    ``peer_signing_key`` is given. ``kek`` is the master key. ``signing_order``, ``general_aad``, ``signing_input`` and
+    ``ephemeral_signature`` choose between readings of the standard; each holds for both directions. ``date_time`` gives
+    the twelve octets to stamp general-ciphering and general-signing with, ``other_information`` goes along too.
     """
 
     __slots__ = (
-        "_authentication_key",
         "_broadcast",
-        "_broadcast_key",
         "_counters",
-        "_encryption_key",
         "_foreign_counters",
+        "_kek",
+        "_keys",
+        "_other_broadcast",
+        "_other_unicast",
         "_unicast",
+        "agreement_key",
         "allow_counter_from_meter",
+        "certificate",
+        "counter_recovery",
+        "date_time",
         "dedicated_key",
+        "ephemeral_signature",
+        "epoch",
         "general",
+        "general_aad",
+        "heard",
+        "is_changing_keys",
+        "is_strengthened",
         "last_received",
         "minimum_policy",
+        "other_information",
+        "peer_agreement_key",
+        "peer_signing_key",
         "peer_system_title",
         "policy",
+        "replay_window",
+        "replays",
+        "signing_input",
+        "signing_key",
+        "signing_order",
         "suite",
         "system_title",
+        "trust",
     )
 
     def __init__(
@@ -53,11 +126,26 @@ class SecurityContext:
         counters: CounterStore | None = None,
         *,
         dedicated_key: bool | bytes | str = False,
-        general: bool = False,
+        general: bool | GeneralKey = False,
         peer_system_title: bytes | str | None = None,
         broadcast_key: bytes | str | None = None,
         allow_counter_from_meter: bool = False,
+        counter_recovery: CounterRecovery | str = CounterRecovery.NEVER,
+        replay_window: int = 0,
         minimum_policy: SecurityPolicy | str | int | None = None,
+        signing_key: PrivateKey | None = None,
+        peer_signing_key: bytes | str | None = None,
+        agreement_key: PrivateKey | None = None,
+        peer_agreement_key: bytes | str | None = None,
+        kek: bytes | str | None = None,
+        certificate: bytes | None = None,
+        trust: Trust | None = None,
+        signing_order: SigningOrder = SigningOrder.SIGN_FIRST,
+        general_aad: GeneralAad = GeneralAad.WITH_HEADER,
+        signing_input: SigningInput = SigningInput.CONTENT_WITH_LENGTH,
+        ephemeral_signature: EphemeralSignature = EphemeralSignature.POINT,
+        date_time: Callable[[], bytes] | None = None,
+        other_information: bytes = b"",
     ) -> None:
         if suite not in KEY_LENGTH:
             raise ValueError(f"unknown security suite {suite}; one of 0, 1, 2")
@@ -69,12 +157,33 @@ class SecurityContext:
             None if peer_system_title is None else title_octets(peer_system_title, "peer_system_title")
         )
         self.general = general
-        self.allow_counter_from_meter = allow_counter_from_meter
-        self._authentication_key = _key(suite, authentication_key, "authentication_key")
-        self._encryption_key = _key(suite, encryption_key, "encryption_key")
-        self._broadcast_key = _key(suite, broadcast_key, "broadcast_key")
+        self.counter_recovery = CounterRecovery.parse(counter_recovery)
+        if allow_counter_from_meter and self.counter_recovery is CounterRecovery.NEVER:
+            self.counter_recovery = CounterRecovery.FROM_ANSWER
+        self.allow_counter_from_meter = allow_counter_from_meter or self.counter_recovery is CounterRecovery.FROM_ANSWER
+        if not 0 <= replay_window <= LARGEST_WINDOW:
+            raise ValueError(f"replay_window is a number of counters from 0 to {LARGEST_WINDOW}, not {replay_window}")
+        self.replay_window = replay_window
+        given = {
+            "encryption_key": encryption_key,
+            "authentication_key": authentication_key,
+            "broadcast_key": broadcast_key,
+        }
+        self._keys = GlobalKeys(
+            suite, {name: key_octets(suite, key, name) for name, key in given.items() if key is not None}
+        )
         self._unicast: CipherKey | None = None
         self._broadcast: CipherKey | None = None
+        self._other_unicast: CipherKey | None = None
+        self._other_broadcast: CipherKey | None = None
+        self.epoch = 0
+        """Raised with every change of a key in use or of the policy: associations look again then."""
+        self.is_changing_keys = False
+        """Whether other keys than the ones in use are accepted too."""
+        self.is_strengthened = False
+        """Whether a policy was activated that demands protection: messages without any are refused everywhere then."""
+        self.heard: dict[bytes, None] = {}
+        """System titles of the peers that proved a message to us."""
         self.dedicated_key: bool | bytes = (
             dedicated_key if isinstance(dedicated_key, bool) else key_octets(suite, dedicated_key, "dedicated_key")
         )
@@ -82,6 +191,25 @@ class SecurityContext:
         self._foreign_counters: MemoryCounters | None = None
         self.last_received: dict[str, int] = {}
         """The last counters accepted from peers, by counter id; what a client's associations start from."""
+        self.replays = ReplayMemory()
+        """What was accepted under keys that a message brings with it, and of signed messages without a counter."""
+        self.signing_key = _private(suite, signing_key, "signing_key")
+        self.agreement_key = _private(suite, agreement_key, "agreement_key")
+        self.peer_signing_key = _public(suite, peer_signing_key, "peer_signing_key")
+        self.peer_agreement_key = _public(suite, peer_agreement_key, "peer_agreement_key")
+        self._kek = _kek(suite, kek)
+        self.certificate = certificate
+        self.trust = trust
+        self.signing_order = signing_order
+        self.general_aad = general_aad
+        self.signing_input = signing_input
+        self.ephemeral_signature = ephemeral_signature
+        self.date_time = date_time
+        self.other_information = other_information
+        if self.policy & SecurityPolicy.SIGNED and self.signing_key is None:
+            raise ValueError(f"the policy {self.policy.label!r} needs a signing_key")
+        if (self.policy | self.minimum_policy) & SecurityPolicy.SIGNED and not self.has_keys:
+            raise ValueError("signed messages need an encryption_key too: the association is opened under it")
 
     def __repr__(self) -> str:
         title = self.system_title.hex().upper() if self.system_title else None
@@ -97,7 +225,23 @@ class SecurityContext:
     @property
     def has_keys(self) -> bool:
         """Whether a global encryption key was given."""
-        return self._encryption_key is not None
+        return "encryption_key" in self._keys.present
+
+    @property
+    def kek(self) -> bytes:
+        """The master key; KeyMissing when there is none."""
+        if self._kek is None:
+            raise KeyMissing("the master key is needed (kek); none was given")
+        return self._kek
+
+    @property
+    def has_kek(self) -> bool:
+        """Whether a master key was given."""
+        return self._kek is not None
+
+    def replace_kek(self, kek: bytes | str) -> None:
+        """Use another master key; ValueError for one that cannot be one."""
+        self._kek = _kek(self.suite, kek)
 
     def new_dedicated_key(self) -> bytes:
         """The dedicated key for a new association: the configured one, else fresh random octets."""
@@ -108,17 +252,19 @@ class SecurityContext:
     def unicast_cipher(self) -> CipherKey:
         """The global unicast key, ready to use; KeyMissing when there is none."""
         if self._unicast is None:
-            if self._encryption_key is None:
+            key = self._keys.present.get("encryption_key")
+            if key is None:
                 raise KeyMissing("the global unicast encryption key is needed (encryption_key); none was given")
-            self._unicast = self._cipher(self._encryption_key, "global unicast key")
+            self._unicast = self._cipher(key, "global unicast key")
         return self._unicast
 
     def broadcast_cipher(self) -> CipherKey:
         """The global broadcast key, ready to use; KeyMissing when there is none."""
         if self._broadcast is None:
-            if self._broadcast_key is None:
+            key = self._keys.present.get("broadcast_key")
+            if key is None:
                 raise KeyMissing("the global broadcast encryption key is needed (broadcast_key); none was given")
-            self._broadcast = self._cipher(self._broadcast_key, "global broadcast key")
+            self._broadcast = self._cipher(key, "global broadcast key")
         return self._broadcast
 
     def dedicated_cipher(self, key: bytes) -> CipherKey:
@@ -128,6 +274,10 @@ class SecurityContext:
                 f"a dedicated key of {len(key)} octets; suite {self.suite} has {KEY_LENGTH[self.suite]}"
             )
         return self._cipher(key, "dedicated key")
+
+    def fresh_cipher(self, key: bytes, name: str) -> CipherKey:
+        """A key that came with one message, ready to use, with our authentication key."""
+        return self._cipher(key, name)
 
     def dedicated_counters(self, key: bytes, role: Role) -> CounterStore:
         """Where the counters of a dedicated key are kept."""
@@ -139,17 +289,166 @@ class SecurityContext:
         # A configured key outlives the association, and so must its counters; a fresh one does not.
         return self.counters if key == self.dedicated_key else MemoryCounters()
 
-    def counter_id(self, system_title: bytes, *, broadcast: bool = False) -> str | None:
-        """The name in a counter store of what that title sends with the global key; None without the key."""
-        key = self._broadcast_key if broadcast else self._encryption_key
+    def counter_id(self, system_title: bytes, *, broadcast: bool = False, other: bool = False) -> str | None:
+        """The name in a counter store of what that title sends with the global key; None without the key.
+
+        ``other`` asks for the key that is accepted besides during a change.
+        """
+        name = "broadcast_key" if broadcast else "encryption_key"
+        key = self._keys.others.get(name) if other else None
+        if key is None:
+            key = self._keys.present.get(name)
         return None if key is None else key_id(system_title, key)
+
+    # A change of keys or of the policy (see ``cosemic.security.key_change``)
+
+    def offer_keys(self, **new: bytes | str) -> None:
+        """Accept new keys (``encryption_key``, ``authentication_key``, ``broadcast_key``) besides the present ones.
+
+        The first message whose tag verifies under them makes them the ones in use; a key that there was none of is in
+        use at once. ValueError for a wrong length or name; nothing has changed then.
+        """
+        before = dict(self._keys.present)
+        self._keys.offer(new)
+        self._changed(before)
+
+    def switch_keys(self, **new: bytes | str) -> None:
+        """Send with new keys from now on; the present ones are accepted until a message verifies under the new."""
+        before = dict(self._keys.present)
+        self._keys.switch(new)
+        self._changed(before)
+
+    def keep_keys(self) -> None:
+        """End a change without its success: forget offered keys, or go back to those that ``switch_keys`` retired."""
+        before = dict(self._keys.present)
+        self._keys.keep()
+        self._changed(before)
+
+    def strengthen(self, *, minimum: SecurityPolicy | int, policy: SecurityPolicy | int) -> None:
+        """Demand and use more protection, for all associations from their next message on; nothing is ever taken away.
+
+        ``minimum`` is demanded of messages received besides what is demanded now, ``policy`` is used for those sent.
+        """
+        self.minimum_policy = SecurityPolicy.parse(int(self.minimum_policy) | int(minimum))
+        self.policy = SecurityPolicy.parse(int(self.policy) | int(policy))
+        self.is_strengthened = self.is_strengthened or bool(self.minimum_policy)
+        self.epoch += 1
+
+    def other_cipher(self, *, broadcast: bool = False) -> CipherKey | None:
+        """The key that is accepted besides the one in use during a change; None where there is none."""
+        others, present = self._keys.others, self._keys.present
+        name = "broadcast_key" if broadcast else "encryption_key"
+        if name not in others and "authentication_key" not in others:
+            return None
+        cipher = self._other_broadcast if broadcast else self._other_unicast
+        if cipher is None:
+            key = others.get(name) or present.get(name)
+            if key is None:
+                return None
+            authentication_key = others.get("authentication_key") or present.get("authentication_key")
+            which = "offered" if self._keys.are_new else "retired"
+            from cosemic.security.cipher import CipherKey
+
+            cipher = CipherKey(key, authentication_key, f"{which} {name.replace('_', ' ')} of suite {self.suite}")
+            if broadcast:
+                self._other_broadcast = cipher
+            else:
+                self._other_unicast = cipher
+        return cipher
+
+    def prove_other(self, *, broadcast: bool = False) -> None:
+        """A message verified under ``other_cipher``; offered keys become the ones in use."""
+        before = dict(self._keys.present)
+        self._keys.prove(BROADCAST if broadcast else UNICAST)
+        self._changed(before)
+
+    def is_in_use(self, cipher: CipherKey) -> bool:
+        """Whether that is still the global unicast or broadcast key."""
+        return cipher is self._unicast or cipher is self._broadcast
+
+    def settle_keys(self) -> None:
+        """A message verified under the global unicast key in use; retired keys are forgotten."""
+        self._keys.settle()
+        self.is_changing_keys = bool(self._keys.others)
+
+    def hear(self, system_title: bytes) -> None:
+        """Remember a peer that proved a message; the latest ``MOST_HEARD`` are kept."""
+        self.heard.pop(system_title, None)
+        self.heard[system_title] = None
+        if len(self.heard) > MOST_HEARD:
+            del self.heard[next(iter(self.heard))]
+
+    def _changed(self, before: dict[str, bytes]) -> None:
+        """Others than before are accepted, and maybe other keys are in use."""
+        self._other_unicast = self._other_broadcast = None
+        self.is_changing_keys = bool(self._keys.others)
+        present = self._keys.present
+        changed = {name for name, key in present.items() if before.get(name) != key}
+        if changed.intersection(UNICAST):
+            self._unicast = None
+        if "broadcast_key" in changed or "authentication_key" in changed:
+            self._broadcast = None
+        if changed:
+            self.epoch += 1
+
+    def go_on_above(self, counter: int) -> bool:
+        """Let the next counter under the global key be above one that the meter has seen; False when it is already.
+
+        KeyMissing without key or system title, SecurityError for a counter that would use up the key.
+        """
+        check_recovered(counter)
+        if self.system_title is None:
+            raise KeyMissing("our own system title is needed to know the counter (system_title); none was given")
+        name = self.counter_id(self.system_title)
+        if name is None:
+            raise KeyMissing("the global unicast encryption key is needed (encryption_key); none was given")
+        following = self.counters.peek(name)
+        if following is not None and following > counter:
+            return False
+        self.counters.advance(name, counter + 1)
+        logger.warning("our invocation counter was behind the meter's; going on at %d", counter + 1)
+        return True
 
     def _cipher(self, key: bytes, name: str) -> CipherKey:
         # Here and not above: it loads the package cryptography, which only those need who use a key.
         from cosemic.security.cipher import CipherKey
 
-        return CipherKey(key, self._authentication_key, f"{name} of suite {self.suite}")
+        return CipherKey(key, self._keys.present.get("authentication_key"), f"{name} of suite {self.suite}")
 
 
-def _key(suite: int, key: bytes | str | None, name: str) -> bytes | None:
-    return None if key is None else key_octets(suite, key, name)
+def _private(suite: int, key: PrivateKey | None, name: str) -> PrivateKey | None:
+    if key is not None and key.suite != suite:
+        raise ValueError(f"the {name} is one of security suite {key.suite}, the context of suite {suite}")
+    return key
+
+
+def _public(suite: int, key: bytes | str | None, name: str) -> bytes | None:
+    if key is None:
+        return None
+    from cosemic.security.ec import public_octets
+
+    return public_octets(suite, key, name)
+
+
+def _kek(suite: int, key: bytes | str | None) -> bytes | None:
+    if key is None:
+        return None
+    octets = key_octets(suite, key, "kek")
+    if not any(octets):
+        raise ValueError("the kek is all zero; it protects nothing")
+    return octets
+
+
+MOST_HEARD = 1024
+
+
+def check_recovered(counter: int) -> None:
+    """SecurityError for a counter of the meter that ours must not follow: too much of the key would be used up."""
+    if not 0 <= counter < LAST_COUNTER - _RESERVE:
+        raise SecurityError(
+            f"the meter asks for an invocation counter above {counter}, which would use up the key; if that is true, "
+            "the meter needs new keys"
+        )
+
+
+_RESERVE = 1 << 16  # counters that must be left over when the meter moves ours

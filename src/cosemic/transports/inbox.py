@@ -84,6 +84,11 @@ class Inbox:
                 self._chunks.insert(0, waiter.result())
                 self._held += len(self._chunks[0])
 
+    @property
+    def has_octets(self) -> bool:
+        """Whether ``receive`` would give something at once."""
+        return bool(self._chunks)
+
     def _deliver(self, data: bytes) -> None:
         waiter = self._waiter
         if waiter is not None and not waiter.done():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import selectors
 import signal
 import socket
 import struct
@@ -74,6 +75,16 @@ class SocketStream:
             raise TimeoutError("the deadline passed") from None
         return data
 
+    @property
+    def has_octets(self) -> bool:
+        """Whether ``receive`` would give something, or find the end, at once."""
+        with selectors.DefaultSelector() as selector:
+            try:
+                selector.register(self._socket, selectors.EVENT_READ)
+            except ValueError:  # closed
+                return False
+            return bool(selector.select(0))
+
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
@@ -120,7 +131,12 @@ class SocketStream:
 
 
 def open_socket(target: Target, *, timeout: float) -> SocketStream:
-    """Connect a socket within ``timeout`` seconds, the look-up of the name and all its addresses included."""
+    """Connect a stream within ``timeout`` seconds, the look-up of the name and all its addresses included."""
+    return SocketStream(connect_socket(target, timeout=timeout))
+
+
+def connect_socket(target: Target, *, timeout: float) -> socket.socket:
+    """A connected socket."""
     deadline = time.monotonic() + timeout
     kind = socket.SOCK_DGRAM if target.is_datagram else socket.SOCK_STREAM
     try:
@@ -133,7 +149,7 @@ def open_socket(target: Target, *, timeout: float) -> SocketStream:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    return SocketStream(sock)
+    return sock
 
 
 def _connect(target: Target, kind: int, deadline: float) -> socket.socket:
@@ -147,6 +163,8 @@ def _connect(target: Target, kind: int, deadline: float) -> socket.socket:
         sock = socket.socket(family, kind, number)
         try:
             sock.settimeout(left / (len(places) - tried))
+            if kind == socket.SOCK_DGRAM:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             sock.connect(address)
         except OSError as error:
             sock.close()

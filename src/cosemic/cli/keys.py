@@ -1,0 +1,84 @@
+"""Keys of suites 1 and 2 from the command line: private and public keys in PEM or hexadecimal, the master key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cosemic.cli.failing import CommandError
+from cosemic.cli.parsing import key_octets, read_secret
+
+if TYPE_CHECKING:
+    from cosemic.cli.options import ConnectionOptions
+    from cosemic.security.ec import SoftwareKey
+
+GENERAL = ("general", "identified-key", "wrapped-key", "one-pass", "static-unified")
+NAMES = ("signing_key", "peer_signing_key", "agreement_key", "peer_agreement_key", "kek")
+_SUITE_OF = {32: 1, 48: 2}
+
+
+def asymmetric_options(settings: ConnectionOptions) -> tuple[int, dict[str, Any]]:
+    """The security suite, and what SecurityContext takes of these keys; CommandError says what is wrong with one."""
+    private = {
+        name: _private_key(text, _option(name))
+        for name in ("signing_key", "agreement_key")
+        if (text := getattr(settings, name)) is not None
+    }
+    suites = {key.suite for key in private.values()} | ({settings.suite} if settings.suite is not None else set())
+    if len(suites) > 1:
+        raise CommandError(f"the keys are of different suites: {', '.join(map(str, sorted(suites)))}; see --suite")
+    suite = suites.pop() if suites else 0
+    options: dict[str, Any] = dict(private)
+    for name in ("peer_signing_key", "peer_agreement_key"):
+        text = getattr(settings, name)
+        if text is not None:
+            value = read_secret(text, _option(name))
+            options[name] = value if "-----BEGIN" in value else key_octets(value, _option(name))
+    if settings.kek is not None:
+        options["kek"] = key_octets(settings.kek, "--kek")
+    if settings.reading not in (None, "standard"):
+        options |= _field_reading(str(settings.reading))
+    if settings.general is not None:
+        from cosemic.security.suites import GeneralKey
+
+        if settings.general not in GENERAL:
+            raise CommandError(f"--general is one of {', '.join(GENERAL)}")
+        options["general"] = True if settings.general == "general" else GeneralKey(settings.general)
+    return suite, options
+
+
+def needs_ecdsa_keys(settings: ConnectionOptions) -> None:
+    """CommandError when --auth ecdsa lacks a key."""
+    missing = [_option(name) for name in ("signing_key", "peer_signing_key") if getattr(settings, name) is None]
+    if missing:
+        raise CommandError(f"--auth ecdsa needs {', '.join(missing)} too: PEM files, as file:PATH")
+
+
+def _field_reading(reading: str) -> dict[str, Any]:
+    from cosemic.security.suites import GeneralAad, SigningInput, SigningOrder
+
+    if reading != "field":
+        raise CommandError(f"--reading is standard or field, not {reading}")
+    return {
+        "general_aad": GeneralAad.WITHOUT_HEADER,
+        "signing_input": SigningInput.CONTENT,
+        "signing_order": SigningOrder.CIPHER_FIRST,
+    }
+
+
+def _private_key(text: str, option: str) -> SoftwareKey:
+    from cosemic.security.ec import SoftwareKey
+
+    value = read_secret(text, option)
+    try:
+        if "-----BEGIN" in value:
+            return SoftwareKey.load(value)
+        octets = key_octets(value, option)
+        if len(octets) not in _SUITE_OF:
+            raise CommandError(f"{option} is PEM, or 32 (P-256) or 48 octets (P-384) in hexadecimal, not {len(octets)}")
+        return SoftwareKey(_SUITE_OF[len(octets)], octets)
+    except ValueError as error:
+        raise CommandError(f"{option}: {error}") from None
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")

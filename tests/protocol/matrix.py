@@ -1,0 +1,319 @@
+"""The negative matrix: one association per mechanism, suite, policy and envelope, and what is done to its messages.
+
+Everything that an attacker without the keys can do to one message is done to a request on its way to the meter and to
+an answer on its way to the client: a bit flipped in every part, a wrong key, a repetition, the protection taken off.
+After each refusal the state must be as before, and the message itself must go through.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cosemic.apdu.base import decode_apdu
+from cosemic.apdu.general import AgreedKey, WrappedKey, raw_header
+from cosemic.apdu.protected import unwrap_ciphered
+from cosemic.apdu.services import ExceptionResponse
+from cosemic.codec import axdr
+from cosemic.enums import AuthenticationMechanism, ExceptionServiceError
+from cosemic.errors import AuthenticationError, DecodeError, DlmsError, RemoteProtocolError, ReplayError, SecurityError
+from cosemic.protocol.ciphering import CIPHERED, seal, service_envelope, unseal
+from cosemic.protocol.client_association import ClientAssociation
+from cosemic.protocol.events import Associated, Completed, Requested
+from cosemic.protocol.requests import ActionResults, GetResults, Request, SetResults
+from cosemic.protocol.server_association import ServerAssociation
+from cosemic.security.context import AssociationSecurity, SecurityContext
+from cosemic.security.suites import GeneralKey, SigningOrder
+from tests.pair.keys import context, keys_of, settings
+from tests.pair.support import ECHO, ENERGY, Application, action, get, set_
+
+SERVICES: dict[str, Request] = {
+    "GET": get((3, ENERGY, 2)),
+    "SET": set_((3, ENERGY, 2, axdr.double_long_unsigned(5))),
+    "ACTION": action((1, ECHO, 1, axdr.octet_string(b"parameter"))),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One association of the matrix."""
+
+    mechanism: AuthenticationMechanism
+    suite: int
+    policy: str
+    envelope: str
+    order: SigningOrder = SigningOrder.SIGN_FIRST
+
+    def __str__(self) -> str:
+        order = f"-{self.order.value}" if "signed" in self.policy else ""
+        return f"{self.mechanism.name}-{self.suite}-{self.policy}-{self.envelope}{order}"
+
+    @property
+    def has_tag(self) -> bool:
+        """Whether every octet is protected: by a tag or by a signature around it."""
+        return "authenticated" in self.policy or "signed" in self.policy
+
+    def contexts(self, **more: Any) -> tuple[SecurityContext, SecurityContext]:
+        """Of the client and the meter."""
+        general: bool | GeneralKey = False
+        if self.envelope == "general":
+            general = True
+        elif self.envelope not in ("glo", "ded"):
+            general = GeneralKey(self.envelope)
+        options = {"signing_order": self.order, **more}
+        client = context(
+            self.suite, "client", self.policy, general=general, dedicated_key=self.envelope == "ded", **options
+        )
+        return client, context(self.suite, "meter", self.policy, **options)
+
+
+class Talk:
+    """An association that is open on both sides, APDU by APDU."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        client_context, meter_context = case.contexts()
+        client, meter = settings(case.mechanism, client_context, meter_context)
+        self.client, self.meter = ClientAssociation(client), ServerAssociation(meter)
+        self.application = Application()
+        self.client.associate()
+        while outgoing := self.client.apdus_to_send():
+            for apdu in outgoing:
+                self.meter.receive_apdu(apdu)
+            for apdu in self.meter.apdus_to_send():
+                self.client.receive_apdu(apdu)
+        assert any(isinstance(event, Associated) for event in self.client.events()), case
+        self.meter.events()
+
+    @property
+    def client_security(self) -> AssociationSecurity:
+        assert self.client._security is not None
+        return self.client._security
+
+    @property
+    def meter_security(self) -> AssociationSecurity:
+        assert self.meter._security is not None
+        return self.meter._security
+
+    def ask(self, service: str) -> bytes:
+        """The request as it leaves the client."""
+        self.client.request(SERVICES[service])
+        (apdu,) = self.client.apdus_to_send()
+        return apdu
+
+    def serve(self) -> bytes:
+        """The answer as it leaves the meter, to a request that it took."""
+        (event,) = [event for event in self.meter.events() if isinstance(event, Requested)]
+        self.meter.respond(self.application.answer(event.request))
+        (apdu,) = self.meter.apdus_to_send()
+        return apdu
+
+    def finish(self, answer: bytes) -> None:
+        """The answer reaches the client, which is content."""
+        self.client.receive_apdu(answer)
+        (event,) = self.client.events()
+        assert isinstance(event, Completed), (self.case, event)
+        result = event.result
+        assert isinstance(result, GetResults | SetResults | ActionResults)
+
+
+def state_of(security: AssociationSecurity) -> object:
+    """Everything that an incoming message could change."""
+    replays = security.context.replays
+    general = security._general
+    return (
+        [(stream.last, stream._unproved, stream.before_current) for stream in security._incoming],
+        dict(security.context.last_received),
+        dict(replays.last),
+        len(replays),
+        security.peer_system_title,
+        general._asked if general is not None else None,
+    )
+
+
+# What can be done to a message without a key
+
+
+def parts(apdu: bytes) -> Iterator[tuple[str, int]]:
+    """(part, offset) of the places where a bit is flipped: both ends of every field, and all of tags."""
+    tag = apdu[0]
+    yield "header", 0
+    if tag == 0xDF:
+        header, _ = raw_header(apdu)
+        signed = decode_apdu(apdu)
+        yield from (("header", at) for at in range(1, 1 + len(header)))
+        at = len(apdu) - len(signed.signature)
+        start = at - 1 - len(signed.content)
+        yield from (("header", place) for place in (start - 1, at - 1))  # the lengths of content and signature
+        yield from (("ciphertext", place) for place in _ends(start, at - 1))
+        yield from (("signature", place) for place in _ends(at, len(apdu)))
+        return
+    if tag == 0xDD:
+        header, _rest = raw_header(apdu)
+        ciphered = decode_apdu(apdu)
+        yield from (("header", at) for at in range(1, 1 + len(header)))
+        key = ciphered.key_info
+        data = key.key_ciphered_data if isinstance(key, WrappedKey | AgreedKey) else b""
+        content = ciphered.content
+        start = len(apdu) - len(content)
+        yield from (("key info", at) for at in range(1 + len(header), start - len(data)))
+        if data:
+            end = apdu.index(data) + len(data)
+            yield from (("key info", at) for at in _ends(end - len(data), end))
+    else:
+        _, _title, content = unwrap_ciphered(apdu)
+        start = len(apdu) - len(content)
+        yield from (("header", at) for at in range(1, start))
+    yield from (("header", at) for at in range(start, start + 5))
+    if content[0] & 0x10:
+        yield from (("ciphertext", at) for at in _ends(start + 5, len(apdu) - 12))
+        yield from (("tag", at) for at in range(len(apdu) - 12, len(apdu)))
+    else:
+        yield from (("ciphertext", at) for at in _ends(start + 5, len(apdu)))
+
+
+def _ends(start: int, end: int) -> list[int]:
+    return sorted({start, (start + end) // 2, end - 1}) if end > start else []
+
+
+def flipped(apdu: bytes, at: int, bit: int) -> bytes:
+    """The APDU with one bit turned."""
+    return apdu[:at] + bytes([apdu[at] ^ 1 << bit]) + apdu[at + 1 :]
+
+
+RIGHT: dict[str, tuple[type[DlmsError], ...]] = {
+    "tag": (AuthenticationError,),
+    "ciphertext": (AuthenticationError,),
+    "signature": (AuthenticationError,),
+    "key info": (SecurityError, DecodeError),
+    "header": (SecurityError, RemoteProtocolError),
+}
+"""Which errors are right for a flipped bit."""
+
+
+def refused_by_meter(talk: Talk, apdu: bytes, what: object) -> ExceptionResponse:
+    """The meter answers with an exception, tells its application nothing, and is as before."""
+    before = state_of(talk.meter_security)
+    received = dict(talk.meter.settings.received)  # type: ignore[union-attr]
+    talk.meter.receive_apdu(apdu)
+    answers = talk.meter.apdus_to_send()
+    assert len(answers) == 1, (talk.case, what)
+    response = decode_apdu(answers[0])
+    assert isinstance(response, ExceptionResponse), (talk.case, what, response)
+    assert talk.meter.events() == [], (talk.case, what)
+    assert state_of(talk.meter_security) == before, (talk.case, what)
+    assert dict(talk.meter.settings.received) == received, (talk.case, what)  # type: ignore[union-attr]
+    return response
+
+
+def refused(security: AssociationSecurity, apdu: bytes, errors: tuple[type[DlmsError], ...], what: object) -> None:
+    """Nothing is opened, the error is one of these, and the state is as before."""
+    before = state_of(security)
+    try:
+        opened = unseal(security, apdu)
+    except errors:
+        pass
+    else:
+        raise AssertionError((what, opened))
+    assert state_of(security) == before, what
+
+
+def attack(case: Case, service: str, counts: Counter[str], *, thorough: bool) -> None:
+    """Do everything to one request and one answer, and see it refused."""
+    talk = Talk(case)
+    request = talk.ask(service)
+    bits = (0, 7) if thorough else (0,)
+    for part, at in parts(request) if thorough else list(parts(request))[-1:]:
+        if not case.has_tag and part in ("ciphertext", "header"):
+            continue  # without a tag nothing proves an octet: that policy's own weakness
+        for bit in bits:
+            what = (case, service, "request", part, at, bit)
+            changed = flipped(request, at, bit)
+            if not _is_envelope(changed):
+                continue  # another APDU altogether; plain ones come below
+            refused(talk.meter_security, changed, RIGHT[part], what)
+            refused_by_meter(talk, changed, what)
+            counts[part] += 2
+    _other_keys(case, service, request, counts)
+    _downgrade(talk, service, counts)
+    talk.meter.receive_apdu(request)
+    answer = talk.serve()
+    if case.has_tag:
+        for _ in range(2):
+            response = refused_by_meter(talk, request, (case, service, "request again"))
+            assert response.service_error == ExceptionServiceError.INVOCATION_COUNTER_ERROR
+            counts["replay"] += 1
+    for part, at in parts(answer) if thorough else list(parts(answer))[-1:]:
+        if not case.has_tag and part in ("ciphertext", "header"):
+            continue
+        for bit in bits:
+            changed = flipped(answer, at, bit)
+            if _is_envelope(changed):
+                what = (case, service, "answer", part, at, bit)
+                refused(talk.client_security, changed, RIGHT[part], what)
+                counts[part] += 1
+    talk.finish(answer)
+    if case.has_tag:
+        refused(talk.client_security, answer, (ReplayError,), (case, service, "answer again"))
+        counts["replay"] += 1
+
+
+def _is_envelope(apdu: bytes) -> bool:
+    return CIPHERED[apdu[0]]
+
+
+def _other_keys(case: Case, service: str, request: bytes, counts: Counter[str]) -> None:
+    """A meter with one other key: it opens nothing."""
+    if case.envelope == "ded":
+        return  # the key is made for this association
+    length = 32 if case.suite == 2 else 16
+    wrong: list[dict[str, Any]] = []
+    ciphers = case.policy != "signed"
+    # Encryption alone proves nothing: what a wrong key makes of it may look like an APDU by chance.
+    if ciphers and case.has_tag and case.envelope in ("glo", "general", "identified-key"):
+        wrong.append({"encryption_key": bytes(range(9, 9 + length))})
+    if "authenticated" in case.policy:
+        wrong.append({"authentication_key": bytes(range(9, 9 + length))})
+    if ciphers and case.envelope == "wrapped-key":
+        wrong.append({"kek": bytes(range(9, 9 + length))})
+    if case.suite and ("signed" in case.policy or (ciphers and case.envelope == "one-pass")):
+        wrong.append({"peer_signing_key": keys_of(case.suite, "stranger", "signing").public})
+    if ciphers and case.has_tag and case.envelope in ("one-pass", "static-unified"):
+        wrong.append({"agreement_key": keys_of(case.suite, "stranger", "agreement")})
+    for options in wrong:
+        meter = AssociationSecurity(case.contexts(**options)[1], role="server")
+        meter.peer_system_title = case.contexts()[0].system_title  # type: ignore[assignment]
+        refused(meter, request, (AuthenticationError,), (case, service, "wrong key", *options))
+        counts["wrong key"] += 1
+
+
+def _downgrade(talk: Talk, service: str, counts: Counter[str]) -> None:
+    """The request in plain, and with each kind of protection that is less than demanded."""
+    case = talk.case
+    plain = talk.client._plain
+    response = refused_by_meter(talk, plain, (case, service, "plain"))
+    assert response.service_error == ExceptionServiceError.OPERATION_NOT_POSSIBLE
+    counts["downgrade"] += 1
+    weaker = {
+        "authenticated": ["encrypted"],
+        "encrypted": ["authenticated"],
+        "authenticated-encrypted": ["authenticated", "encrypted"],
+        "signed": ["authenticated-encrypted"],
+        "authenticated-encrypted-signed": ["authenticated-encrypted", "signed", "authenticated-signed"],
+    }[case.policy]
+    for policy in weaker:
+        options = {"counters": talk.client.settings.security.counters}  # type: ignore[union-attr]
+        weak = AssociationSecurity(
+            context(case.suite, "client", policy, signing_order=case.order, **options), role="client"
+        )
+        weak.peer_system_title = talk.client_security.peer_system_title  # type: ignore[assignment]
+        sealed = seal(weak, plain, service_envelope(weak.context, False, True))
+        before = state_of(talk.meter_security)
+        talk.meter.receive_apdu(sealed)
+        (answer,) = talk.meter.apdus_to_send()
+        assert decode_apdu(answer).service_error == ExceptionServiceError.OPERATION_NOT_POSSIBLE, (case, policy)
+        assert talk.meter.events() == []
+        assert state_of(talk.meter_security) == before, (case, policy)
+        counts["downgrade"] += 1

@@ -1,0 +1,123 @@
+"""The negative matrix; see ``matrix``. The number of attempts stands in docs/security.md."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from cosemic.apdu.services import GetResponseNormal
+from cosemic.codec import axdr
+from cosemic.codec.axdr import Data
+from cosemic.enums import AuthenticationMechanism
+from cosemic.errors import AssociationRefused, SecurityError
+from cosemic.protocol.ciphering import Envelope, seal
+from cosemic.protocol.events import Failed
+from cosemic.protocol.states import State
+from cosemic.security.context import AssociationSecurity, SecurityPolicy
+from cosemic.security.suites import GeneralKey, SigningOrder
+from tests.pair.keys import ECDSA, context, settings
+from tests.pair.support import Pair
+from tests.protocol.matrix import SERVICES, Case, Talk, attack
+
+NONE, GMAC = AuthenticationMechanism.NONE, AuthenticationMechanism.HLS_GMAC
+POLICIES = ("authenticated", "encrypted", "authenticated-encrypted")
+KEYS = tuple(key.value for key in GeneralKey)
+ENVELOPES = {
+    0: ("glo", "ded", "general", *KEYS[:2]),
+    1: ("glo", "ded", "general", *KEYS),
+    2: ("glo", "ded", "general", *KEYS),
+}
+
+
+def cases(mechanism: AuthenticationMechanism) -> list[Case]:
+    found = [
+        Case(mechanism, suite, policy, envelope)
+        for suite in ((1, 2) if mechanism is ECDSA else (0, 1, 2))
+        for policy in POLICIES
+        for envelope in ENVELOPES[suite]
+    ]
+    found += [
+        Case(mechanism, suite, policy, envelope, order)
+        for suite in (1, 2)
+        for policy in ("signed", "authenticated-encrypted-signed")
+        for envelope in ("glo", "general", *KEYS)
+        for order in SigningOrder
+        if policy != "signed" or (envelope, order) == ("glo", SigningOrder.SIGN_FIRST)
+    ]
+    return found
+
+
+COUNTS: dict[str, Counter[str]] = {}
+
+
+@pytest.mark.parametrize("mechanism", list(AuthenticationMechanism), ids=lambda mechanism: mechanism.name)
+def test_everything_is_refused(mechanism: AuthenticationMechanism) -> None:
+    """Every octet for the mechanisms that come with keys, one flipped bit for the others."""
+    counts = COUNTS.setdefault(mechanism.name, Counter())
+    thorough = mechanism in (GMAC, ECDSA)
+    for case in cases(mechanism):
+        for service in SERVICES:
+            attack(case, service, counts, thorough=thorough)
+        counts["associations"] += len(SERVICES)
+    print(mechanism.name, dict(counts))
+
+
+@pytest.mark.parametrize("demanded", list(AuthenticationMechanism), ids=lambda mechanism: mechanism.name)
+def test_another_mechanism_is_refused(demanded: AuthenticationMechanism) -> None:
+    """Weaker or stronger: the client's SAP has one mechanism, whatever its AARQ names; the client learns no more."""
+    for suite in (1, 2):
+        for offered in AuthenticationMechanism:
+            if offered is demanded:
+                continue
+            client, _ = settings(offered, context(suite, "client"), context(suite, "meter"))
+            _, meter = settings(demanded, context(suite, "client"), context(suite, "meter"))
+            pair = Pair(client, meter)
+            outcome = pair.connect()
+            assert isinstance(outcome, Failed), (demanded, offered)
+            assert isinstance(outcome.error, AssociationRefused)
+            assert pair.application.requests == []
+            assert pair.server_events == []
+
+
+@pytest.mark.parametrize("mechanism", list(AuthenticationMechanism), ids=lambda mechanism: mechanism.name)
+def test_an_answer_in_plain_or_altered_ends_the_association_without_a_value(
+    mechanism: AuthenticationMechanism,
+) -> None:
+    """What the client's owner sees: one error, fatal, and never a result."""
+    for case in cases(mechanism)[:: 1 if mechanism in (GMAC, ECDSA) else 7]:
+        for change in ("plain", "bit", "unsigned"):
+            talk = Talk(case)
+            talk.meter.receive_apdu(talk.ask("GET"))
+            answer = talk.serve()
+            if change == "plain":
+                answer = GetResponseNormal(talk.client._plain[2], Data.of(axdr.double_long_unsigned(1))).encode()
+            elif change == "bit":
+                if not case.has_tag:
+                    continue
+                answer = answer[:-1] + bytes([answer[-1] ^ 1])
+            elif "signed" in case.policy:
+                weak = AssociationSecurity(context(case.suite, "meter", case.policy), role="server")
+                weak.peer_system_title = talk.meter_security.peer_system_title
+                plain = GetResponseNormal(talk.client._plain[2], Data.of(axdr.double_long_unsigned(1))).encode()
+                answer = seal(weak, plain, Envelope(SecurityPolicy.AUTHENTICATED_ENCRYPTED, general=True))
+            else:
+                continue
+            talk.client.receive_apdu(answer)
+            (event,) = talk.client.events()
+            assert isinstance(event, Failed), (case, change)
+            assert event.fatal
+            assert isinstance(event.error, SecurityError), (case, change, event.error)
+            assert talk.client.state is State.CLOSED
+
+
+def test_the_numbers_in_the_docs_are_those_of_the_matrix() -> None:
+    if set(COUNTS) != {mechanism.name for mechanism in AuthenticationMechanism}:
+        pytest.skip("only where the whole matrix ran before")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "security.md").read_text()
+    table = page.split("| done to a message | refused |", 1)[1].split("\n\n", 1)[0]
+    printed = [int(number) for number in re.findall(r"\| (\d+) \|", table)]
+    names = ("associations", "header", "ciphertext", "tag", "signature", "key info", "wrong key", "replay", "downgrade")
+    assert printed == [sum(counts[name] for counts in COUNTS.values()) for name in names]
