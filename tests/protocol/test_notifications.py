@@ -19,7 +19,8 @@ from cosemic.apdu.services import AttributeDescriptor, GetRequestNormal, Variabl
 from cosemic.client import DlmsClient
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
-from cosemic.enums import AuthenticationMechanism, Conformance, Role
+from cosemic.cosem.short_names import CURRENT_ASSOCIATION, NamedObject, ShortNameTable
+from cosemic.enums import AuthenticationMechanism, Conformance, Referencing, Role
 from cosemic.errors import LocalProtocolError
 from cosemic.link.frames import FrameReader, HdlcFrame
 from cosemic.link.wrapper import WrapperLink, WrapperPdu
@@ -31,6 +32,7 @@ from cosemic.protocol.general_blocks import unacknowledged
 from cosemic.protocol.server_association import ServerAssociation
 from cosemic.protocol.session import ClientSession
 from cosemic.protocol.settings import DEFAULT_CONFORMANCE, ClientSettings
+from cosemic.protocol.short_naming import SHORT_NAME_CONFORMANCE
 from cosemic.protocol.states import State
 from cosemic.security.context import SecurityContext, SecurityPolicy
 from cosemic.security.counters import MemoryCounters
@@ -85,7 +87,7 @@ class PushingPair(Pair):
 def pair_of(protected: bool = False, kind: str = "wrapper", *, size: int = 0xFFFF, **options: Any) -> PushingPair:
     mechanism = GMAC if protected else NONE
     theirs = security(METER_TITLE) if protected else None
-    conformance = options.pop("conformance", DEFAULT_CONFORMANCE | Conformance.INFORMATION_REPORT)
+    conformance = options.pop("conformance", DEFAULT_CONFORMANCE)
     pair = PushingPair(
         client_settings(
             mechanism,
@@ -114,13 +116,44 @@ def push(pair: Pair, *apdus: Apdu) -> None:
 
 
 @pytest.mark.parametrize("protected", [False, True])
-@pytest.mark.parametrize("apdu", [PUSH, CONFIRMED, LONG, EVENT, REPORT], ids=lambda apdu: type(apdu).__name__)
+@pytest.mark.parametrize("apdu", [PUSH, CONFIRMED, LONG, EVENT], ids=["data", "confirmed", "long", "event"])
 def test_every_kind_arrives_with_its_protection(protected: bool, apdu: Apdu) -> None:
     pair = pair_of(protected)
     push(pair, apdu)
     assert seen(pair) == [Notified(apdu, FULL if protected else SecurityPolicy.NONE)]
     assert pair.client.state is State.ASSOCIATED
     assert pair.do(get((3, ENERGY, 2))).results[0].value == 12345
+
+
+@pytest.mark.parametrize("protected", [False, True])
+def test_an_information_report(protected: bool) -> None:
+    """It belongs to short names, and has a glo- APDU of its own."""
+    mechanism = GMAC if protected else NONE
+    names = ShortNameTable([NamedObject(0xFA00, 12, 2, CURRENT_ASSOCIATION), NamedObject(0x0100, 3, 0, ENERGY)])
+    pair = Pair(
+        client_settings(
+            mechanism,
+            security(CLIENT_TITLE) if protected else None,
+            referencing=Referencing.SHORT_NAME,
+            short_names=names,
+        ),
+        server_settings(
+            mechanism,
+            security(METER_TITLE) if protected else None,
+            short_names=names,
+            conformance=SHORT_NAME_CONFORMANCE,
+        ),
+    )
+    event = pair.connect()
+    assert isinstance(event, Associated)
+    pair.events.clear()
+    pair.server.notify(REPORT, 0.0)
+    octets = pair.server.data_to_send()
+    assert octets[8] == (0x38 if protected else 0x18)
+    pair.client.receive_data(octets, 0.0)
+    assert pair.client.events() == [Notified(REPORT, FULL if protected else SecurityPolicy.NONE)]
+    with pytest.raises(LocalProtocolError, match="event-notification"):
+        pair.server.notify(EVENT, 0.0)
 
 
 @pytest.mark.parametrize("protected", [False, True])
@@ -175,7 +208,7 @@ def test_in_the_middle_of_blocks(kind: str, protected: bool, window: int, apdu: 
 def without_blocks() -> dict[str, Any]:
     return {
         "block_transfer_window": 0,
-        "conformance": (DEFAULT_CONFORMANCE | Conformance.INFORMATION_REPORT) & ~Conformance.GENERAL_BLOCK_TRANSFER,
+        "conformance": DEFAULT_CONFORMANCE & ~Conformance.GENERAL_BLOCK_TRANSFER,
     }
 
 
