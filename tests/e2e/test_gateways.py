@@ -188,7 +188,7 @@ def test_too_much_for_one_apdu_is_not_sent() -> None:
             server_sap=ALL_STATIONS,
             broadcast=True,
             pre_established_pdu_size=100,
-            conformance=DEFAULT_CONFORMANCE & ~Conformance.GET,
+            conformance=DEFAULT_CONFORMANCE & ~Conformance.GET & ~Conformance.GENERAL_BLOCK_TRANSFER,
         ) as everybody,
         pytest.raises(LocalProtocolError),
     ):

@@ -274,3 +274,42 @@ def test_their_client_uses_access(small_meter: Any, auth: str) -> None:
     assert len(everything[5][1]) == 60
     assert [result for result, _ in broken] == [4, 250, 250]
     assert one == [[0, [0, 30]]]
+
+
+@pytest.mark.parametrize("auth", ["none", "lls"])
+def test_gurux_reads_by_access(small_meter: Any, auth: str) -> None:
+    """GETs; its SET and ACTION items need objects of its own. Of general blocks it takes the first and then fails by
+    itself (an attribute of its settings is missing), and its meter answers ACCESS with an HDLC frame on the wrapper.
+    """
+    config: dict[str, Any] = {
+        "port": small_meter.wrapper,
+        "framing": "wrapper",
+        "auth": auth,
+        "client": peers.CLIENTS[auth],
+        "server": 1,
+        "password": "00000000",
+        "ops": [
+            {
+                "op": "access",
+                "items": [
+                    {"kind": "get", "class": 1, "obis": "0.0.42.0.0.255", "number": 2},
+                    {"kind": "get", "class": 3, "obis": ENERGY, "number": 3},
+                    {"kind": "get", "class": 1, "obis": "0.0.99.99.99.255", "number": 2},
+                ],
+            }
+        ],
+    }
+    done = subprocess.run(
+        [peers.python_of("gurux"), peers.DRIVERS / "gurux_blocks_client_driver.py"],
+        input=json.dumps(config),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert answers[-1:] == [{"value": "closed"}], (answers, done.stderr[-2000:])
+    name, scaler, missing = answers[1]["value"]
+    assert name == [0, "434f5330303030303030303030303031"]
+    assert scaler == [0, [0, 30]]
+    assert missing[0] == 4

@@ -221,9 +221,9 @@ class MeterServer:
                 count += 1
         for stream, connection in list(self._streams.items()):
             out = connection.notify(client_sap, server_sap, apdu, clock_of(stream)())
-            if out:
-                await stream.send(b"".join(out))
-                count += 1
+            if data := b"".join(out):
+                await stream.send(data)
+            count += bool(out)
         return count + sum(peers.notify(client_sap, server_sap, apdu, now) for peers in self._peers)
 
     async def close(self) -> None:

@@ -21,13 +21,6 @@ RLRQ in a pre-established association       exception-response service-not-allow
 
 from __future__ import annotations
 
-from cosemic.apdu.acse import (
-    AssociationRequest,
-    AssociationResponse,
-    InitiateResponse,
-    ReleaseRequest,
-    ReleaseResponse,
-)
 from cosemic.apdu.base import Apdu, decode_apdu
 from cosemic.apdu.general import GeneralBlockTransfer
 from cosemic.apdu.notify import DataNotificationConfirm
@@ -35,101 +28,52 @@ from cosemic.apdu.services import (
     AccessRequest,
     ExceptionResponse,
 )
-from cosemic.codec import axdr
-from cosemic.codec.axdr import Data
 from cosemic.enums import (
-    AcseServiceProviderDiagnostic,
-    AcseServiceUserDiagnostic,
     ApduTag,
-    ApplicationContext,
-    AssociationResult,
-    AuthenticationMechanism,
     Conformance,
     ExceptionServiceError,
     ExceptionStateError,
-    ReleaseResponseReason,
 )
 from cosemic.errors import (
-    AuthenticationError,
     DecodeError,
     DlmsError,
-    KeyMissing,
     LocalProtocolError,
     RemoteProtocolError,
-    ReplayError,
-    SecurityError,
 )
-from cosemic.protocol import notifications, redaction
-from cosemic.protocol.admission import RefusedError, admit, offered_contexts
-from cosemic.protocol.association import UNLIMITED, Association, Trace, logger
+from cosemic.protocol import notifications
+from cosemic.protocol.association import Trace, logger
 from cosemic.protocol.ciphering import (
     CIPHERED,
-    INITIATE,
     PLAIN,
     Envelope,
     ciphering_only,
-    reply_envelope,
-    room,
-    seal,
     unseal,
 )
 from cosemic.protocol.events import (
-    AssociationClosed,
-    AssociationOpened,
-    AssociationParameters,
     NotificationConfirmed,
     Requested,
-    ServerEvent,
 )
-from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
-from cosemic.protocol.opening import vaa_name
 from cosemic.protocol.requests import Result
-from cosemic.protocol.server_authentication import Passes
-from cosemic.protocol.server_dispatch import FURTHER_BLOCKS, WITHOUT_INVOKE_OCTET, make_serving, services
-from cosemic.protocol.serving import NOT_SUPPORTED, Serving
+from cosemic.protocol.server_dispatch import FURTHER_BLOCKS, WITHOUT_INVOKE_OCTET, services
+from cosemic.protocol.server_opening import NOT_ALLOWED, ServerOpening, exception
+from cosemic.protocol.serving import NOT_SUPPORTED
 from cosemic.protocol.settings import ServerSettings
-from cosemic.protocol.short_name_serving import ShortNameServing, is_further_block
+from cosemic.protocol.short_name_serving import is_further_block
 from cosemic.protocol.states import Event, State
-from cosemic.security.context import AssociationSecurity, SecurityPolicy
-from cosemic.security.hls import HlsExchange
-from cosemic.tolerances import Tolerance, note
+from cosemic.security.context import SecurityPolicy
 
 
-class ServerAssociation(Association[ServerEvent]):
+class ServerAssociation(ServerOpening):
     """What a meter has with one client. ``settings`` None: nothing is offered to it, and every AARQ is refused."""
 
-    __slots__ = (
-        "_answers_in_blocks",
-        "_datagram",
-        "_envelope",
-        "_hls",
-        "_is_ciphered",
-        "_is_opened",
-        "_least",
-        "_proved",
-        "_security",
-        "_services",
-        "_serving",
-        "settings",
-    )
+    __slots__ = ("_in_general_blocks", "_proved", "_services")
 
     def __init__(self, settings: ServerSettings | None, *, datagram: bool = False, trace: Trace | None = None) -> None:
         """``datagram``: what is below may bring APDUs twice, or late."""
-        super().__init__(trace)
-        self.settings = settings
-        self._datagram = datagram
-        self._answers_in_blocks = False  # as the request came in blocks
-        self._security: AssociationSecurity | None = None
-        self._hls: HlsExchange | None = None
-        self._serving: Serving | ShortNameServing | None = None
+        super().__init__(settings, datagram=datagram, trace=trace)
         self._services = services(settings)
-        self._envelope = PLAIN
-        self._least = SecurityPolicy.NONE  # what the rights used by the open request demand of its response
-        self._is_ciphered = False
-        self._is_opened = False
+        self._in_general_blocks = False  # what is being received came in blocks
         self._proved = SecurityPolicy.NONE  # what protected every block of a request so far
-        if settings is not None and settings.pre_established:
-            self._pre_establish(settings)
 
     def receive_apdu(self, apdu: bytes) -> None:
         """Take one APDU from the client; never raises because of what it is."""
@@ -138,9 +82,7 @@ class ServerAssociation(Association[ServerEvent]):
         if apdu[0] == ApduTag.GENERAL_BLOCK_TRANSFER:
             self._receive_block(apdu)
             return
-        if self._blocks_used:
-            self._begin_exchange()
-            self._answers_in_blocks = False
+        self._answers_in_blocks = False
         self._receive_whole(apdu)
 
     def _receive_whole(self, apdu: bytes) -> None:
@@ -148,7 +90,7 @@ class ServerAssociation(Association[ServerEvent]):
         plain = apdu
         if CIPHERED[apdu[0]]:
             if self._security is None or self.state is State.IDLE:
-                self._send(_NOT_ALLOWED, PLAIN)
+                self._send(NOT_ALLOWED, PLAIN)
                 return
             try:
                 plain, envelope = unseal(self._security, apdu, broadcast=True)
@@ -160,7 +102,7 @@ class ServerAssociation(Association[ServerEvent]):
         except DecodeError as error:
             logger.info("an APDU that cannot be decoded: %s", error)
             self._trace_in(plain)
-            self._send(_exception(ExceptionServiceError.OTHER_REASON), PLAIN)
+            self._send(exception(ExceptionServiceError.OTHER_REASON), PLAIN)
 
     @property
     def protectable(self) -> SecurityPolicy:
@@ -237,7 +179,7 @@ class ServerAssociation(Association[ServerEvent]):
     def _receive_block(self, apdu: bytes) -> None:
         """One block of a general block transfer: of a request, or an acknowledgement of ours."""
         if self._blocks is None or self.settings is None:
-            self._send(NOT_SUPPORTED if self.state is State.ASSOCIATED else _NOT_ALLOWED, PLAIN)
+            self._send(NOT_SUPPORTED if self.state is State.ASSOCIATED else NOT_ALLOWED, PLAIN)
             return
         if self.state is State.EXCHANGING and self._is_waiting():
             return  # late: the request is here, and its answer is being made
@@ -249,30 +191,34 @@ class ServerAssociation(Association[ServerEvent]):
             logger.warning("a general block transfer was given up: %s", error)
             self._begin_exchange()
             self._answers_in_blocks = False
-            self._send(_exception(ExceptionServiceError.OTHER_REASON), PLAIN)
+            self._send(exception(ExceptionServiceError.OTHER_REASON), PLAIN)
             return
         if whole is None:
             return
         self._answers_in_blocks = block.window > 0
+        self._in_general_blocks = True
         said = len(self._outgoing)
         self._receive_whole(whole)
+        self._in_general_blocks = False
         if self._answers_in_blocks and len(self._outgoing) == said and not self._is_waiting():
             self._outgoing.append(self._blocks.acknowledge())  # no answer tells that the request is here
 
     def _service(self, plain: bytes, envelope: Envelope) -> None:
         state = self.state
         if state is State.IDLE or (state is State.EXCHANGING and self._is_waiting()):
-            self._send(_NOT_ALLOWED, PLAIN)
+            self._send(NOT_ALLOWED, PLAIN)
             return
+        if self._blocks_used and not self._in_general_blocks:
+            self._begin_exchange()
         if self._lacks_protection(envelope):
             logger.warning("refused a request with less protection than the policy demands")
-            self._send(_NOT_ALLOWED, PLAIN)
+            self._send(NOT_ALLOWED, PLAIN)
             return
         assert self.settings is not None
         apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
         if state is State.AUTHENTICATION_PENDING:
             if envelope.broadcast:
-                self._send(_NOT_ALLOWED, PLAIN)
+                self._send(NOT_ALLOWED, PLAIN)
             else:
                 self._authenticate(apdu, envelope)
             return
@@ -294,7 +240,7 @@ class ServerAssociation(Association[ServerEvent]):
                 octet = apdu.invoke_id_and_priority  # type: ignore[attr-defined]
         if envelope.broadcast and octet & 0x40:
             logger.warning("refused a confirmed request under the broadcast key")
-            self._send(_NOT_ALLOWED, PLAIN)
+            self._send(NOT_ALLOWED, PLAIN)
             return
         # A request in blocks is protected as its least protected block is.
         self._proved = self._proved & envelope.policy if further else envelope.policy
@@ -338,250 +284,5 @@ class ServerAssociation(Association[ServerEvent]):
     def _is_waiting(self) -> bool:
         return self._serving is not None and self._serving.is_open
 
-    def _refused(self, error: DlmsError) -> ExceptionResponse:
-        logger.warning("refused a ciphered APDU: %s", error)
-        if isinstance(error, ReplayError):
-            return ExceptionResponse(
-                ExceptionStateError.SERVICE_NOT_ALLOWED,
-                ExceptionServiceError.INVOCATION_COUNTER_ERROR,
-                max(error.expected_above or 0, 0),
-            )
-        if isinstance(error, AuthenticationError | KeyMissing | RemoteProtocolError):
-            return _exception(ExceptionServiceError.DECIPHERING_ERROR)
-        return _NOT_ALLOWED
 
-    # Opening and closing
-
-    def _pre_establish(self, settings: ServerSettings) -> None:
-        self._advance(Event.PRE_ESTABLISH)
-        security = settings.security
-        title = security.peer_system_title if security is not None else None
-        if security is not None and security.has_keys:
-            self._is_ciphered = True
-            self._security = AssociationSecurity(
-                security, role="server", received=settings.received, tolerances=settings.tolerances
-            )
-        contexts = offered_contexts(settings)
-        context = max(contexts) if self._is_ciphered else min(contexts)
-        self.parameters = AssociationParameters(
-            context, AuthenticationMechanism.NONE, settings.conformance, 0xFFFF, title
-        )
-        self._opened()
-
-    def _associate(self, plain: bytes) -> None:
-        if self.settings is not None and self.settings.pre_established:
-            self._send(_NO_AARQ, PLAIN)
-            return
-        if self.state is not State.IDLE:
-            self._close(Event.ABORT, "the client opened a new association")
-        tolerances = self.settings.tolerances if self.settings is not None else frozenset[Tolerance]()
-        try:
-            aarq = decode_apdu(plain, tolerances=tolerances)
-        except DecodeError as error:
-            logger.info("an AARQ that cannot be decoded: %s", error)
-            self._send(_MALFORMED, PLAIN)
-            return
-        assert isinstance(aarq, AssociationRequest)
-        self._advance(Event.ASSOCIATE)
-        try:
-            admission = admit(aarq, self.settings)
-        except RefusedError as refused:
-            logger.info("refused an association: %s", refused)
-            self._trace_aarq(aarq, None)
-            self._advance(Event.REFUSE)
-            self._send(refused.response, PLAIN)
-            return
-        except (SecurityError, RemoteProtocolError) as error:
-            self._trace_aarq(aarq, None)
-            self._advance(Event.REFUSE)
-            self._send(self._refused_opening(error), PLAIN)
-            return
-        self._trace_aarq(aarq, admission)
-        self.parameters = admission.parameters
-        self._security = admission.security
-        self._is_ciphered = admission.is_ciphered
-        self._hls = admission.hls
-        self._send(admission.response, PLAIN)
-        if self._hls is not None:
-            self._advance(Event.CHALLENGE)
-        else:
-            self._advance(Event.ACCEPT)
-            self._opened()
-
-    def _refused_opening(self, error: DlmsError) -> ExceptionResponse:
-        if isinstance(error, ReplayError):
-            return ExceptionResponse(
-                ExceptionStateError.SERVICE_NOT_ALLOWED,
-                ExceptionServiceError.INVOCATION_COUNTER_ERROR,
-                max(error.expected_above or 0, 0),
-            )
-        logger.warning("refused an association: %s", error)
-        return _exception(ExceptionServiceError.DECIPHERING_ERROR)
-
-    def _authenticate(self, apdu: Apdu, envelope: Envelope) -> None:
-        """Pass 3: f(StoC) proves the client; pass 4 proves us."""
-        settings, hls = self.settings, self._hls
-        assert settings is not None
-        assert hls is not None
-        passes = Passes.of(apdu, settings)
-        if passes is None:
-            self._send(_NOT_ALLOWED, PLAIN)
-            return
-        reply = Envelope(ciphering_only(self._protection(envelope).policy), envelope.dedicated, envelope.general)
-        try:
-            hls.verify(passes.proof)
-        except DlmsError as error:
-            logger.warning("refused a client: %s", error)
-            self._send(passes.refusal(), reply)
-            self._close(Event.NOT_AUTHENTICATED, "the client failed to prove its secret")
-            return
-        self._send(passes.answer(Data.of(axdr.octet_string(hls.reply()))), reply)
-        self._advance(Event.AUTHENTICATED)
-        self._opened()
-
-    def _opened(self) -> None:
-        assert self.settings is not None
-        assert self.parameters is not None
-        self._hls = None
-        self._is_opened = True
-        if self._security is not None and self._is_ciphered:
-            self._security.demands_signature = bool(self._security.context.minimum_policy & SecurityPolicy.SIGNED)
-        self._serving = make_serving(self.settings, self.parameters.conformance)
-        if self.parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER and self.settings.block_transfer_window:
-            self._blocks = GeneralBlocks(
-                window=self.settings.block_transfer_window,
-                max_pdu_size=self.parameters.max_pdu_size,
-                max_octets=self.settings.max_octets,
-                answers=True,
-                datagram=self._datagram,
-            )
-            self._longest = self.parameters.max_pdu_size or UNLIMITED
-        self._events.append(AssociationOpened(self.settings, self.parameters))
-
-    def _release(self, plain: bytes) -> None:
-        if self.state is State.IDLE:
-            self._send(ReleaseResponse(ReleaseResponseReason.NORMAL), PLAIN)
-            return
-        assert self.settings is not None
-        if self.settings.pre_established:
-            self._send(_NOT_ALLOWED, PLAIN)
-            return
-        apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
-        assert isinstance(apdu, ReleaseRequest)
-        content, security = apdu.user_information, self._security
-        answer: bytes | None = None
-        if content and CIPHERED[content[0]]:
-            if security is None:
-                self._send(_exception(ExceptionServiceError.DECIPHERING_ERROR), PLAIN)
-                return
-            try:
-                unseal(security, content)
-            except DlmsError as error:
-                self._send(self._refused(error), PLAIN)
-                return
-            answer = seal(security, self._initiate_response(), INITIATE)
-        elif security is not None and self._is_ciphered and security.context.minimum_policy:
-            if Tolerance.UNPROTECTED_RELEASE not in self.settings.tolerances:
-                self._send(_NOT_ALLOWED, PLAIN)
-                return
-            note(Tolerance.UNPROTECTED_RELEASE, "a plain RLRQ in a ciphered association")
-        elif content:
-            answer = self._initiate_response()
-        self._send(ReleaseResponse(ReleaseResponseReason.NORMAL, answer), PLAIN)
-        self._close(Event.ABORT, "released")
-
-    def _initiate_response(self) -> bytes:
-        assert self.settings is not None
-        assert self.parameters is not None
-        return InitiateResponse(
-            None,
-            self.parameters.dlms_version,
-            self.parameters.conformance,
-            self.settings.max_pdu_size,
-            vaa_name(self.parameters.application_context),
-        ).encode()
-
-    def _close(self, event: Event, reason: str) -> None:
-        self._advance(event)
-        if self._security is not None:
-            self._security.close()
-        self._security = self._hls = self._serving = None
-        self._end_blocks()
-        self._answers_in_blocks = False
-        self.parameters = None
-        self._envelope = PLAIN
-        self._is_ciphered = False
-        if self._is_opened:
-            self._is_opened = False
-            assert self.settings is not None
-            self._events.append(AssociationClosed(self.settings, reason))
-
-    # Sending
-
-    def _protection(self, envelope: Envelope) -> Envelope:
-        """How a reply is protected: like the request, and at least as the policy says."""
-        security = self._security
-        if security is None or not self._is_ciphered:
-            return PLAIN
-        return reply_envelope(security.context, envelope, self._least)
-
-    def _room(self, envelope: Envelope) -> int:
-        """The longest response before protection."""
-        assert self.parameters is not None
-        longest = self.parameters.max_pdu_size if self._blocks is None else self._blocks.longest - _LENGTHS
-        return room(longest, envelope, UNLIMITED)
-
-    def _send(self, apdu: Apdu, envelope: Envelope) -> None:
-        plain = self._sealed(apdu, envelope)
-        if self._answers_in_blocks or len(plain) > self._longest:
-            self._send_in_blocks(plain)
-        else:
-            self._outgoing.append(plain)
-
-    def _sealed(self, apdu: Apdu, envelope: Envelope) -> bytes:
-        plain = apdu.encode()
-        if self.trace is not None:
-            self.trace("apdu", "out", self._redactor.service(plain))
-        if envelope.policy:
-            assert self._security is not None
-            plain = seal(self._security, plain, envelope)
-        return plain
-
-    def _push(self, apdu: Apdu, envelope: Envelope) -> None:
-        """Send what is no answer: it has nothing to do with a block transfer that is going on."""
-        plain = self._sealed(apdu, envelope)
-        longest = self.parameters.max_pdu_size if self.parameters is not None else 0
-        if not longest or len(plain) <= longest:
-            self._outgoing.append(plain)
-        elif self._blocks is not None:
-            self._outgoing += unacknowledged(plain, longest)
-        else:
-            raise LocalProtocolError(f"notify: {len(plain)} octets do not fit the client's maximum PDU of {longest}")
-
-    def _trace_in(self, plain: bytes) -> None:
-        if self.trace is not None:
-            self.trace("apdu", "in", self._redactor.service(plain))
-
-    def _trace_aarq(self, aarq: AssociationRequest, admission: object) -> None:
-        if self.trace is not None:
-            initiate = getattr(admission, "initiate", None)
-            self.trace("apdu", "in", redaction.association_request(aarq, initiate))
-
-
-def _exception(error: ExceptionServiceError) -> ExceptionResponse:
-    return ExceptionResponse(ExceptionStateError.SERVICE_NOT_ALLOWED, error)
-
-
-_NOT_ALLOWED = _exception(ExceptionServiceError.OPERATION_NOT_POSSIBLE)
 _UNKNOWN = ExceptionResponse(ExceptionStateError.SERVICE_UNKNOWN, ExceptionServiceError.SERVICE_NOT_SUPPORTED)
-_MALFORMED = AssociationResponse(
-    ApplicationContext.LOGICAL_NAME,
-    AssociationResult.REJECTED_PERMANENT,
-    AcseServiceProviderDiagnostic.NO_REASON_GIVEN,
-    "provider",
-)
-_NO_AARQ = AssociationResponse(
-    ApplicationContext.LOGICAL_NAME, AssociationResult.REJECTED_PERMANENT, AcseServiceUserDiagnostic.NO_REASON_GIVEN
-)
-_LENGTHS = 4
-"""Octets that the length fields of an APDU beyond 65,535 octets take more."""
