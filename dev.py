@@ -33,7 +33,7 @@ MODULE_LINES = 600
 PEERS: dict[str, tuple[str, ...]] = {
     "gurux-dlms": ("gurux-dlms==1.0.203", "gurux-net", "gurux-common"),
     "dlms-cosem": ("dlms-cosem==25.1.0",),
-    "pydlms-client": ("pydlms-client==0.1.0", "cryptography"),
+    "pydlms-client": ("pydlms-client==0.1.0", "cryptography", "pyserial"),
 }
 
 

@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from cosemic.security.counters import CounterStore as CounterStore
     from cosemic.security.counters import MemoryCounters as MemoryCounters
     from cosemic.security.counters import SqliteCounters as SqliteCounters
+    from cosemic.security.ec import PrivateKey as PrivateKey
+    from cosemic.security.ec import SoftwareKey as SoftwareKey
     from cosemic.security.key_store import EnvironmentKeyStore as EnvironmentKeyStore
     from cosemic.security.key_store import FileKeyStore as FileKeyStore
     from cosemic.security.key_store import KeyStore as KeyStore
@@ -72,6 +74,11 @@ if TYPE_CHECKING:
     from cosemic.security.key_store import security_context as security_context
     from cosemic.security.pkcs11 import Pkcs11KeyStore as Pkcs11KeyStore
     from cosemic.security.pkcs11 import Pkcs11Token as Pkcs11Token
+    from cosemic.security.suites import EphemeralSignature as EphemeralSignature
+    from cosemic.security.suites import GeneralAad as GeneralAad
+    from cosemic.security.suites import GeneralKey as GeneralKey
+    from cosemic.security.suites import SigningInput as SigningInput
+    from cosemic.security.suites import SigningOrder as SigningOrder
     from cosemic.times import CosemDate as CosemDate
     from cosemic.times import CosemDateTime as CosemDateTime
     from cosemic.times import CosemTime as CosemTime
@@ -123,6 +130,8 @@ _HOMES = {
         "security_context",
     ),
     "cosemic.security.pkcs11": ("Pkcs11KeyStore", "Pkcs11Token"),
+    "cosemic.security.ec": ("PrivateKey", "SoftwareKey"),
+    "cosemic.security.suites": ("EphemeralSignature", "GeneralAad", "GeneralKey", "SigningInput", "SigningOrder"),
     "cosemic.cosem.values": ("Reading",),
     "cosemic.cosem.profile": ("Profile",),
     "cosemic.tolerances": ("Tolerance",),

@@ -47,7 +47,7 @@ from cosemic.transports.certificates import TlsSettings
 from cosemic.transports.targets import Framing, Target, parse_url
 
 if TYPE_CHECKING:
-    from cosemic.security.context import SecurityContext
+    from cosemic.security.context import SecurityContext, SecurityPolicy
 
 logger = logging.getLogger("cosemic.client")
 
@@ -56,6 +56,8 @@ Outcome: TypeAlias = Associated | Completed | Released | Failed
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that a polite end (RLRQ, DISC) may take."""
+_MBUS_RESPONSE = 2.0
+"""Seconds for an answer on an M-Bus, level converters and gateways included (the standard has 330 bits and 50 ms)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,9 @@ class LinkOptions:
         """Seconds after which the link polls or repeats, so that all tries fit into ``timeout``."""
         if self.response_timeout is not None:
             return self.response_timeout
-        repeats = self.framing is not Framing.WRAPPER or self.datagram
+        if self.framing is Framing.MBUS:  # a station answers at once, if only with E5
+            return min(timeout / (self.retries + 1), _MBUS_RESPONSE) + self.frame_time()
+        repeats = self.framing is Framing.HDLC or self.datagram
         return (timeout / (self.retries + 1) if repeats else timeout) + self.frame_time()
 
     def allowance(self, timeout: float) -> float:
@@ -221,6 +225,7 @@ class Connection(Generic[_Way]):
         pre_established: bool = False,
         pre_established_pdu_size: int = 0xFFFF,
         use_rlrq: bool = True,
+        push_policy: SecurityPolicy | int = 0,
         high_priority: bool = True,
         confirmed: bool = True,
         hls_function: HlsFunction | None = None,
@@ -252,7 +257,7 @@ class Connection(Generic[_Way]):
         self._way = way
         self._used = False
         target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else _target_of(way)
-        self._target = target if tls is None else _with_tls(target, tls)
+        self._target = target if tls is None else _with_tls(way, target, tls)
         how = _framing(way, self._target, framing)
         bus_address = 0 if self._target is None else self._target.mbus_address
         if how is Framing.MBUS and physical_address is not None:
@@ -294,6 +299,7 @@ class Connection(Generic[_Way]):
             pre_established=pre_established or broadcast,
             pre_established_pdu_size=pre_established_pdu_size,
             use_rlrq=use_rlrq,
+            push_policy=push_policy,
             high_priority=high_priority,
             confirmed=confirmed and not broadcast,
             referencing=_referencing(referencing),
@@ -572,10 +578,12 @@ def _target_of(way: object) -> Target | None:
     return target if isinstance(target, Target) else None
 
 
-def _with_tls(target: Target | None, tls: TlsSettings) -> Target:
-    if target is None or target.tls is None:
+def _with_tls(way: object, target: Target | None, tls: TlsSettings) -> Target:
+    if target is None:
         raise ValueError("tls belongs to a tls:// URL")
-    return replace(target, tls=target.tls.merged(tls))
+    if callable(way):
+        raise ValueError("a shared line is given tls itself: Line(url, tls=...)")
+    return target.with_tls(tls)
 
 
 def _gateway(network_id: int, address: bytes | str) -> tuple[int, bytes]:

@@ -128,6 +128,16 @@ def test_requests_to_all_stations(framing: str, address: dict[str, int]) -> None
             _until(lambda: client.get(*NUMBER) == number)
 
 
+def test_unconfirmed_requests_to_one_device_without_a_link() -> None:
+    with running(_with_pre_established(102)) as ports:
+        url = url_of(ports, "hdlc")
+        for sap, number in ((1, 11), (2, 12)):
+            with blocking.DlmsClient(url, client_sap=102, server_sap=sap, broadcast=True) as one:
+                one.set(*NUMBER, axdr.double_long_unsigned(number))
+        with blocking.DlmsClient(url, client_sap=16, server_sap=1) as meter:
+            _until(lambda: meter.get(*NUMBER) == 11)
+
+
 def _until(holds: Callable[[], bool]) -> None:
     """Nobody says when a request to all has been carried out; each look is an exchange with the meter."""
     for _ in range(2000):

@@ -294,11 +294,13 @@ def test_every_word_for_auth(run, clients, word: str, mechanism: int) -> None:
     assert [client["authentication"] for client in clients] == [mechanism]
 
 
-@pytest.mark.parametrize("word", ["hls", "ecdsa"])
-def test_words_for_auth_that_need_more_say_so(run, clients, word: str) -> None:
+@pytest.mark.parametrize(
+    ("word", "more"), [("hls", ": use the Python API .*"), ("ecdsa", "needs --signing-key, --peer-signing-key too.*")]
+)
+def test_words_for_auth_that_need_more_say_so(run, clients, word: str, more: str) -> None:
     done = run("read", "tcp://192.0.2.10:4059", ENERGY, "--auth", word, "--password", "p")
     assert done.code != 0
-    assert re.fullmatch(rf"cosemic: --auth {word} .*: use .*\n", done.err)
+    assert re.fullmatch(rf"cosemic: --auth {word} .*{more}\n", done.err)
 
 
 @pytest.mark.parametrize("word", ["none", "authenticated", "encrypted", "authenticated-encrypted"])

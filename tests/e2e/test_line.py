@@ -16,6 +16,7 @@ from cosemic.meter.demo import demo_meter
 from cosemic.meter.model import LogicalDevice, SimulatedMeter
 from cosemic.meter.objects import fixed
 from cosemic.meter.server import Ports, running
+from cosemic.transports.certificates import TlsSettings
 from cosemic.transports.line import BlockingLine, Line
 from tests.e2e.conftest import make_meter, url_of
 
@@ -190,6 +191,18 @@ async def test_a_line_that_cannot_be_opened() -> None:
         for _ in range(2):
             with pytest.raises(LinkLost):
                 _blocking(blocking_line).connect()
+
+
+def test_tls_is_the_lines_own() -> None:
+    settings = TlsSettings(ca_file="ca.pem")
+    assert Line("tls://meter", tls=settings).target.tls == settings
+    assert BlockingLine("tls://meter?server_name=M", tls=settings).target.tls == TlsSettings(
+        ca_file="ca.pem", server_name="M"
+    )
+    with pytest.raises(ValueError, match="Line"):
+        _client(Line("tls://meter"), tls=settings)
+    with pytest.raises(ValueError, match="tls://"):
+        Line("tcp://meter", tls=settings)
 
 
 async def test_the_meter_goes_away_in_between() -> None:

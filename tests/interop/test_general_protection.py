@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from cosemic.blocking import DlmsClient
+from cosemic.cli import main
 from cosemic.enums import ApplicationContext, AuthenticationMechanism
 from cosemic.meter import demo_keys
 from cosemic.security.counters import MemoryCounters
@@ -203,6 +204,31 @@ def test_our_signatures_and_theirs(their_meter: tuple[int, str, int], general: b
     with our_client(their_meter, policy, general=general, signing_order=SigningOrder.CIPHER_FIRST) as client:
         for _ in range(3):
             assert client.get(3, "1-0:1.8.0", 2) == 12345678
+
+
+def test_the_command_reads_their_meter(
+    their_meter: tuple[int, str, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    suite, reading, port = their_meter
+    monkeypatch.setenv("COSEMIC_STATE", str(tmp_path))
+    keys = keys_for_pydlms(suite, "client")
+    code = main(
+        [
+            *("read", f"tcp://127.0.0.1:{port}", "3/1-0:1.8.0/2", "--auth", "ecdsa", "--suite", str(suite)),
+            *("--client", str(CLIENT_OF[suite]), "--ek", keys["ek"], "--ak", keys["ak"], "--reading", reading),
+            *("--policy", "authenticated-encrypted-signed" if reading == "field" else "authenticated-encrypted"),
+            *("--signing-key", keys["signing"], "--peer-signing-key", keys["peer_signing"]),
+            *("--agreement-key", keys["agreement"], "--peer-agreement-key", keys["peer_agreement"]),
+            *("--general", "one-pass", "--allow-counter-from-meter"),
+            *("--system-title", f"434F53{next(_titles):010X}"),
+        ]
+    )
+    shown = capsys.readouterr()
+    assert code == 0, shown.err
+    assert "12345678" in shown.out
 
 
 def test_the_application_context_is_that_of_ciphering(their_meter: tuple[int, str, int]) -> None:

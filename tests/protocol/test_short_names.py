@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cosemic.apdu.base import Apdu, decode_apdu
 from cosemic.apdu.notify import InformationReportRequest
@@ -657,7 +659,12 @@ def talk(
     contexts = {}
     if policy is not None or mechanism in (5, 6):
         contexts = {
-            "client": security(CLIENT_TITLE, policy or "none", dedicated_key=bool(options.pop("dedicated", False))),
+            "client": security(
+                CLIENT_TITLE,
+                policy or "none",
+                dedicated_key=bool(options.pop("dedicated", False)),
+                general=bool(options.pop("general", False)),
+            ),
             "server": security(METER_TITLE, policy or "none"),
         }
     names = ShortNameTable(NAMES.objects)
@@ -712,6 +719,14 @@ def test_every_policy(policy: str, dedicated: bool) -> None:
     assert all(len(apdu) <= 128 for apdu in pair.sent[1:] + pair.answered[1:])
     assert all(pair.protections)
     assert pair.sent[1][0] == 0x25  # pass 3 with the global key, whatever comes after
+
+
+def test_general_protection() -> None:
+    pair = talk(AuthenticationMechanism.HLS_GMAC, "authenticated-encrypted", general=True)
+    assert isinstance(pair.connect(), Associated)
+    before = len(pair.sent)
+    exercise(pair)
+    assert {apdu[0] for apdu in pair.sent[before:] + pair.answered[before:]} == {0xDB}
 
 
 def test_a_wrong_secret_is_refused_on_both_sides() -> None:
@@ -1022,3 +1037,101 @@ def test_a_pre_established_association(ciphered: bool) -> None:
     context = ApplicationContext.SHORT_NAME_CIPHERED if ciphered else ApplicationContext.SHORT_NAME
     assert event.parameters.application_context == context
     assert pair.server.parameters.application_context == context  # type: ignore[union-attr]
+
+
+# Anything may come
+
+
+SPECIFICATIONS = st.one_of(
+    st.builds(VariableName, st.sampled_from([0, 0x0108, 0x0208, 0x0308, 0x0420, 0xFA08, 0xFFFF])),
+    st.builds(
+        ParameterizedAccess,
+        st.sampled_from([0x0208, 0x0420, 0xFA58]),
+        st.integers(0, 255),
+        st.sampled_from([NULL, LONG]),
+    ),
+    st.builds(BlockNumberAccess, st.integers(0, 3)),
+    st.builds(ReadDataBlockAccess, st.booleans(), st.integers(0, 3), st.binary(max_size=20)),
+    st.builds(WriteDataBlockAccess, st.booleans(), st.integers(0, 3)),
+)
+VALUES = st.sampled_from([NULL, NUMBER, LONG, Data.of(axdr.octet_string(b"\x01\x02\x03\x08\x01\x00"))])
+REQUESTS = st.one_of(
+    st.builds(ReadRequest, st.lists(SPECIFICATIONS, max_size=3).map(tuple)),
+    st.builds(WriteRequest, st.lists(SPECIFICATIONS, max_size=3).map(tuple), st.lists(VALUES, max_size=3).map(tuple)),
+    st.builds(
+        UnconfirmedWriteRequest,
+        st.lists(SPECIFICATIONS, max_size=3).map(tuple),
+        st.lists(VALUES, max_size=3).map(tuple),
+    ),
+)
+RESULTS = st.one_of(
+    VALUES,
+    st.sampled_from([DataAccessResult.OBJECT_UNDEFINED, DataAccessResult.SUCCESS]),
+    st.builds(DataBlockResult, st.booleans(), st.integers(0, 3), st.binary(max_size=20)),
+    st.builds(BlockNumber, st.integers(0, 3)),
+)
+WRITTEN = st.one_of(
+    st.sampled_from([DataAccessResult.SUCCESS, DataAccessResult.TYPE_UNMATCHED]),
+    st.builds(BlockNumber, st.integers(0, 3)),
+)
+RESPONSES = st.one_of(
+    st.builds(ReadResponse, st.lists(RESULTS, max_size=3).map(tuple)),
+    st.builds(WriteResponse, st.lists(WRITTEN, max_size=3).map(tuple)),
+)
+
+
+def damaged(apdus: st.SearchStrategy[Apdu]) -> st.SearchStrategy[bytes]:
+    """An APDU, cut short now and then, or with an octet changed."""
+
+    def change(apdu: Apdu, cut: int, place: int, value: int) -> bytes:
+        data = bytearray(apdu.encode())
+        if place < len(data):
+            data[place] = value
+        return bytes(data[: len(data) - cut])
+
+    numbers = st.one_of(st.just(1 << 16), st.integers(1, 12))
+    return st.builds(change, apdus, st.sampled_from([0, 0, 0, 1, 3]), numbers, st.integers(0, 255))
+
+
+@given(st.lists(damaged(REQUESTS), max_size=8))
+def test_whatever_is_asked_the_meter_answers_once_and_goes_on(apdus: list[bytes]) -> None:
+    pair = talk()
+    pair.connect()
+    for apdu in apdus:
+        pair.server.receive_apdu(apdu)
+        while events := pair.server.events():
+            for event in events:
+                if isinstance(event, Requested) and event.confirmed:
+                    pair.server.respond(pair.application.answer(event.request))
+        answers = pair.server.apdus_to_send()
+        if apdu and apdu[0] != UnconfirmedWriteRequest.TAG:
+            assert len(answers) == 1
+        assert all(len(answer) <= 128 for answer in answers)
+        if pair.server.state is State.IDLE:  # the damage made an AARQ or an RLRQ of it
+            return
+    pair.server.receive_apdu(ReadRequest((VariableName(0x0108),)).encode())
+    assert any(isinstance(event, Requested) for event in pair.server.events())
+
+
+@given(
+    st.sampled_from([get(VALUE), get(VALUE, UNIT), write((TEXT, LONG)), Action((CALL, CALL), (LONG, None))]),
+    st.lists(damaged(RESPONSES), max_size=8),
+)
+def test_whatever_is_answered_the_client_gives_one_result_or_one_error(request_: Request, answers: list[bytes]) -> None:
+    pair = talk()
+    pair.connect()
+    pair.client.request(request_)
+    pair.client.apdus_to_send()
+    events = []
+    for answer in answers:
+        pair.client.receive_apdu(answer)
+        sent = pair.client.apdus_to_send()
+        assert len(sent) <= 1
+        events += pair.client.events()
+        if events:
+            break
+    ends = [event for event in events if isinstance(event, Completed | Failed)]
+    assert len(ends) == len([event for event in events if not isinstance(event, Notified)])
+    assert len(ends) <= 1
+    if ends and isinstance(ends[0], Completed):
+        assert len(ends[0].result.results) == len(request_.items)

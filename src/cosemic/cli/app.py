@@ -311,10 +311,14 @@ def explain(
     ] = None,
     dedicated_key: str | None = None,
     broadcast_key: str | None = None,
+    kek: str | None = None,
+    private_key: Annotated[list[str] | None, Parameter(name="--private-key", negative="")] = None,
+    public_key: Annotated[list[str] | None, Parameter(name="--public-key", negative="")] = None,
     redact: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     output: OutputOptions | None = None,
 ) -> int:
-    """Take octets apart, layer by layer: HDLC, wrapper, ciphering, APDU, values.
+    """Take octets apart, layer by layer: HDLC, wrapper, M-Bus, sign-on, ciphering,
+    signatures, blocks, APDU, values.
 
     INPUT is hex, a file, or - for standard input. A file may hold the octets
     themselves or hex text: one frame or APDU a line, '>' or '<' before it,
@@ -344,18 +348,71 @@ def explain(
         Key of ded-ciphered APDUs.
     broadcast_key
         Key of broadcast APDUs.
+    kek
+        Master key, for keys that are wrapped with it.
+    private_key
+        Private key agreement key of either side, HEX or file:PEM; may be repeated.
+    public_key
+        Public key of a signer or of the other side of a key agreement, HEX or
+        file:PEM (a certificate too, which is not checked itself); may be repeated.
     redact
-        Hide passwords, keys, system titles and whatever was not understood, for posting.
+        Hide passwords, keys, system titles, serial numbers, checksums over them, and
+        whatever was not understood, for posting.
     """
     from cosemic.cli.explaining import explain_input
 
     return explain_input(
         (input, *more), ek=ek, ak=ak, system_titles=system_title or [], dedicated_key=dedicated_key,
-        broadcast_key=broadcast_key, redact=redact, output=output or OutputOptions(),
+        broadcast_key=broadcast_key, kek=kek, private_keys=private_key or [], public_keys=public_key or [],
+        redact=redact, output=output or OutputOptions(),
     )  # fmt: skip
 
 
 @app.command(sort_key=8)
+def doctor(
+    url: str,
+    *,
+    serial_number: Annotated[str | None, Parameter(name="--serial-number")] = None,
+    budget: float = 120.0,
+    tries: int = 1,
+    connection: ConnectionOptions | None = None,
+    output: OutputOptions | None = None,
+) -> int:
+    """Find out how a meter is reached, and why a login fails.
+
+    URL is where it is: tcp://host:port, hdlc://host:port, serial:///dev/ttyUSB0,
+    or just host:port or /dev/ttyUSB0; speed, framing and address are found out.
+    Give what you know of --client, --auth, --password, --ek, --ak, --system-title.
+    Secrets are used last, and no more often than --tries says; --timeout is the
+    time for one answer.
+    The exit code is 1 when something is in the way of reading the meter.
+
+    For example:
+      cosemic doctor 192.0.2.10:4059
+      cosemic doctor /dev/ttyUSB0 --serial-number 12345678
+      cosemic doctor cellar --json
+      cosemic doctor hdlc://192.0.2.10 --client 1 --ek file:ek --ak file:ak -v
+
+    Parameters
+    ----------
+    url
+        Where the meter is, or its name.
+    serial_number
+        What is printed on the meter: its HDLC address often comes from it.
+    budget
+        Seconds for all of it.
+    tries
+        How often each secret may be tried; 0 for not at all.
+    """
+    from cosemic.cli.doctoring import examine_meter
+
+    return examine_meter(
+        url, serial_number=serial_number, budget=budget, tries=tries, connection=connection,
+        output=output or OutputOptions(),
+    )  # fmt: skip
+
+
+@app.command(sort_key=9)
 def simulate(
     *,
     host: str = "127.0.0.1",
@@ -372,6 +429,7 @@ def simulate(
       --client 32    --auth lls --password 00000000
       --client 1     --auth gmac --ek 000102030405060708090A0B0C0D0E0F
                      --ak D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF
+    and, with --referencing sn, clients 18, 34 and 3 in the same three ways.
 
     For example:
       cosemic simulate

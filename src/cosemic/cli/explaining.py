@@ -9,7 +9,7 @@ from pathlib import Path
 from cosemic.cli.failing import CommandError
 from cosemic.cli.options import OutputOptions, warn
 from cosemic.cli.output import say
-from cosemic.cli.parsing import key_octets
+from cosemic.cli.parsing import key_octets, read_secret
 from cosemic.explain import Explanation, Keys, Sensitivity, explain, explain_text
 
 _TEXT = frozenset(range(32, 127)) | {9, 10, 13}
@@ -17,7 +17,8 @@ _TEXT = frozenset(range(32, 127)) | {9, 10, 13}
 
 def explain_input(
     inputs: Sequence[str], *, ek: str | None, ak: str | None, system_titles: Sequence[str], dedicated_key: str | None,
-    broadcast_key: str | None, redact: bool, output: OutputOptions,
+    broadcast_key: str | None, kek: str | None, private_keys: Sequence[str], public_keys: Sequence[str], redact: bool,
+    output: OutputOptions,
 ) -> int:  # fmt: skip
     """Print the explanation; 1 when the octets are faulty."""
     try:
@@ -27,6 +28,9 @@ def explain_input(
             tuple(key_octets(title, "--system-title") for title in system_titles),
             _key(dedicated_key, "--dedicated-key"),
             _key(broadcast_key, "--broadcast-key"),
+            _key(kek, "--kek"),
+            tuple(read_secret(key, "--private-key") for key in private_keys),
+            tuple(read_secret(key, "--public-key") for key in public_keys),
         )
     except ValueError as error:
         raise CommandError(str(error)) from None

@@ -35,6 +35,8 @@ def asymmetric_options(settings: ConnectionOptions) -> tuple[int, dict[str, Any]
             options[name] = value if "-----BEGIN" in value else key_octets(value, _option(name))
     if settings.kek is not None:
         options["kek"] = key_octets(settings.kek, "--kek")
+    if settings.reading not in (None, "standard"):
+        options |= _field_reading(str(settings.reading))
     if settings.general is not None:
         from cosemic.security.suites import GeneralKey
 
@@ -49,6 +51,18 @@ def needs_ecdsa_keys(settings: ConnectionOptions) -> None:
     missing = [_option(name) for name in ("signing_key", "peer_signing_key") if getattr(settings, name) is None]
     if missing:
         raise CommandError(f"--auth ecdsa needs {', '.join(missing)} too: PEM files, as file:PATH")
+
+
+def _field_reading(reading: str) -> dict[str, Any]:
+    from cosemic.security.suites import GeneralAad, SigningInput, SigningOrder
+
+    if reading != "field":
+        raise CommandError(f"--reading is standard or field, not {reading}")
+    return {
+        "general_aad": GeneralAad.WITHOUT_HEADER,
+        "signing_input": SigningInput.CONTENT,
+        "signing_order": SigningOrder.CIPHER_FIRST,
+    }
 
 
 def _private_key(text: str, option: str) -> SoftwareKey:

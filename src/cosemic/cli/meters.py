@@ -21,10 +21,10 @@ from pathlib import Path
 from cosemic.cli.failing import CommandError
 
 SECRETS = ("password", "ek", "ak", "signing_key", "agreement_key", "kek")
-_INTEGERS = ("client", "server", "physical", "suite")
+_INTEGERS = ("client", "server", "physical", "address_size", "suite")
 _TEXTS = (
-    *("url", "auth", "password", "policy", "system_title", "ek", "ak", "general", "kek", "counter_recovery"),
-    *("signing_key", "peer_signing_key", "agreement_key", "peer_agreement_key", "referencing"),
+    *("url", "auth", "password", "policy", "system_title", "ek", "ak", "general", "reading", "kek"),
+    *("signing_key", "peer_signing_key", "agreement_key", "peer_agreement_key", "counter_recovery", "referencing"),
 )
 _NUMBERS = ("timeout",)
 _FLAGS = ("allow_counter_from_meter",)

@@ -38,6 +38,7 @@ Policy = Literal[
     "encrypted-signed",
     "authenticated-encrypted-signed",
 ]
+Reading = Literal["standard", "field"]
 General = Literal["general", "identified-key", "wrapped-key", "one-pass", "static-unified"]
 Recovery = Literal["never", "from-answer", "from-public-client"]
 
@@ -67,6 +68,8 @@ class ConnectionOptions:
     "Logical device of the meter. [default: 1]"
     physical: Annotated[int | None, Parameter(env_var="COSEMIC_PHYSICAL")] = None
     "Physical HDLC address, often made from the serial number."
+    address_size: Annotated[int | None, Parameter(env_var="COSEMIC_ADDRESS_SIZE")] = None
+    "Octets of the HDLC address: 1, 2 or 4. [default: as few as hold the numbers]"
     auth: Annotated[Auth | None, Parameter(env_var="COSEMIC_AUTH")] = None
     "How to log in. [default: none]"
     password: Annotated[str | None, Parameter(env_var="COSEMIC_PASSWORD")] = None
@@ -95,6 +98,8 @@ class ConnectionOptions:
     "General protection: general-glo-ciphering (general), or general-ciphering with this key."
     referencing: Annotated[Referencing | None, Parameter(env_var="COSEMIC_REFERENCING")] = None
     "How objects are named: ln by class and OBIS code, sn by short names. [default: ln]"
+    reading: Annotated[Reading | None, Parameter(env_var="COSEMIC_READING")] = None
+    "What tags and signatures of general protection cover: as the standard, or as Gurux and pydlms-client (field)."
     timeout: Annotated[float | None, Parameter(env_var="COSEMIC_TIMEOUT")] = None
     "Seconds to wait for an answer. [default: 30]"
     allow_counter_from_meter: Annotated[
@@ -136,7 +141,7 @@ def make_client(url: str, options: ConnectionOptions | None, output: OutputOptio
     from cosemic.blocking import DlmsClient
 
     url, settings = resolve(url, options)
-    _check_numbers(url, settings)
+    check_numbers(url, settings)
     security = make_security(settings)
     mechanism = _MECHANISMS[settings.auth or "none"]
     password = None if settings.password is None else password_octets(settings.password)
@@ -155,6 +160,7 @@ def make_client(url: str, options: ConnectionOptions | None, output: OutputOptio
         client_sap=16 if settings.client is None else settings.client,
         server_sap=1 if settings.server is None else settings.server,
         physical_address=settings.physical,
+        address_size=settings.address_size,
         authentication=mechanism,
         password=password,
         security=security,
@@ -222,8 +228,13 @@ def make_security(settings: ConnectionOptions) -> SecurityContext | None:
         raise CommandError(text) from None
 
 
-def _check_numbers(url: str, settings: ConnectionOptions) -> None:
-    """The library would say the same, in its own words."""
+def mechanism_of(settings: ConnectionOptions) -> AuthenticationMechanism | None:
+    """What ``--auth`` names; None where it was not given."""
+    return None if settings.auth is None else _MECHANISMS[settings.auth]
+
+
+def check_numbers(url: str, settings: ConnectionOptions) -> None:
+    """CommandError for a number that cannot be; the library would say the same, in its own words."""
     hdlc = url.lower().startswith(("hdlc:", "serial:"))
     limits = {
         "client": (1, 0x7F) if hdlc else (0, 0xFFFF),
@@ -240,8 +251,20 @@ def _check_numbers(url: str, settings: ConnectionOptions) -> None:
         raise CommandError("--physical is for hdlc:// and serial:// only: the wrapper has no physical addresses")
     if settings.referencing == "sn" and url.lower().startswith("udp:"):
         raise CommandError("--referencing sn needs a connection: over UDP late answers could not be told apart")
+    if settings.address_size is not None:
+        _check_address_size(hdlc, settings)
     if settings.timeout is not None and not 0 < settings.timeout < 1e9:
         raise CommandError(f"--timeout is a number of seconds above 0, not {settings.timeout:g}")
+
+
+def _check_address_size(hdlc: bool, settings: ConnectionOptions) -> None:
+    size = settings.address_size
+    if not hdlc:
+        raise CommandError("--address-size is for hdlc:// and serial:// only: the wrapper has no such addresses")
+    if size not in (1, 2, 4):
+        raise CommandError(f"--address-size is 1, 2 or 4, not {size}")
+    if (size == 1) != (settings.physical is None):
+        raise CommandError("an HDLC address of 1 octet has no --physical, one of 2 or 4 octets needs it")
 
 
 def _title(text: str) -> bytes:

@@ -58,6 +58,7 @@ def _explain(chunks: list[tuple[str, bytes]], keys: Keys | None) -> Explanation:
     for number, (direction, octets) in enumerate(chunks, 1):
         buffer = "input" if len(chunks) == 1 else f"line {number}"
         cursor = Cursor(octets, page, buffer=buffer)
+        conversation.speaker = direction
         try:
             if direction or len(chunks) > 1:
                 cursor.head({">": ">", "<": "<"}.get(direction, "-"), f"{buffer}, {len(octets)} octets")

@@ -16,6 +16,8 @@ Plain = str | int | float | bool | None
 """What a line's value may be; it goes into JSON as it stands."""
 
 INPUT = "input"
+_FRAMES = frozenset({"HDLC frame", "M-Bus frame", "M-Bus short frame"})
+_CHECKSUMS = frozenset({"FCS", "checksum", "block check"})
 _SHOWN = 8
 _COLUMN = 6 + 3 * _SHOWN + 3
 
@@ -120,8 +122,24 @@ class Explanation:
         return "\n".join(json.dumps(line.to_dict(), ensure_ascii=False) for line in self.lines)
 
     def redacted(self, level: Sensitivity) -> Explanation:
-        """The same without the octets whose sensitivity is ``level`` or more; lengths and checks stay."""
-        return Explanation(tuple(_mask(line) if line.sensitivity >= level else line for line in self.lines))
+        """The same without the octets whose sensitivity is ``level`` or more; lengths stay, and what was checked.
+
+        A checksum over something hidden is hidden too: it would tell of what it covers. Nothing is recomputed, so no
+        line shows octets that were never on the wire.
+        """
+        lines: list[Line] = []
+        covers_hidden = False
+        for line in self.lines:
+            if line.field in _FRAMES and not line.length:
+                covers_hidden = False
+            if line.sensitivity >= level:
+                covers_hidden = covers_hidden or bool(line.length)
+                lines.append(_mask(line))
+            elif covers_hidden and line.field in _CHECKSUMS and line.octets:
+                lines.append(replace(line, octets=b"", meaning="not shown: it covers hidden octets"))
+            else:
+                lines.append(line)
+        return Explanation(tuple(lines))
 
 
 class Fault(Exception):
@@ -136,10 +154,12 @@ class Fault(Exception):
 class Page:
     """The lines under construction; bounds what headings and empty elements may add."""
 
-    __slots__ = ("budget", "lines")
+    __slots__ = ("bare_descriptors", "budget", "lines")
 
-    def __init__(self, octets: int) -> None:
+    def __init__(self, octets: int, *, bare_descriptors: bool = False) -> None:
         self.lines: list[Line] = []
+        self.bare_descriptors = bare_descriptors
+        """Structures of two may hold a class, a name and an attribute without their types (see ``values``)."""
         self.budget = 1000 + 4 * octets
 
     def add(self, line: Line) -> int:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from cosemic.apdu.base import decode_apdu
 from cosemic.enums import Conformance
 from cosemic.errors import DlmsError
-from cosemic.explain import acse, ciphering, services
+from cosemic.explain import acse, ciphering, general, services
 from cosemic.explain.annotations import Cursor, Fault, Sensitivity
 from cosemic.explain.conversation import Conversation
-from cosemic.explain.values import take_length
+from cosemic.explain.service import Service
+from cosemic.explain.values import NOT_AXDR, take_length
 from cosemic.tolerances import ALL, STRICT
 
 _BLOCK_TRANSFER = 0xE0
+_TO_DEVICE, _FROM_DEVICE = 0xE6, 0xE7
 _DEEPEST = 6
 
 
@@ -21,7 +23,9 @@ def walk_apdu(cursor: Cursor, conversation: Conversation) -> None:
     start, first = cursor.position, len(cursor.page.lines)
     try:
         _dispatch(cursor, conversation)
-        if not any(line.error for line in cursor.page.lines[first:]):
+        lines = cursor.page.lines[first:]
+        is_prefixed = cursor.data[start] in (_TO_DEVICE, _FROM_DEVICE)  # what is behind was checked by itself
+        if not is_prefixed and not any(line.error or line.meaning == NOT_AXDR for line in lines):
             _check(cursor, start)
     except Fault as fault:
         cursor.depth = depth + 1
@@ -50,17 +54,19 @@ def _dispatch(cursor: Cursor, conversation: Conversation) -> None:
     elif tag in ciphering.GLOBAL or tag in ciphering.DEDICATED or tag in ciphering.GENERAL:
         ciphering.walk_ciphered(cursor, conversation, walk_apdu)
     elif tag == 0xDD:
-        ciphering.walk_general_ciphering(cursor, conversation, walk_apdu)
+        general.walk_general_ciphering(cursor, conversation, walk_apdu)
     elif tag == 0xDF:
         if conversation.nesting >= _DEEPEST:
             raise Fault(cursor.position, "signed too many times over")
         conversation.nesting += 1
         try:
-            ciphering.walk_general_signing(cursor, conversation, walk_apdu)
+            general.walk_general_signing(cursor, conversation, walk_apdu)
         finally:
             conversation.nesting -= 1
     elif tag == _BLOCK_TRANSFER:
         _general_block_transfer(cursor, conversation)
+    elif tag in (_TO_DEVICE, _FROM_DEVICE):
+        _gateway(cursor, conversation)
     else:
         raise Fault(cursor.position, f"no APDU begins with 0x{tag:02X}")
 
@@ -92,7 +98,7 @@ def _service(cursor: Cursor, conversation: Conversation, tag: int) -> None:
     cursor.depth += 1
     cursor.take(1, "the tag")
     cursor.write("tag", name)
-    service = services.Service(cursor, conversation)
+    service = Service(cursor, conversation)
     try:
         walk(service)
     finally:
@@ -108,7 +114,7 @@ def _initiate(cursor: Cursor, conversation: Conversation, tag: int) -> None:
     cursor.depth += 1
     cursor.take(1, "the tag")
     cursor.write("tag", name)
-    service = services.Service(cursor, conversation)
+    service = Service(cursor, conversation)
     if tag == 0x01:
         if service.option("dedicated key"):
             conversation.dedicated_key = service.octets("dedicated key", secret=Sensitivity.SECRET)
@@ -164,23 +170,53 @@ def _general_block_transfer(cursor: Cursor, conversation: Conversation) -> None:
     length = take_length(cursor)
     raw = cursor.take(length, "block data")
     cursor.write("block data", None, f"{length} octets", sensitivity=Sensitivity.SECRET)
-    cursor.page.amend(
-        headline,
-        meaning=f"block {number}{', the last' if last else ''}, {length} octets, acknowledges {acknowledged}",
-    )
-    whole = conversation.gather("general block", raw, last=last, first=number == 1) if length else None
-    if whole is not None:
-        if conversation.nesting >= _DEEPEST:
-            raise Fault(cursor.position, "blocks in blocks, too many times over")
-        conversation.nesting += 1
-        inner = Cursor(whole, cursor.page, depth=cursor.depth + 1, layer="xdlms", buffer="blocks, put together")
-        inner.head("blocks, put together", f"{len(whole)} octets")
-        _inside(inner, conversation)
-        conversation.nesting -= 1
+    words = f"block {number}{', the last' if last else ''}, {length} octets, acknowledges {acknowledged}"
+    if length or (last and conversation.is_amid_blocks()):  # else it only acknowledges
+        blocks = conversation.gather_general(number, raw, last=last)
+        words += f"; {blocks.note}" if blocks.note else ""
+        if blocks.whole:
+            _general_blocks(cursor, conversation, blocks.whole)
+    cursor.page.amend(headline, meaning=words)
     cursor.depth -= 1
+
+
+def _general_blocks(cursor: Cursor, conversation: Conversation, whole: bytes) -> None:
+    """The APDU that the blocks of one side add up to; a buffer of its own."""
+    if conversation.nesting >= _DEEPEST:
+        raise Fault(cursor.position, "blocks in blocks, too many times over")
+    conversation.nesting += 1
+    inner = Cursor(whole, cursor.page, depth=cursor.depth + 1, layer="xdlms", buffer="blocks, put together")
+    inner.head("blocks, put together", f"{len(whole)} octets")
+    _inside(inner, conversation)
+    conversation.nesting -= 1
+
+
+def _gateway(cursor: Cursor, conversation: Conversation) -> None:
+    """The prefix of a gateway (Green Book, annex on gateways), and the APDU behind it."""
+    tag = cursor.take(1, "the prefix")[0]
+    headline = cursor.head("gateway prefix", "to the device" if tag == _TO_DEVICE else "from the device")
+    cursor.depth += 1
+    cursor.write("prefix", f"{tag:02X}", "request to a device" if tag == _TO_DEVICE else "response of a device")
+    network = cursor.number(1, "network id")
+    length = cursor.take(1, "the length of the address")[0]
+    address = cursor.take(length, "the physical device address")
+    wrong = None if address else "a device address has at least one octet"
+    text = address.decode("ascii") if address.isalnum() else ""
+    cursor.write("device address", address.hex(), text, sensitivity=Sensitivity.IDENTITY, error=wrong)
+    cursor.page.amend(
+        headline, meaning=f"{'to' if tag == _TO_DEVICE else 'from'} a device in network {network}"
+    )  # fmt: skip
+    cursor.depth -= 1
+    if conversation.nesting >= _DEEPEST:
+        raise Fault(cursor.position, "prefixes before prefixes, too many times over")
+    conversation.nesting += 1
+    try:
+        walk_apdu(cursor, conversation)
+    finally:
+        conversation.nesting -= 1
 
 
 _TAGS = frozenset(
     {*services.WALKS, *acse.NAMES, *ciphering.GLOBAL, *ciphering.DEDICATED, *ciphering.GENERAL}
-    | {0x01, 0x08, 0xDD, 0xDF, _BLOCK_TRANSFER}
+    | {0x01, 0x08, 0xDD, 0xDF, _BLOCK_TRANSFER, _TO_DEVICE, _FROM_DEVICE}
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cosemic.explain import hdlc
+from cosemic.explain import hdlc, mbus, sign_on
 from cosemic.explain.annotations import Cursor, Fault, Page
 from cosemic.explain.apdus import knows, walk_apdu
 from cosemic.explain.conversation import MOST_OCTETS, Conversation
@@ -27,12 +27,22 @@ class Segments:
 def walk_capture(cursor: Cursor, conversation: Conversation, segments: Segments) -> None:
     """Annotate whatever the octets are: HDLC, wrapper, LLC, a bare APDU, or a bare value."""
     try:
-        if _wrapper_at(cursor.data, 0) is not None:
+        if mbus.frame_size(cursor.data, 0) is not None or (
+            mbus.short_size(cursor.data, 0) is not None and _mbus_inside(cursor.data)
+        ):
+            _walk_mbus(cursor, conversation, segments)
+        elif _wrapper_at(cursor.data, 0) is not None:
             _walk_wrappers(cursor, conversation)
         elif _frames_inside(cursor.data):
             _walk_stream(cursor, conversation, segments)
         elif hdlc.frame_size(cursor.data, 0) == len(cursor.data) and len(cursor.data) >= 7:
             _walk_frame(cursor, conversation, segments, len(cursor.data))
+        elif size := sign_on.text_size(cursor.data, 0):
+            sign_on.walk_text(cursor.within(size, depth=0))
+            if cursor.left:
+                cursor.rest("octets after the text", "not explained")
+        elif _mbus_inside(cursor.data):
+            _walk_mbus(cursor, conversation, segments)
         elif cursor.data[:3] in _LLC:
             _walk_information(cursor, conversation)
         elif (cursor.data[:2] == b"\x00\x01" and len(cursor.data) > 2) or (
@@ -101,7 +111,11 @@ def _walk_between(cursor: Cursor, conversation: Conversation, end: int) -> None:
     stop = end if flag < 0 else flag
     if stop > cursor.position:
         noise = cursor.within(stop - cursor.position, depth=0)
-        noise.rest("not a frame", "octets between frames")
+        size = sign_on.text_size(data, noise.position)
+        if size:
+            sign_on.walk_text(noise.within(min(size, noise.left), depth=0))
+        if noise.left:
+            noise.rest("not a frame", "octets between frames")
     if flag < 0:
         return
     cursor.take(1, "the flag")
@@ -140,6 +154,7 @@ def _walk_frame(cursor: Cursor, conversation: Conversation, segments: Segments, 
     try:
         seen = hdlc.walk_frame(frame, size)
         cursor.page.amend(headline, meaning=_frame_words(seen))
+        conversation.speaker = f"{seen.source.hex()} {seen.destination.hex()}"
         if seen.information is not None:
             _walk_frame_information(seen.information, seen, conversation, segments)
         hdlc.finish_frame(frame, start)
@@ -267,6 +282,7 @@ def _walk_wrapper(cursor: Cursor, conversation: Conversation) -> None:
         source = cursor.number(2, "source port", "sender's SAP")
         destination = cursor.number(2, "destination port", "receiver's SAP")
         cursor.page.amend(headline, meaning=f"{source} -> {destination}")
+        conversation.speaker = f"{source} {destination}"
         length = int.from_bytes(cursor.take(2, "the length"), "big")
         wrong = f"the length says {length} octets, {cursor.left} are there" if length != cursor.left else None
         cursor.write("length", length, error=wrong)
@@ -276,6 +292,82 @@ def _walk_wrapper(cursor: Cursor, conversation: Conversation) -> None:
                 cursor.rest("octets after the APDU", error=f"{cursor.left} octets too many")
     except Fault as fault:
         cursor.fail(fault)
+
+
+# -- wired M-Bus ------------------------------------------------------------------------------------------------------
+def _mbus_inside(data: bytes) -> bool:
+    start = data.find(0x68)
+    while start >= 0:
+        if mbus.frame_size(data, start) is not None:
+            return True
+        start = data.find(0x68, start + 1)
+    return bool(data) and mbus.short_size(data, 0) == len(data)
+
+
+def _walk_mbus(cursor: Cursor, conversation: Conversation, segments: Segments) -> None:
+    data = cursor.data
+    while cursor.left:
+        size = mbus.frame_size(data, cursor.position)
+        short = mbus.short_size(data, cursor.position)
+        if size is not None:
+            _walk_mbus_frame(cursor.within(size, depth=0, layer="mbus"), conversation, segments)
+        elif short is not None:
+            mbus.walk_short(cursor.within(short, depth=0, layer="mbus"))
+        else:
+            end = cursor.position + 1
+            while end < len(data) and mbus.frame_size(data, end) is None and mbus.short_size(data, end) is None:
+                end += 1
+            between = cursor.within(end - cursor.position, depth=0)
+            between.rest("not an M-Bus frame", "octets between frames")
+
+
+def _walk_mbus_frame(frame: Cursor, conversation: Conversation, segments: Segments) -> None:
+    start = frame.position
+    try:
+        seen = mbus.walk_long(frame)
+        if seen is not None:
+            conversation.speaker = f"{seen.source} {seen.destination}"
+            _walk_mbus_segment(seen, conversation, segments)
+        mbus.finish(frame, start)
+        if frame.left:
+            frame.rest("octets after the frame", error=f"{frame.left} octets too many")
+    except Fault as fault:
+        frame.fail(fault)
+
+
+def _walk_mbus_segment(seen: mbus.SegmentSeen, conversation: Conversation, segments: Segments) -> None:
+    """One segment: the APDU itself where it is the only one, else a part of it."""
+    key = (b"mbus", b"")  # not by access points: some meters change them within an APDU
+    cursor = seen.octets
+    if seen.number == 0 and seen.is_last:
+        segments.parts.pop(key, None)
+        walk_apdu(cursor, conversation)
+        if cursor.left:
+            cursor.rest("octets after the APDU", error=f"{cursor.left} octets too many")
+        return
+    octets = cursor.data[cursor.position : cursor.end]
+    parts, last = segments.parts.pop(key, (bytearray(), -1))
+    if seen.number == 0:
+        parts, last = bytearray(), -1
+    elif seen.number != (last + 1) & 0x0F or last < 0:
+        cursor.rest("segment", f"segment {seen.number}, and the one before it is missing")
+        return
+    parts += octets
+    if len(parts) > MOST_OCTETS:
+        cursor.rest("segment", error=f"{len(parts)} octets of segments without an end; given up")
+        return
+    if not seen.is_last:
+        while len(segments.parts) >= _MOST_TALKERS:
+            del segments.parts[next(iter(segments.parts))]
+        segments.parts[key] = (parts, seen.number)
+        cursor.rest("segment", f"{len(octets)} octets, {len(parts)} so far; more follow")
+        return
+    cursor.rest("segment", f"{len(octets)} octets, the last; {len(parts)} octets in all")
+    whole = Cursor(bytes(parts), cursor.page, depth=cursor.depth, layer="mbus", buffer="segments, put together")
+    whole.head("segments, put together", f"{len(parts)} octets")
+    walk_apdu(whole, conversation)
+    if whole.left:
+        whole.rest("octets after the APDU", error=f"{whole.left} octets too many")
 
 
 # -- neither ----------------------------------------------------------------------------------------------------------
@@ -295,12 +387,13 @@ def _walk_bare(cursor: Cursor, conversation: Conversation) -> None:
         walk_value(cursor)
         if cursor.left:
             cursor.rest("octets after the value", error=f"{cursor.left} octets too many")
-    elif first == 0x68 and len(cursor.data) > 4 and cursor.data[3] == 0x68:
-        raise Fault(cursor.position, "this looks like wired M-Bus, which is not explained yet")
+    elif mbus.begins_frame(cursor.data):
+        _walk_mbus_frame(cursor.within(cursor.left, depth=0, layer="mbus"), conversation, Segments())
     else:
         raise Fault(
             cursor.position,
-            f"0x{first:02X} begins neither an HDLC frame (7E), a wrapper PDU (00 01), an APDU nor an A-XDR value",
+            f"0x{first:02X} begins neither an HDLC frame (7E), a wrapper PDU (00 01), an M-Bus frame (68), an APDU nor "
+            "an A-XDR value",
         )
 
 
@@ -327,4 +420,6 @@ def is_whole(octets: bytes) -> bool:
     if octets[:2] == b"\x00\x01":
         length = _wrapper_at(octets, 0)
         return length is not None and length + _WRAPPER_HEADER == len(octets)
+    if len(octets) in (mbus.frame_size(octets, 0), mbus.short_size(octets, 0), sign_on.text_size(octets, 0)):
+        return True
     return knows(octets[0]) and _fits_as_apdu(octets)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 from cosemic.enums import ApduTag
 from cosemic.errors import DlmsError
 from cosemic.explain.annotations import Cursor, Fault, Page, Sensitivity
 from cosemic.explain.conversation import Conversation
-from cosemic.explain.values import moment_meaning, take_length, title_meaning
+from cosemic.explain.values import take_length, title_meaning
 from cosemic.security.cipher import CipherKey
 from cosemic.security.suites import AUTHENTICATED, BROADCAST, COMPRESSED, ENCRYPTED, HEADER, TAG_LENGTH
 
@@ -19,6 +20,8 @@ GENERAL = frozenset({int(ApduTag.GENERAL_GLO_CIPHERING), int(ApduTag.GENERAL_DED
 DEEPEST = 4
 
 WalkApdu = Callable[[Cursor, Conversation], None]
+Candidate = tuple[bytes, str]
+"""A key, and what it is called."""
 
 
 def tag_name(tag: int) -> str:
@@ -32,7 +35,7 @@ def walk_ciphered(cursor: Cursor, conversation: Conversation, walk_apdu: WalkApd
     headline = cursor.head(tag_name(tag))
     cursor.depth += 1
     cursor.write("tag", tag_name(tag))
-    title = _octets(cursor, "system title", title_meaning, Sensitivity.IDENTITY) if tag in GENERAL else b""
+    title = octets_line(cursor, "system title", title_meaning, Sensitivity.IDENTITY) if tag in GENERAL else b""
     length = take_length(cursor)
     cursor.write("length", length)
     dedicated = tag in DEDICATED or tag == ApduTag.GENERAL_DED_CIPHERING
@@ -41,126 +44,85 @@ def walk_ciphered(cursor: Cursor, conversation: Conversation, walk_apdu: WalkApd
     cursor.depth -= 1
 
 
-def walk_general_ciphering(cursor: Cursor, conversation: Conversation, walk_apdu: WalkApdu) -> None:
-    """general-ciphering (0xDD): the header with its key information."""
-    cursor.take(1, "the tag")
-    headline = cursor.head("general-ciphering")
-    cursor.depth += 1
-    cursor.write("tag", "general-ciphering")
-    title = _general_header(cursor)
-    present = cursor.take(1, "key information")[0]
-    cursor.write("key information", None, "present" if present else "absent")
-    named = False
-    if present:
-        choice = cursor.take(1, "the kind of key")[0]
-        kinds = {0: "identified key", 1: "wrapped key", 2: "agreed key"}
-        if choice not in kinds:
-            raise Fault(cursor.position - 1, f"{choice} is no kind of key; 0 to 2 exist")
-        cursor.write("kind of key", choice, kinds[choice])
-        if choice < 2:
-            number = cursor.take(1, "the key id")[0]
-            names = {0: "global unicast encryption key", 1: "global broadcast encryption key"}
-            cursor.write("key id" if choice == 0 else "kek id", number, names.get(number, "") if choice == 0 else "")
-            named = choice == 0
-        else:
-            _octets(cursor, "key parameters")
-        if choice > 0:
-            _octets(cursor, "wrapped key" if choice == 1 else "key ciphered data", sensitivity=Sensitivity.SECRET)
-    length = take_length(cursor)
-    cursor.write("length", length)
-    with cursor.within(length, depth=0, layer="security") as content:
-        if named or not present:
-            walk_content(
-                content, conversation, walk_apdu, headline, tag=0xDD, title=title, dedicated=False, general=True
-            )
-        else:
-            _content_lines(content)
-            content.head("not deciphered", "the key is wrapped or agreed in the APDU itself")
-    cursor.depth -= 1
-
-
-def walk_general_signing(cursor: Cursor, conversation: Conversation, walk_apdu: WalkApdu) -> None:
-    """general-signing (0xDF): a signed APDU; the signature is shown, not checked."""
-    cursor.take(1, "the tag")
-    cursor.head("general-signing", "signature not checked")
-    cursor.depth += 1
-    cursor.write("tag", "general-signing")
-    _general_header(cursor)
-    length = take_length(cursor)
-    cursor.write("length of the content", length)
-    walk_apdu(cursor.within(length, depth=0), conversation)
-    _octets(cursor, "signature")
-    cursor.depth -= 1
-
-
 def walk_content(
     cursor: Cursor, conversation: Conversation, walk_apdu: WalkApdu, headline: int, *, tag: int, title: bytes,
-    dedicated: bool, general: bool = False,
+    dedicated: bool,
 ) -> None:  # fmt: skip
     """SC, IC, information and tag; then the plaintext, when a key fits."""
-    control, counter, payload = _content_lines(cursor)
+    control, counter, payload = content_lines(cursor)
+    key, name = key_for(conversation, control, dedicated=dedicated)
+    open_content(
+        cursor, conversation, walk_apdu, headline, control=control, counter=counter, payload=payload,
+        keys=[] if key is None else [(key, name)], missing=f"no {name} was given",
+        titles=[title] if len(title) == 8 else conversation.titles_for(tag), covers={"": b""},
+    )  # fmt: skip
+
+
+def open_content(
+    cursor: Cursor, conversation: Conversation, walk_apdu: WalkApdu, headline: int, *, control: int, counter: int,
+    payload: bytes, keys: list[Candidate], missing: str, titles: list[bytes], covers: dict[str, bytes],
+) -> None:  # fmt: skip
+    """The plaintext behind lines of content: with any of the keys, titles and readings of what the tag ``covers``."""
     cursor.page.amend(headline, meaning=f"{_protection(control)}, IC {counter}")
-    if general:
-        cursor.head("not deciphered", "the additional data of general-ciphering is not known to this version")
-        return
     if not control & (AUTHENTICATED | ENCRYPTED):
         _plaintext(cursor, conversation, walk_apdu, payload, "not protected")
-        return
-    if control & COMPRESSED:
+    elif control & COMPRESSED:
         cursor.head("not deciphered", "the content is compressed")
-        return
-    key, name = _key(conversation, control, dedicated=dedicated)
-    if key is None:
-        if not control & ENCRYPTED:
-            _plaintext(
-                cursor, conversation, walk_apdu, payload[:-TAG_LENGTH], f"not encrypted; tag not checked: no {name}"
-            )
-        else:
-            cursor.head("not deciphered", f"no {name} was given")
-        return
-    titles = [title] if len(title) == 8 else conversation.titles_for(tag)
-    if not titles:
+    elif control & AUTHENTICATED and len(payload) < TAG_LENGTH:
+        cursor.head("not deciphered", "", f"{len(payload)} octets cannot hold a tag of {TAG_LENGTH}")
+    elif not keys and not control & ENCRYPTED:
+        _plaintext(cursor, conversation, walk_apdu, payload[:-TAG_LENGTH], f"not encrypted; tag not checked: {missing}")
+    elif not keys:
+        cursor.head("not deciphered", missing)
+    elif not titles:
         cursor.head("not deciphered", "the system title of the sender is not known: give it, or its AARQ or AARE too")
-        return
-    _open(cursor, conversation, walk_apdu, control, counter, payload, key, name, titles)
+    else:
+        _open(cursor, conversation, walk_apdu, control, counter, payload, keys, titles, covers)
 
 
 def _open(
     cursor: Cursor, conversation: Conversation, walk_apdu: WalkApdu, control: int, counter: int, payload: bytes,
-    key: bytes, name: str, titles: list[bytes],
+    keys: list[Candidate], titles: list[bytes], covers: dict[str, bytes],
 ) -> None:  # fmt: skip
     authentication = conversation.keys.authentication_key
     assert authentication is None or isinstance(authentication, bytes)
-    cipher = CipherKey(key, authentication, name)
+    ciphers = [CipherKey(key, authentication, name) for key, name in keys]
     header = HEADER.pack(control, counter)
-    body = payload[:-TAG_LENGTH] if control & AUTHENTICATED else payload
-    tried = ", ".join(t.hex().upper() for t in titles)
-    if control & AUTHENTICATED and len(payload) < TAG_LENGTH:
-        cursor.head("not deciphered", "", f"{len(payload)} octets cannot hold a tag of {TAG_LENGTH}")
+    checks_tag = bool(control & AUTHENTICATED) and authentication is not None
+    for cipher, title, reading in product(ciphers, titles, covers) if checks_tag else ():
+        try:
+            plain = cipher.open(control, title, counter, header + payload, covers[reading])
+        except DlmsError:
+            continue
+        said = f"tag ok; {reading}" if reading else "tag ok"
+        if cipher.name in ("wrapped key", "agreed key"):
+            said += f"; under the {cipher.name}"
+        _plaintext(cursor, conversation, walk_apdu, plain, said)
         return
-    if control & AUTHENTICATED and authentication is not None:
-        for title in titles:
-            try:
-                plain = cipher.open(control, title, counter, header + payload)
-            except DlmsError:
-                continue
-            _plaintext(cursor, conversation, walk_apdu, plain, "tag ok")
-            return
+    body = payload[:-TAG_LENGTH] if control & AUTHENTICATED else payload
     opened: bytes | None = None
-    for title in titles:
+    for cipher, title in product(ciphers, titles):
         candidate = cipher.open(control & ~AUTHENTICATED, title, counter, header + body)
         if _plausible(candidate, conversation, walk_apdu):
             opened = candidate
             break
     unchecked = "tag not checked: no authentication key" if control & AUTHENTICATED else "no tag: nothing proves it"
-    if opened is not None and not (control & AUTHENTICATED and authentication is not None):
+    if opened is not None and not checks_tag:
         _plaintext(cursor, conversation, walk_apdu, opened, unchecked)
-    elif opened is not None and control & ENCRYPTED:
+        return
+    _not_opened(cursor, control, keys[0][1], titles, opened is not None, checks_tag)
+
+
+def _not_opened(
+    cursor: Cursor, control: int, name: str, titles: list[bytes], deciphers: bool, checks_tag: bool
+) -> None:  # fmt: skip
+    tried = ", ".join(title.hex().upper() for title in titles)
+    if deciphers and control & ENCRYPTED:
         cursor.head(
             "not accepted", f"{name} and system title are right: they give an APDU",
             "the tag does not fit: the authentication key is wrong, or octets were changed on the way",
         )  # fmt: skip
-    elif control & AUTHENTICATED and authentication is not None:
+    elif checks_tag:
         cursor.head(
             "not accepted", f"tried with system title {tried}",
             f"the tag does not fit: the {name}, the authentication key or the system title is wrong, "
@@ -175,7 +137,8 @@ def _open(
         )  # fmt: skip
 
 
-def _content_lines(cursor: Cursor) -> tuple[int, int, bytes]:
+def content_lines(cursor: Cursor) -> tuple[int, int, bytes]:
+    """SC, IC, ciphertext and tag, annotated: security control, invocation counter, and what follows them."""
     cursor.layer = "security"
     control = cursor.take(1, "the security control octet")[0]
     cursor.write(
@@ -235,7 +198,8 @@ def _plausible(plain: bytes, conversation: Conversation, walk_apdu: WalkApdu) ->
     return not cursor.left and not any(line.error for line in page.lines)
 
 
-def _key(conversation: Conversation, control: int, *, dedicated: bool) -> tuple[bytes | None, str]:
+def key_for(conversation: Conversation, control: int, *, dedicated: bool) -> tuple[bytes | None, str]:
+    """The key that protects an APDU with this security control, if it is known, and its name."""
     keys = conversation.keys
     key: bytes | str | None
     if dedicated:
@@ -248,19 +212,11 @@ def _key(conversation: Conversation, control: int, *, dedicated: bool) -> tuple[
     return key, name
 
 
-def _general_header(cursor: Cursor) -> bytes:
-    _octets(cursor, "transaction id")
-    title = _octets(cursor, "originator system title", title_meaning, Sensitivity.IDENTITY)
-    _octets(cursor, "recipient system title", title_meaning, Sensitivity.IDENTITY)
-    _octets(cursor, "date-time", moment_meaning)
-    _octets(cursor, "other information")
-    return title
-
-
-def _octets(
+def octets_line(
     cursor: Cursor, field: str, meaning: Callable[[bytes], str] | None = None,
     sensitivity: Sensitivity = Sensitivity.OPEN,
 ) -> bytes:  # fmt: skip
+    """An octet string with its length, annotated."""
     octets = cursor.take(take_length(cursor), field)
     text = meaning(octets) if meaning and octets else "" if octets else "empty"
     cursor.write(field, octets.hex(), text, sensitivity=sensitivity)

@@ -6,15 +6,16 @@ import struct
 from dataclasses import dataclass
 
 from cosemic.codec.axdr import BitString
-from cosemic.cosem.model import class_name
+from cosemic.cosem.model import class_name, interface_class
 from cosemic.enums import DataType
 from cosemic.errors import DlmsError
-from cosemic.explain.annotations import Cursor, Fault, Plain, Sensitivity
+from cosemic.explain.annotations import Cursor, Fault, Page, Plain, Sensitivity
 from cosemic.obis import ObisCode
 from cosemic.times import CosemDate, CosemDateTime, CosemTime
 from cosemic.units import unit_symbol
 
 DEEPEST = 64
+NOT_AXDR = "not A-XDR: class, name and attribute stand without their types, as some meters send them"
 
 _FIXED: dict[int, tuple[int, str]] = {
     DataType.DOUBLE_LONG: (4, ">i"),
@@ -164,6 +165,11 @@ def _container(
         raise Fault(cursor.position, f"{count} {word} announced, {cursor.left} octets are left")
     cursor.depth += 1
     seen: list[_Seen] = []
+    if cursor.page.bare_descriptors and tag == DataType.STRUCTURE and count == 2 and _is_bare_descriptor(cursor):
+        _bare_descriptor(cursor)
+        _walk(cursor, "value", sensitivity, nesting + 1)
+        cursor.depth -= 1
+        return _Seen(tag, None, b"", index)
     for number in range(count):
         before = cursor.position
         if shape is None:
@@ -179,6 +185,45 @@ def _container(
     if tag == DataType.STRUCTURE and sensitivity == Sensitivity.OPEN:
         _name_fields(cursor, index, seen)
     return _Seen(tag, None, b"", index)
+
+
+def _is_bare_descriptor(cursor: Cursor) -> bool:
+    """Class, name and attribute without types: some push messages of Sagemcom and of EG.D meters have them so."""
+    octets = cursor.data[cursor.position : min(cursor.position + 9, cursor.end)]
+    return len(octets) == 9 and octets[0] == 0 and octets[1] > 0 and octets[7] == 0xFF and 1 <= octets[8] <= 32
+
+
+def _bare_descriptor(cursor: Cursor) -> None:
+    class_id = int.from_bytes(cursor.take(2, "class id"), "big")
+    cursor.write("class id", class_id, f"interface class {class_name(class_id)}")
+    obis = cursor.take(6, "instance id")
+    cursor.write("instance id", obis.hex(), obis_meaning(obis))
+    number = cursor.take(1, "attribute")[0]
+    cursor.write("attribute", number, interface_class(class_id).attribute_name(number))
+
+
+def walk_pushed(cursor: Cursor) -> None:
+    """The body of a push: a value; one with descriptors without types is told as such where it makes no sense else."""
+    position, mark, depth, lines = cursor.position, cursor.mark, cursor.depth, len(cursor.page.lines)
+    try:
+        walk_value(cursor)
+    except Fault:
+        octets = cursor.data[position : cursor.end]
+        scratch = Cursor(octets, Page(len(octets), bare_descriptors=True))
+        try:
+            walk_value(scratch)
+        except Fault:
+            scratch.position = 0
+        if scratch.left:
+            raise
+        del cursor.page.lines[lines:]
+        cursor.position, cursor.mark, cursor.depth = position, mark, depth
+        cursor.head("note", NOT_AXDR)
+        cursor.page.bare_descriptors = True
+        try:
+            walk_value(cursor)
+        finally:
+            cursor.page.bare_descriptors = False
 
 
 def _name_fields(cursor: Cursor, index: int, seen: list[_Seen]) -> None:

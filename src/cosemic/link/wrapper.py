@@ -217,6 +217,15 @@ class WrapperLink:
         """The answer is not waited for any longer: something else is sent in its place."""
         self._deadline = None
 
+    def send_aside(self, apdu: bytes) -> None:
+        """Send one APDU that no answer is expected to, whatever else is waited for."""
+        if self._state is not _CONNECTED:
+            raise LocalProtocolError(f"the link is {self._state.value}")
+        pdu = self._prefix + len(apdu).to_bytes(2, "big") + apdu
+        self._out.append(pdu)
+        if self.trace is not None:
+            self.trace("out", pdu)
+
     def poll(self, now: float) -> None:
         """Go on waiting: the APDU that came was not the answer, or one more follows it."""
         if self._state is not _CONNECTED:

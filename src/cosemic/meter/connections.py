@@ -7,9 +7,11 @@ Each pair has an association, and with it a security state, of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
+from cosemic.apdu.base import Apdu
+from cosemic.apdu.notify import DataNotification
 from cosemic.apdu.services import ActionOutcome
 from cosemic.enums import ActionResult, DataAccessResult, Role
 from cosemic.errors import DlmsError, FrameError
@@ -22,7 +24,7 @@ from cosemic.link.parameters import HdlcParameters, HdlcTimers
 from cosemic.link.wrapper import WrapperPdu, WrapperReader
 from cosemic.meter.model import SimulatedMeter
 from cosemic.protocol.datagrams import AnsweredRequests
-from cosemic.protocol.events import Requested
+from cosemic.protocol.events import NotificationConfirmed, Requested
 from cosemic.protocol.redaction import FrameRedactor
 from cosemic.protocol.requests import (
     Access,
@@ -84,6 +86,8 @@ class Talk:
                     result, least = self._execute(event)
                     if event.confirmed:
                         association.respond(result, least)
+                elif isinstance(event, NotificationConfirmed) and self._meter.on_confirmed is not None:
+                    self._meter.on_confirmed(self._pair, event.long_invoke_id)
         return association.apdus_to_send()
 
     def receive_datagram(self, apdu: bytes, now: float) -> list[bytes]:
@@ -97,6 +101,13 @@ class Talk:
             for answer in answers:
                 answered.add(answer)
         return answers
+
+    def notify(self, apdu: Apdu) -> list[bytes]:
+        """Push an APDU: what to send, nothing while no association is open. LocalProtocolError as ``notify`` of it."""
+        if self._association.state not in (State.ASSOCIATED, State.EXCHANGING):
+            return []
+        self._association.notify(apdu)
+        return self._association.apdus_to_send()
 
     def close(self, reason: str) -> None:
         """The link below is gone."""
@@ -148,6 +159,9 @@ class MeterConnection(Protocol):
     def next_deadline(self) -> float | None:
         """When ``on_time`` wants to be called."""
 
+    def notify(self, client_sap: int, server_sap: int, apdu: Apdu, now: float) -> list[bytes]:
+        """Push an APDU to a client that has an association open: the octets, or datagrams, to send."""
+
     def on_time(self, now: float) -> bytes:
         """Tell the time; gives octets to send."""
 
@@ -197,6 +211,12 @@ class WrapperConnection:
             return []
         return self._answer(pdu, now)
 
+    def notify(self, client_sap: int, server_sap: int, apdu: Apdu, now: float) -> list[bytes]:
+        """Push an APDU to a client that has an association open: one PDU, or one for each general block."""
+        talk = self._talks.get((client_sap, server_sap))
+        apdus = [] if talk is None else talk.notify(apdu)
+        return [self._encoded(talk, WrapperPdu(server_sap, client_sap, octets)) for octets in apdus if talk]
+
     def next_deadline(self) -> float | None:
         """None: TCP and UDP need no timers here."""
         return None
@@ -217,7 +237,7 @@ class WrapperConnection:
         talk = self._talks.get(pair)
         if talk is None:
             if pdu.destination == ALL_STATIONS:
-                _broadcast(self._meter, self._new_talk, pdu.source, pdu.apdu)
+                _unconfirmed(self._meter, self._new_talk, pdu.source, pdu.apdu, self._meter.devices)
                 return []
             if len(self._talks) >= MOST_PAIRS or pdu.destination not in self._meter.devices:
                 logger.info("PDU from client %d to logical device %d dropped", *pair)
@@ -226,21 +246,25 @@ class WrapperConnection:
         if self._trace is not None:
             self._trace("link", "in", talk.redactor.frame("in", pdu.encode()))
         answers = talk.receive(pdu.apdu) if now is None else talk.receive_datagram(pdu.apdu, now)
-        out = [WrapperPdu(pdu.destination, pdu.source, apdu).encode() for apdu in answers]
+        return [self._encoded(talk, WrapperPdu(pdu.destination, pdu.source, apdu)) for apdu in answers]
+
+    def _encoded(self, talk: Talk, pdu: WrapperPdu) -> bytes:
+        octets = pdu.encode()
         if self._trace is not None:
-            for octets in out:
-                self._trace("link", "out", talk.redactor.frame("out", octets))
-        return out
+            self._trace("link", "out", talk.redactor.frame("out", octets))
+        return octets
 
 
-def _broadcast(meter: SimulatedMeter, new_talk: NewTalk, client_sap: int, apdu: bytes) -> None:
-    """What goes to all: each logical device with a pre-established association takes it, none answers."""
-    for server_sap in meter.devices:
+def _unconfirmed(
+    meter: SimulatedMeter, new_talk: NewTalk, client_sap: int, apdu: bytes, devices: Iterable[int]
+) -> None:
+    """What comes outside a link: logical devices with a pre-established association take it, none answers."""
+    for server_sap in devices:
         settings = meter.settings(client_sap, server_sap)
         if settings is not None and settings.pre_established:
             talk = new_talk(client_sap, server_sap, False)
             talk.receive(apdu)
-            talk.close("the broadcast is over")
+            talk.close("the request is over")
 
 
 class HdlcConnection:
@@ -260,7 +284,7 @@ class HdlcConnection:
         self._new_talk = new_talk or (
             lambda client, server, datagram: Talk(meter, client, server, trace, datagram=datagram)
         )
-        self._broadcasts: HdlcLink | None = None
+        self._outside: HdlcLink | None = None  # puts UI frames together that belong to no link
         self._parameters = parameters
         self._timers = timers
         self._physical_address = physical_address
@@ -280,6 +304,18 @@ class HdlcConnection:
         reader = self._reader
         out = self._frames(reader.feed(data), now)
         self._silence = now + self._timers.inter_octet_timeout if reader.is_partial else None
+        return out
+
+    def notify(self, client_sap: int, server_sap: int, apdu: Apdu, now: float) -> list[bytes]:
+        """Push an APDU to a client that has an association open: in UI frames, which need no turn.
+
+        One that is to be confirmed goes inside the connection instead, as soon as the client gives us the turn.
+        """
+        out: list[bytes] = []
+        for station in self._stations.values():
+            link = station.link
+            if (link.destination.logical, link.source.logical) == (client_sap, server_sap):
+                out += station.notify(apdu, now)
         return out
 
     def next_deadline(self) -> float | None:
@@ -316,8 +352,8 @@ class HdlcConnection:
             if not isinstance(item, HdlcFrame):
                 logger.info("%d octets dropped: %s", len(item.octets), item.reason)
                 continue
-            if item.kind is FrameKind.UNNUMBERED_INFORMATION and item.destination.is_all_station:
-                self._take_broadcast(item, now)
+            if item.kind is FrameKind.UNNUMBERED_INFORMATION and (item.source, item.destination) not in self._stations:
+                self._take_unconfirmed(item, now)
                 continue
             station = self._station(item)
             if station is None:
@@ -334,14 +370,19 @@ class HdlcConnection:
                 break
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def _take_broadcast(self, frame: HdlcFrame, now: float) -> None:
-        link = self._broadcasts
-        if link is None or link.destination != frame.source or link.source != frame.destination:
-            link = self._broadcasts = HdlcLink(Role.SERVER, destination=frame.source, source=frame.destination)
+    def _take_unconfirmed(self, frame: HdlcFrame, now: float) -> None:
+        """UI frames to all stations, or to one that has no link with their sender."""
+        called = frame.destination
+        if not called.is_all_station and self._own_address(called) is None:
+            return
+        devices = list(self._meter.devices) if called.is_all_station else [called.logical]
+        link = self._outside
+        if link is None or link.destination != frame.source or link.source != called:
+            link = self._outside = HdlcLink(Role.SERVER, destination=frame.source, source=frame.destination)
         link.receive_frame(frame, now)
         for event in link.events():
             if isinstance(event, UnconfirmedApduReceived):
-                _broadcast(self._meter, self._new_talk, frame.source.logical, event.apdu)
+                _unconfirmed(self._meter, self._new_talk, frame.source.logical, event.apdu, devices)
 
     def _station(self, frame: HdlcFrame) -> _Station | None:
         pair = (frame.source, frame.destination)
@@ -411,6 +452,16 @@ class _Station:
                 self.end()
                 self.is_down = True
         return link.data_to_send()
+
+    def notify(self, apdu: Apdu, now: float) -> list[bytes]:
+        """Push an APDU: the octets to send, none of them where it waits for its turn; no list without association."""
+        apdus = [] if self._talk is None else self._talk.notify(apdu)
+        for octets in apdus:
+            if isinstance(apdu, DataNotification) and apdu.confirmed:
+                self.link.send_apdu(octets, now)
+            else:
+                self.link.send_unconfirmed(octets, now)
+        return [self.link.data_to_send()] if apdus else []
 
     def end(self) -> None:
         """The association ends with the link."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from cosemic.apdu.base import Apdu
 from cosemic.link import mbus
 from cosemic.link.events import FrameDropped
 from cosemic.link.mbus import MbusApdu, MbusFrame, MbusReader, SegmentCollector
@@ -60,6 +61,11 @@ class MbusConnection:
         self._silence = None
         return self._take(self._reader.expire())
 
+    def notify(self, client_sap: int, server_sap: int, apdu: Apdu, now: float) -> list[bytes]:
+        """Nothing: a station on the bus speaks only when it is asked."""
+        logger.info("a push was not sent: a station on an M-Bus speaks only when it is asked")
+        return []
+
     def close(self) -> None:
         """The line is gone, and all associations with it."""
         for talk in self._talks.values():
@@ -95,6 +101,8 @@ class MbusConnection:
         elif kind == mbus.SND_UD & 0x4F and frame.is_transport:
             if not self._is_repeated(mbus.SND_UD, control):
                 self._receive(frame)
+            if frame.address == mbus.BROADCAST:
+                self._answers.clear()  # nobody is going to fetch them
             answer = MbusFrame()
         elif kind == mbus.REQ_UD2 & 0x4F:
             if not self._is_repeated(mbus.REQ_UD2, control):

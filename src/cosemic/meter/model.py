@@ -166,6 +166,8 @@ class SimulatedMeter:
         self.zone = zone
         self.faults = Faults()
         self.offset = timedelta()
+        self.on_confirmed: Callable[[tuple[int, int], int], object] | None = None
+        """Called with (client SAP, server SAP) and the long invoke id of each push that a client has confirmed."""
         self._time = time
         self._associations = {
             (association.client_sap, association.server_sap): association

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from cosemic.apdu.base import Apdu
 from cosemic.errors import LinkError
 from cosemic.link.gateway import GatewayAddress
 from cosemic.link.parameters import HdlcParameters, HdlcTimers
@@ -80,6 +81,8 @@ class MeterServer:
         self._servers: list[asyncio.Server] = []
         self._datagrams: list[asyncio.DatagramTransport] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._streams: dict[Stream, MeterConnection] = {}
+        self._peers: list[_Datagrams] = []
         self.connections: set[asyncio.Transport] = set()
 
     async def __aenter__(self) -> Self:
@@ -129,8 +132,9 @@ class MeterServer:
     async def serve_udp(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Serve the UDP wrapper; gives the port."""
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=(host, port))
+        transport, peers = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=(host, port))
         self._datagrams.append(transport)
+        self._peers.append(peers)
         return int(transport.get_extra_info("sockname")[1])
 
     async def serve_url(self, url: str) -> None:
@@ -139,7 +143,7 @@ class MeterServer:
         stream = await connect_stream(target)
         options = target.sign_on
         if options is None:
-            serving = self.serve_stream(stream, framing=target.framing)
+            serving = self.serve_stream(stream, framing=target.framing, mbus_address=target.mbus_address)
         else:
             serving = self.serve_optical(
                 stream,
@@ -167,12 +171,15 @@ class MeterServer:
         finally:
             stream.close()
 
-    async def serve_stream(self, stream: Stream, *, framing: Framing | str = Framing.HDLC) -> None:
+    async def serve_stream(
+        self, stream: Stream, *, framing: Framing | str = Framing.HDLC, mbus_address: int | None = None
+    ) -> None:
         """Serve on a stream until it ends."""
         framing = Framing(framing)
-        connection = self.new_connection(framing)
+        connection = self.new_connection(framing, mbus_address)
         clock = clock_of(stream)
         heard = clock()
+        self._streams[stream] = connection
         try:
             while not connection.is_broken:
                 idle = heard + self.idle_timeout
@@ -194,8 +201,30 @@ class MeterServer:
         except (LinkError, OSError) as error:
             logger.info("stream lost: %s", error)
         finally:
+            self._streams.pop(stream, None)
             connection.close()
             stream.close()
+
+    async def notify(self, apdu: Apdu, *, client_sap: int, server_sap: int = 1) -> int:
+        """Push an APDU to every client of that SAP that has an association open now; gives how many those are.
+
+        It is protected as the association says, and goes in general blocks where it is too long and they were agreed
+        on; LocalProtocolError where it cannot be sent so. ``SimulatedMeter.on_confirmed`` tells of confirmations.
+        """
+        count = 0
+        now = asyncio.get_running_loop().time()
+        for transport in list(self.connections):
+            protocol = transport.get_protocol()
+            out = protocol.notify(client_sap, server_sap, apdu, now) if isinstance(protocol, _Connection) else []
+            if out:
+                transport.write(b"".join(out))
+                count += 1
+        for stream, connection in list(self._streams.items()):
+            out = connection.notify(client_sap, server_sap, apdu, clock_of(stream)())
+            if out:
+                await stream.send(b"".join(out))
+                count += 1
+        return count + sum(peers.notify(client_sap, server_sap, apdu, now) for peers in self._peers)
 
     async def close(self) -> None:
         """Stop listening, drop all connections."""
@@ -212,13 +241,19 @@ class MeterServer:
         await asyncio.sleep(0)  # the transports close their sockets in the next turn of the loop
         self._servers.clear()
         self._datagrams.clear()
+        self._peers.clear()
 
-    def new_connection(self, framing: Framing) -> MeterConnection:
+    def new_connection(self, framing: Framing, mbus_address: int | None = None) -> MeterConnection:
         """The meter's side of one more stream."""
         if framing is Framing.WRAPPER:
             return self.new_datagram_connection()
         if framing is Framing.MBUS:
-            return MbusConnection(self.meter, address=self._mbus_address, trace=self._trace, new_talk=self._new_talk)
+            return MbusConnection(
+                self.meter,
+                address=self._mbus_address if mbus_address is None else mbus_address,
+                trace=self._trace,
+                new_talk=self._new_talk,
+            )
         return self._new_hdlc_connection()
 
     def _new_hdlc_connection(self) -> HdlcConnection:
@@ -286,6 +321,10 @@ class _Connection(asyncio.Protocol):
         if due is not None:
             self._arm(due)
 
+    def notify(self, client_sap: int, server_sap: int, apdu: Apdu, now: float) -> list[bytes]:
+        """Push an APDU: the octets to send."""
+        return self._connection.notify(client_sap, server_sap, apdu, now)
+
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -344,7 +383,7 @@ class _Datagrams(asyncio.DatagramProtocol):
     def __init__(self, server: MeterServer) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
-        self._peers: dict[object, _Peer] = {}
+        self._peers: dict[tuple[str | object, int], _Peer] = {}
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -366,6 +405,17 @@ class _Datagrams(asyncio.DatagramProtocol):
         if self._transport is not None:
             for answer in answers:
                 self._transport.sendto(answer, addr)
+
+    def notify(self, client_sap: int, server_sap: int, apdu: Apdu, now: float) -> int:
+        """Push an APDU to the clients that have an association open: how many they are."""
+        count = 0
+        for address, peer in self._peers.items():
+            datagrams = peer.connection.notify(client_sap, server_sap, apdu, now)
+            if self._transport is not None and datagrams:
+                count += 1
+                for datagram in datagrams:
+                    self._transport.sendto(datagram, address)
+        return count
 
     def connection_lost(self, exc: Exception | None) -> None:
         for peer in self._peers.values():

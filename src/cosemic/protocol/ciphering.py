@@ -184,6 +184,23 @@ def unseal(
     return plain, _ENVELOPES[content[0] >> 4 & 7 | dedicated << 3 | general << 4]
 
 
+def invocation_counter(apdu: bytes) -> int:
+    """The counter under which an envelope says it was sealed, not verified; -1 of what is none."""
+    if not apdu or not CIPHERED[apdu[0]]:
+        return -1
+    try:
+        if apdu[0] not in (_CIPHERING, _SIGNING):
+            return int.from_bytes(unwrap_ciphered(apdu)[2][1:5], "big")
+        envelope = decode_apdu(apdu, tolerances=STRICT)
+    except RemoteProtocolError:
+        return -1
+    if isinstance(envelope, GeneralSigning):
+        inner = envelope.content
+        return -1 if inner[:1] == apdu[:1] else invocation_counter(inner)
+    assert isinstance(envelope, GeneralCiphering)
+    return envelope.invocation_counter
+
+
 def room(max_pdu_size: int, envelope: Envelope, unlimited: int) -> int:
     """The longest APDU that still fits ``max_pdu_size`` (0 = no limit) once it is in its envelope."""
     if not max_pdu_size:

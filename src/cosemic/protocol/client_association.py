@@ -9,7 +9,8 @@ Rules that the standard leaves open, and how they are kept here:
   duplicate: it is dropped and logged, for it can disturb nothing.
 - Where services are protected, a plain answer is refused (fatal). Error APDUs (exception-response,
   confirmed-service-error) cannot be protected by every meter; they are reported as errors, never as data.
-- A push in the middle of an exchange becomes ``Notified`` and disturbs nothing; one that cannot be read is logged.
+- A push in the middle of an exchange becomes ``Notified`` and disturbs nothing; one that cannot be read is logged. A
+  confirmed DataNotification is confirmed, and told of once even where it comes again.
 - An answer to our request that cannot be decoded fails this request alone, as the association is still in step.
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from cosemic.apdu.base import Apdu, decode_apdu
 from cosemic.apdu.general import GeneralBlockTransfer
+from cosemic.apdu.notify import DataNotification, DataNotificationConfirm
 from cosemic.apdu.services import (
     ConfirmedServiceError,
     ExceptionResponse,
@@ -37,7 +39,7 @@ from cosemic.errors import (
 )
 from cosemic.protocol import exchange, hints, opening
 from cosemic.protocol.association import Trace, logger
-from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope
+from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, invocation_counter, seal
 from cosemic.protocol.client_opening import ClientOpening
 from cosemic.protocol.dispatch import start, unanswered
 from cosemic.protocol.events import (
@@ -52,19 +54,24 @@ from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import Event, State
 from cosemic.protocol.terms import NO_DEMANDS, Demands, Exchange
 from cosemic.security.context import SecurityPolicy
+from cosemic.security.suites import FRESH
 from cosemic.tolerances import Tolerance, note
 
 
 class ClientAssociation(ClientOpening):
     """A client's association with one logical device. Wrong calls raise, everything else becomes an event."""
 
-    __slots__ = ("_exchange", "_request")
+    __slots__ = ("_confirmed_push", "_deferred", "_exchange", "_request", "asides")
 
     def __init__(self, settings: ClientSettings, *, datagram: bool = False, trace: Trace | None = None) -> None:
         """``datagram``: what is below may bring APDUs twice, or late."""
         super().__init__(settings, datagram=datagram, trace=trace)
         self._exchange: Exchange | None = None
         self._request: Request | None = None
+        self.asides: list[bytes] = []
+        """Which of the APDUs to send are no part of the exchange: nothing answers them. The owner clears it."""
+        self._confirmed_push = b""
+        self._deferred: list[bytes] = []  # ciphered pushes that came in the middle of an answer in general blocks
 
     # What the owner calls
 
@@ -144,7 +151,7 @@ class ClientAssociation(ClientOpening):
         envelope = PLAIN
         try:
             whole = self._whole_push(apdu)
-            if whole is None:
+            if whole is None or self._defer(whole):
                 return
             plain = whole
             if CIPHERED[plain[0]]:
@@ -155,7 +162,7 @@ class ClientAssociation(ClientOpening):
         if self.trace is not None:
             self.trace("apdu", "in", plain)
         if plain[0] in _PUSHES:
-            self._push(plain, envelope)
+            self._push(plain, envelope, in_connection=False)
         else:
             logger.warning("an APDU with tag %#04x that came unasked was dropped", plain[0])
 
@@ -184,11 +191,13 @@ class ClientAssociation(ClientOpening):
         envelope = PLAIN
         plain = apdu
         if CIPHERED[apdu[0]]:
+            if self._blocks_used and self._defer(apdu):
+                return
             try:
                 plain, envelope = self._open(apdu)
             except DlmsError:
-                if apdu[0] not in _PUSH_ENVELOPES:
-                    raise
+                if apdu[0] not in _PUSH_ENVELOPES and self.state is not _ASSOCIATED:
+                    raise  # while nothing is asked it cannot be an answer
                 logger.warning("a push that could not be opened was dropped", exc_info=True)
                 return
         tag = plain[0]
@@ -220,7 +229,9 @@ class ClientAssociation(ClientOpening):
         assert isinstance(block, GeneralBlockTransfer)
         if self._blocks is None and block.window:
             detail = "the meter sends general blocks, but they were not agreed on"
-            if self.state is not _EXCHANGING or Tolerance.UNNEGOTIATED_SERVICE not in self.settings.tolerances:
+            # Some meters cut even an AARE that is longer than what the AARQ lets them send.
+            asked = self.state in (_EXCHANGING, State.ASSOCIATION_PENDING, State.AUTHENTICATION_PENDING)
+            if not asked or Tolerance.UNNEGOTIATED_SERVICE not in self.settings.tolerances:
                 raise SequenceError(detail)
             note(Tolerance.UNNEGOTIATED_SERVICE, detail)
             self._blocks = self._new_blocks(0)
@@ -229,9 +240,34 @@ class ClientAssociation(ClientOpening):
         whole = self._take_block(block)
         if whole is None:
             return
-        self._receive(whole)
+        if self._deferred and not block.window:
+            self._deferred.append(whole)
+            return
+        for apdu in self._in_order(whole):
+            self._receive(apdu)
         if block.window and self._blocks is not None and self._events and type(self._events[-1]) is Notified:
             self._outgoing.append(self._blocks.acknowledge())  # no answer of ours tells that the push is here
+
+    def _defer(self, apdu: bytes) -> bool:
+        """Put off a ciphered push while an answer is coming in general blocks.
+
+        Its invocation counter may be above that of the answer, which would look like a replay once it is complete.
+        """
+        blocks = self._blocks
+        if blocks is None or not blocks.is_collecting or not CIPHERED[apdu[0]]:
+            return False
+        if len(self._deferred) >= _MOST_DEFERRED:
+            logger.warning("a push was dropped: too many of them came in the middle of one answer")
+        else:
+            self._deferred.append(apdu)
+        return True
+
+    def _in_order(self, answer: bytes) -> list[bytes]:
+        """The answer that is complete now and the pushes that came meanwhile, as they were sealed."""
+        if not self._deferred:
+            return [answer]
+        apdus, self._deferred = [answer, *self._deferred], []
+        return sorted(apdus, key=invocation_counter) if CIPHERED[answer[0]] else apdus
 
     def _response(self, plain: bytes, envelope: Envelope, invoke_id: int | None = None) -> None:
         state = self.state
@@ -300,14 +336,34 @@ class ClientAssociation(ClientOpening):
             raise SequenceError(f"{detail}; it may belong to another request")
         note(Tolerance.INVOKE_ID, detail)
 
-    def _push(self, plain: bytes, envelope: Envelope) -> None:
+    def _push(self, plain: bytes, envelope: Envelope, in_connection: bool = True) -> None:
         try:
             apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
         except DecodeError:
             logger.warning("a push that could not be decoded was dropped", exc_info=True)
             return
+        lacking = self.settings.push_policy & ~envelope.policy
+        if lacking:
+            logger.warning("a push was dropped: it has less protection than push_policy demands")
+            return
         self._advance(Event.NOTIFY)
+        if type(apdu) is DataNotification and apdu.confirmed and in_connection:
+            self._confirm(apdu.long_invoke_id_and_priority, envelope)
+            if plain == self._confirmed_push:
+                logger.info("a push came again, as our confirmation was lost; it is confirmed again")
+                return
+            self._confirmed_push = plain
         self._events.append(Notified(apdu, envelope.policy))
+
+    def _confirm(self, long_invoke_id_and_priority: int, envelope: Envelope) -> None:
+        confirmation = DataNotificationConfirm(long_invoke_id_and_priority).encode()
+        if self.trace is not None:
+            self.trace("apdu", "out", confirmation)
+        if envelope.policy:
+            assert self._security is not None
+            confirmation = seal(self._security, confirmation, envelope)
+        self._outgoing.append(confirmation)
+        self.asides.append(confirmation)
 
     def _exception(self, plain: bytes) -> None:
         apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
@@ -341,8 +397,8 @@ class ClientAssociation(ClientOpening):
         security = self._security
         if counter is None or security is None or self._counter_adopted:
             return False
-        if self._envelope.dedicated and self.state is _EXCHANGING:
-            return False  # the counter of a key that only this association has cannot be behind
+        if (self._envelope.dedicated or self._envelope.key in FRESH) and self.state is _EXCHANGING:
+            return False  # it is not the counter of the global key that is behind
         if not security.context.allow_counter_from_meter or not security.adopt_counter(counter):
             return False
         self._counter_adopted = True
@@ -384,11 +440,15 @@ class ClientAssociation(ClientOpening):
             self._exchange.close()
         self._exchange = self._request = None
         self._advance(Event.FINISH)
+        deferred, self._deferred = self._deferred, []
+        for apdu in deferred:
+            self.receive_push(apdu)
 
     def _forget(self) -> None:
         if self._exchange is not None:
             self._exchange.close()
         self._exchange = self._request = None
+        self._deferred = []
         super()._forget()
 
 
@@ -404,6 +464,7 @@ _PUSH_ENVELOPES = frozenset(
         ApduTag.DED_INFORMATION_REPORT_REQUEST,
     )
 )
+_MOST_DEFERRED = 16
 _PHASES = {
     State.ASSOCIATION_PENDING: "association",
     State.AUTHENTICATION_PENDING: "authentication",

@@ -95,6 +95,14 @@ class Requested:
 
 
 @dataclass(frozen=True, slots=True)
+class NotificationConfirmed:
+    """Server: a client has a confirmed DataNotification; without this it is due again."""
+
+    long_invoke_id: int
+    settings: ServerSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AssociationClosed:
     """Server: the association is over; ``reason`` in words."""
 
@@ -103,4 +111,4 @@ class AssociationClosed:
 
 
 ClientEvent: TypeAlias = Associated | Completed | Released | Notified | Failed
-ServerEvent: TypeAlias = AssociationOpened | Requested | AssociationClosed | Failed
+ServerEvent: TypeAlias = AssociationOpened | Requested | NotificationConfirmed | AssociationClosed | Failed

@@ -162,6 +162,11 @@ class GeneralBlocks:
         return bool(self._chunks)
 
     @property
+    def is_collecting(self) -> bool:
+        """Whether an APDU of the peer is here in part."""
+        return self._collecting
+
+    @property
     def is_active(self) -> bool:
         """Whether blocks are still to come from either side."""
         return self._collecting or bool(self._chunks) or bool(self._ahead)

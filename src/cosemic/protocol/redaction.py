@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from cosemic.apdu.acse import AssociationRequest, InitiateRequest
 from cosemic.apdu.base import decode_apdu
+from cosemic.codec.axdr import decode_length
 from cosemic.enums import ApduTag, AuthenticationMechanism
 from cosemic.errors import DecodeError, FrameError
 from cosemic.link import llc
@@ -14,7 +15,9 @@ from cosemic.link.control import FrameKind
 from cosemic.link.frames import HdlcFrame
 from cosemic.link.gateway import is_prefixed
 from cosemic.link.mbus import MbusFrame
+from cosemic.protocol.ciphering import CIPHERED
 from cosemic.protocol.short_naming import CHANGE_SECRET_NAME
+from cosemic.security.suites import ENCRYPTED, HEADER_LENGTH
 
 
 def association_request(aarq: AssociationRequest, initiate: InitiateRequest | None) -> bytes:
@@ -52,6 +55,8 @@ class Redactor:
     def kept(self, apdu: bytes, is_whole: bool) -> int | None:
         """How many octets of an APDU (or of its beginning) may be shown; None: all of them."""
         tag, choice = apdu[0] if apdu else 0, apdu[1] if len(apdu) > 1 else 0
+        if CIPHERED[tag]:
+            return self._kept_inside(apdu, is_whole)
         if tag in _BY_SHORT_NAME:
             return self._kept_by_short_name(apdu, is_whole)
         if tag == ApduTag.GET_REQUEST:
@@ -84,6 +89,22 @@ class Redactor:
         is_list = apdu[1:2] != b"\x01"
         self._blocks = self._blocks or _CHANGE_SECRET in apdu or (is_list and not is_whole)
         return 2 if self._blocks else None
+
+    def _kept_inside(self, apdu: bytes, is_whole: bool) -> int | None:
+        """Of an envelope that does not encrypt, such as a signature: as of the APDU inside."""
+        try:
+            start = _inside(apdu)
+        except (DecodeError, IndexError):
+            start = len(apdu)
+        if start is not None and start >= len(apdu):
+            if is_whole:
+                return None
+            self._answers = self._blocks = True  # cut before what is inside begins: nobody knows what it is
+            return 1
+        if start is None:
+            return None
+        kept = self.kept(apdu[start:], is_whole)
+        return None if kept is None else start + kept
 
 
 class FrameRedactor:
@@ -185,11 +206,40 @@ class FrameRedactor:
         return (apdu[:start] + shown, True) if self._block_hides[direction] else (apdu, False)
 
 
+def _inside(apdu: bytes) -> int | None:
+    """Where the APDU in an envelope begins; None when it is encrypted. DecodeError or IndexError when it is cut."""
+    tag, at = apdu[0], 1
+    for _ in range(5 if tag in (_GENERAL_CIPHERING, _SIGNING) else 1 if tag in _TITLED else 0):
+        at = _after(apdu, at)
+    if tag == _GENERAL_CIPHERING:
+        at = _after_key_info(apdu, at)
+    _, at = decode_length(apdu, at)
+    if tag == _SIGNING:
+        return at
+    return None if apdu[at] & ENCRYPTED else at + HEADER_LENGTH
+
+
+def _after_key_info(apdu: bytes, at: int) -> int:
+    if not apdu[at]:
+        return at + 1
+    choice = apdu[at + 1]
+    if choice == 2:
+        return _after(apdu, _after(apdu, at + 2))
+    return _after(apdu, at + 3) if choice == 1 else at + 3
+
+
+def _after(apdu: bytes, at: int) -> int:
+    length, start = decode_length(apdu, at)
+    return start + length
+
+
 def _is_at(apdu: bytes, number: int) -> bool:
     """Whether the descriptor of a single request is this attribute or method of class 15, as far as it is there."""
     return b"\x00\x0f".startswith(apdu[3:5]) and apdu[11:12] in (b"", bytes((number,)))
 
 
+_GENERAL_CIPHERING, _SIGNING = int(ApduTag.GENERAL_CIPHERING), int(ApduTag.GENERAL_SIGNING)
+_TITLED = (ApduTag.GENERAL_GLO_CIPHERING, ApduTag.GENERAL_DED_CIPHERING)
 _AARQ = bytes((ApduTag.AARQ,))
 _BLOCK = bytes((ApduTag.GENERAL_BLOCK_TRANSFER,))
 _MECHANISM = re.compile(rb"\x60\x85\x74\x05\x08\x02(.)", re.DOTALL)

@@ -30,6 +30,7 @@ from cosemic.apdu.acse import (
 )
 from cosemic.apdu.base import Apdu, decode_apdu
 from cosemic.apdu.general import GeneralBlockTransfer
+from cosemic.apdu.notify import DataNotificationConfirm
 from cosemic.apdu.services import (
     AccessRequest,
     ActionRequestWithPblock,
@@ -63,7 +64,7 @@ from cosemic.errors import (
     ReplayError,
     SecurityError,
 )
-from cosemic.protocol import redaction
+from cosemic.protocol import notifications, redaction
 from cosemic.protocol.admission import RefusedError, admit, offered_contexts
 from cosemic.protocol.association import UNLIMITED, Association, Trace, logger
 from cosemic.protocol.ciphering import (
@@ -81,12 +82,13 @@ from cosemic.protocol.events import (
     AssociationClosed,
     AssociationOpened,
     AssociationParameters,
+    NotificationConfirmed,
     Requested,
     ServerEvent,
 )
 from cosemic.protocol.general_blocks import GeneralBlocks, unacknowledged
 from cosemic.protocol.opening import vaa_name
-from cosemic.protocol.requests import Request, Result
+from cosemic.protocol.requests import Result
 from cosemic.protocol.server_authentication import Passes
 from cosemic.protocol.serving import NOT_SUPPORTED, Serving
 from cosemic.protocol.settings import ServerSettings
@@ -194,14 +196,20 @@ class ServerAssociation(Association[ServerEvent]):
             serving.room = self._room(self._envelope)
         response = serving.respond(result)
         if not isinstance(response, Apdu):  # a Read or Write of attributes and methods: the next of them
-            self._requested(response, True, 0)
+            self._events.append(Requested(response, self._proved, True, False, self.settings))
             return
         if not serving.in_blocks:
             self.state = State.ASSOCIATED
         self._send(response, self._envelope)
 
     def notify(self, apdu: Apdu) -> None:
-        """Push an APDU (EventNotification, DataNotification), protected by the policy of the association."""
+        """Push an APDU (DataNotification, EventNotification, InformationReport), protected by the association's policy.
+
+        What is longer than the client takes goes in general blocks that nobody acknowledges. ``NotificationConfirmed``
+        follows a confirmed DataNotification, unless it, or its confirmation, is lost. LocalProtocolError for what was
+        not agreed on, or does not fit.
+        """
+        notifications.check(apdu, self.parameters)
         self._step(Event.NOTIFY, "notify")
         self._push(apdu, self._protection(PLAIN))
 
@@ -224,6 +232,9 @@ class ServerAssociation(Association[ServerEvent]):
         elif tag in self._services:
             self._trace_in(plain)
             self._service(plain, envelope)
+        elif tag == ApduTag.DATA_NOTIFICATION_CONFIRM:
+            self._trace_in(plain)
+            self._confirmation(plain, envelope)
         else:
             self._trace_in(plain)
             self._send(_UNKNOWN, PLAIN)
@@ -258,15 +269,10 @@ class ServerAssociation(Association[ServerEvent]):
         if state is State.IDLE or (state is State.EXCHANGING and self._is_waiting()):
             self._send(_NOT_ALLOWED, PLAIN)
             return
-        security = self._security
-        if security is not None and (self._is_ciphered or security.context.is_strengthened):
-            demanded = security.context.minimum_policy
-            if state is State.AUTHENTICATION_PENDING:
-                demanded = ciphering_only(demanded)
-            if demanded & ~envelope.policy:
-                logger.warning("refused a request with less protection than the policy demands")
-                self._send(_NOT_ALLOWED, PLAIN)
-                return
+        if self._lacks_protection(envelope):
+            logger.warning("refused a request with less protection than the policy demands")
+            self._send(_NOT_ALLOWED, PLAIN)
+            return
         assert self.settings is not None
         apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
         if state is State.AUTHENTICATION_PENDING:
@@ -304,16 +310,35 @@ class ServerAssociation(Association[ServerEvent]):
             if confirmed:
                 self._send(outcome, reply)
             return
-        self._requested(outcome, confirmed, octet)
+        self._events.append(Requested(outcome, self._proved, confirmed, bool(octet & 0x80), self.settings))
         if confirmed:
             self.state = State.EXCHANGING
-        else:
-            for request in serving.drop():
-                self._requested(request, confirmed, octet)
-            self.state = State.ASSOCIATED
+            return
+        for request in serving.drop():
+            self._events.append(Requested(request, self._proved, False, False, self.settings))
+        self.state = State.ASSOCIATED
 
-    def _requested(self, request: Request, confirmed: bool, octet: int) -> None:
-        self._events.append(Requested(request, self._proved, confirmed, bool(octet & 0x80), self.settings))
+    def _confirmation(self, plain: bytes, envelope: Envelope) -> None:
+        """A client has a confirmed push; nothing answers that, right or wrong."""
+        if self.settings is None or self._lacks_protection(envelope):
+            logger.warning("dropped a confirmation with less protection than the policy demands")
+            return
+        try:
+            apdu = decode_apdu(plain, tolerances=self.settings.tolerances)
+        except DecodeError as error:
+            logger.info("dropped a confirmation that cannot be decoded: %s", error)
+            return
+        assert isinstance(apdu, DataNotificationConfirm)
+        self._events.append(NotificationConfirmed(apdu.long_invoke_id, self.settings))
+
+    def _lacks_protection(self, envelope: Envelope) -> bool:
+        security = self._security
+        if security is None or not (self._is_ciphered or security.context.is_strengthened):
+            return False
+        demanded = security.context.minimum_policy
+        if self.state is State.AUTHENTICATION_PENDING:
+            demanded = ciphering_only(demanded)
+        return bool(demanded & ~envelope.policy)
 
     def _is_waiting(self) -> bool:
         return self._serving is not None and self._serving.is_open
@@ -530,10 +555,13 @@ class ServerAssociation(Association[ServerEvent]):
     def _push(self, apdu: Apdu, envelope: Envelope) -> None:
         """Send what is no answer: it has nothing to do with a block transfer that is going on."""
         plain = self._sealed(apdu, envelope)
-        if len(plain) <= self._longest:
+        longest = self.parameters.max_pdu_size if self.parameters is not None else 0
+        if not longest or len(plain) <= longest:
             self._outgoing.append(plain)
+        elif self._blocks is not None:
+            self._outgoing += unacknowledged(plain, longest)
         else:
-            self._outgoing += unacknowledged(plain, self._longest)
+            raise LocalProtocolError(f"notify: {len(plain)} octets do not fit the client's maximum PDU of {longest}")
 
     def _trace_in(self, plain: bytes) -> None:
         if self.trace is not None:

@@ -152,6 +152,8 @@ class Serving:
             response = _set_response(pending, result)
         elif isinstance(request, Action) and isinstance(result, ActionResults):
             response = self._action_response(pending, result)
+        elif isinstance(request, Access) and isinstance(result, AccessResults):
+            response = self._access_response(pending, result)
         else:
             raise LocalProtocolError(f"respond: {type(result).__name__} is no result of a {type(request).__name__}")
         self._open = None

@@ -214,15 +214,32 @@ class ClientSession:
         apdus = association.apdus_to_send()
         more = len(apdus)
         for apdu in apdus:
-            self._deadline = None
             more -= 1
             try:
+                if association.asides and self._send_aside(apdu, now):
+                    continue
+                self._deadline = None
                 self._link.send_apdu(apdu, now, expect_response=not more and association.state is not State.ASSOCIATED)
             except DlmsError as error:
                 if self._link.state is not LinkState.CONNECTED:
                     logger.debug("not sent, as the link is down; its event tells why: %s", error)
                     return
                 association.fail(error)
+
+    def _send_aside(self, apdu: bytes, now: float) -> bool:
+        """Send what has nothing to do with the exchange, so that its request is what is repeated."""
+        asides, link = self._association.asides, self._link
+        if apdu not in asides:
+            return False
+        asides.remove(apdu)
+        if isinstance(link, WrapperLink):
+            link.send_aside(apdu)
+            return True
+        try:
+            link.send_apdu(apdu, now, expect_response=self._association.state is not State.ASSOCIATED)
+        except LocalProtocolError as error:
+            logger.info("a push is not confirmed, for the request is still on its way: %s", error)
+        return True
 
     def _link_events(self, now: float) -> None:
         events = self._link.events()

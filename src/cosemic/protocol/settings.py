@@ -13,7 +13,7 @@ from cosemic.tolerances import DEFAULT, Tolerance
 
 if TYPE_CHECKING:
     from cosemic.protocol.short_naming import NamedObjects, ShortNames
-    from cosemic.security.context import SecurityContext
+    from cosemic.security.context import SecurityContext, SecurityPolicy
 
 HlsFunction: TypeAlias = Callable[[bytes, bytes], bytes]
 """Mechanism 2: (secret, challenge of the peer) -> reply."""
@@ -69,6 +69,8 @@ class ClientSettings:
     pre_established_pdu_size: int = 0xFFFF
     use_rlrq: bool = True
     """False: release by closing the link alone."""
+    push_policy: SecurityPolicy | int = 0
+    """The least protection of a push; one that has less is dropped and logged. 0 takes all and tells what each had."""
     high_priority: bool = True
     confirmed: bool = True
     referencing: Referencing = Referencing.LOGICAL_NAME

@@ -18,6 +18,7 @@ constant time; nothing here branches on a secret.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cosemic.errors import AuthenticationError, SecurityError
@@ -245,7 +246,9 @@ def _loaded_public(suite: int, pem: bytes) -> bytes:
     return numbers.x.to_bytes(size) + numbers.y.to_bytes(size)
 
 
+@lru_cache(maxsize=256)
 def _public_key(suite: int, public: bytes) -> ec.EllipticCurvePublicKey:
+    """A checked public key; peers have few, so that each is checked once."""
     size = PUBLIC_KEY_LENGTH[_suite(suite)]
     if len(public) != size:
         raise SecurityError(f"a public key of suite {suite} has {size} octets, not {len(public)}")

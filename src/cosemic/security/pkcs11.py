@@ -63,9 +63,10 @@ class Pkcs11Token:
         self._closed = True
         session = self._take()
         self._place.put(None)
-        if session is not None:
-            with contextlib.suppress(_library().PKCS11Error):
-                session.close()
+        if session is None or os.getpid() != self._process:
+            return
+        with contextlib.suppress(_library().PKCS11Error):
+            session.close()
 
     @contextlib.contextmanager
     def session(self) -> Iterator[Any]:

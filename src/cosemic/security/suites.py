@@ -55,6 +55,10 @@ class GeneralKey(enum.Enum):
     """Agreed, C(0e, 2s): both static keys and the transaction id."""
 
 
+FRESH = frozenset((GeneralKey.WRAPPED, GeneralKey.ONE_PASS, GeneralKey.STATIC_UNIFIED))
+"""Keys that come with their message."""
+
+
 class SigningOrder(enum.Enum):
     """What comes first where a message is both signed and ciphered by the same party."""
 

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from cosemic.errors import LinkLost, LinkTimeout
+from cosemic.transports.certificates import TlsSettings
 from cosemic.transports.streams import (
     BlockingStream,
     Stream,
@@ -28,14 +29,19 @@ from cosemic.transports.streams import (
 from cosemic.transports.targets import Target, parse_url
 
 
+def _target(url: str | Target, tls: TlsSettings | None) -> Target:
+    target = parse_url(url) if isinstance(url, str) else url
+    return target if tls is None else target.with_tls(tls)
+
+
 class Line:
     """A way that asyncio clients share: give it to ``DlmsClient`` in place of the URL.
 
     The wait for the line counts as connecting: see ``connect_timeout`` of the client.
     """
 
-    def __init__(self, url: str | Target) -> None:
-        self.target = parse_url(url) if isinstance(url, str) else url
+    def __init__(self, url: str | Target, *, tls: TlsSettings | None = None) -> None:
+        self.target = _target(url, tls)
         self._stream: Stream | None = None
         from asyncio import Lock  # the blocking line does without
 
@@ -115,8 +121,15 @@ class BlockingLine:
     ``patience`` is how many seconds a client waits for the one before it.
     """
 
-    def __init__(self, url: str | Target, *, patience: float = 60.0, connect_timeout: float = 10.0) -> None:
-        self.target = parse_url(url) if isinstance(url, str) else url
+    def __init__(
+        self,
+        url: str | Target,
+        *,
+        patience: float = 60.0,
+        connect_timeout: float = 10.0,
+        tls: TlsSettings | None = None,
+    ) -> None:
+        self.target = _target(url, tls)
         self._stream: BlockingStream | None = None
         self._patience = patience
         self._connect_timeout = connect_timeout

@@ -82,6 +82,12 @@ class Target:
         """Seconds that opening takes in addition to connecting, at the most."""
         return 0.0 if self.sign_on is None else self.sign_on.longest
 
+    def with_tls(self, settings: TlsSettings) -> Target:
+        """The same with more settings of TLS; ValueError where the URL says no TLS."""
+        if self.tls is None:
+            raise ValueError(f"tls belongs to a tls:// URL, not to {self}")
+        return replace(self, tls=self.tls.merged(settings))
+
     def __str__(self) -> str:
         if self.device:
             prefix = "/" if self.device.startswith("/") else ""
