@@ -22,7 +22,7 @@ from cosemic.errors import (
 from cosemic.meter import demo_keys
 from cosemic.meter.demo import MASTER_KEY, SCRATCH_NUMBER, SYSTEM_TITLE
 from cosemic.protocol.events import Associated, Completed
-from cosemic.protocol.requests import Action
+from cosemic.protocol.requests import Action, Get
 from cosemic.security.counters import MemoryCounters
 from cosemic.security.suites import SecurityPolicy
 from tests.meter.bench import CLIENT_TITLE, NOW, Bench, client_context, control_of, meter_context
@@ -318,6 +318,16 @@ def test_keys_and_policy_by_short_names(sealed) -> None:
     assert_works(bench, context)  # the association by logical names has the same security setup
     assert_is_refused(bench, client_context(counters=context.counters))
     assert len(set(sealed)) == len(sealed)
+
+
+def test_every_association_points_at_its_security_setup() -> None:
+    meter = Bench().meter
+    for (client_sap, server_sap), association in meter.associations.items():
+        by_short_names = association.settings.short_names is not None
+        class_id, attribute = (12, 4) if by_short_names else (15, 9)
+        answer = meter.execute((client_sap, server_sap), Get.one(class_id, "0-0:40.0.0*255", attribute)).results[0]
+        number = {1: 0, 3: 0, 4: 1, 6: 1, 5: 2, 7: 2}.get(client_sap) if server_sap == 1 else None
+        assert answer.value == (bytes(6) if number is None else bytes((0, 0, 43, 0, number, 255))), client_sap
 
 
 def test_rights_by_short_names() -> None:
