@@ -178,7 +178,7 @@ class ServerAssociation(Association[ServerEvent]):
             return SecurityPolicy.AUTHENTICATED_ENCRYPTED
         if not self.parameters.conformance & Conformance.GENERAL_PROTECTION:
             return SecurityPolicy.AUTHENTICATED_ENCRYPTED
-        return SecurityPolicy.AUTHENTICATED_ENCRYPTED | SecurityPolicy.SIGNED
+        return _ALL_PROTECTION
 
     def respond(self, result: Result, least: SecurityPolicy = SecurityPolicy.NONE) -> None:
         """Answer the request that ``Requested`` told of; LocalProtocolError when there is none, or it does not fit.
@@ -188,7 +188,7 @@ class ServerAssociation(Association[ServerEvent]):
         serving = self._serving
         if serving is None or self.state is not State.EXCHANGING:
             raise LocalProtocolError("respond: no request is open")
-        if least & ~self._envelope.policy:
+        if least is not SecurityPolicy.NONE and least & ~self._envelope.policy:
             if least & ~self.protectable:
                 raise LocalProtocolError("respond: the response needs protection that this association has no keys for")
             self._least |= least
@@ -338,7 +338,7 @@ class ServerAssociation(Association[ServerEvent]):
         demanded = security.context.minimum_policy
         if self.state is State.AUTHENTICATION_PENDING:
             demanded = ciphering_only(demanded)
-        return bool(demanded & ~envelope.policy)
+        return bool(int(demanded) & ~int(envelope.policy))  # plain numbers, for speed
 
     def _is_waiting(self) -> bool:
         return self._serving is not None and self._serving.is_open
@@ -594,6 +594,7 @@ _MALFORMED = AssociationResponse(
 _NO_AARQ = AssociationResponse(
     ApplicationContext.LOGICAL_NAME, AssociationResult.REJECTED_PERMANENT, AcseServiceUserDiagnostic.NO_REASON_GIVEN
 )
+_ALL_PROTECTION = SecurityPolicy.AUTHENTICATED_ENCRYPTED | SecurityPolicy.SIGNED
 _LENGTHS = 4
 """Octets that the length fields of an APDU beyond 65,535 octets take more."""
 _FURTHER_BLOCKS = (SetRequestWithDatablock, ActionRequestWithPblock)
