@@ -34,7 +34,7 @@ from cosemic.meter.objects import (
     rights,
 )
 from cosemic.obis import ObisCode
-from cosemic.security.suites import KEY_LENGTH, KeyId, SecurityPolicy
+from cosemic.security.suites import CIPHERING, KEY_LENGTH, KeyId, SecurityPolicy
 
 if TYPE_CHECKING:
     from cosemic.security.certificate_store import CertificateStore
@@ -120,7 +120,7 @@ class SecuritySetup:
         """Attribute 2: an enumeration in version 0, bits for requests and responses in version 1."""
         security = self.security
         if self.version == 0:
-            return int(security.minimum_policy) >> 4
+            return (int(security.minimum_policy) & CIPHERING) >> 4
         return demands_of(security.minimum_policy, security.policy)
 
     def _activate(self, access: Access, parameters: Data | None) -> None:

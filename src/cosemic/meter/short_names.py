@@ -90,7 +90,8 @@ def association_object(names: DeviceNames, version: int = _VERSION, who: Rights 
         return encode_access_rights(entries)
 
     def security(access: Access) -> Typed:
-        return axdr.octet_string(bytes((0, 0, 43, 0, 0, 255)) if access.association.protected else bytes(6))
+        setup = access.association.security_setup
+        return axdr.octet_string(bytes(6) if setup is None else bytes(setup))
 
     # The session itself answers reply_to_HLS_authentication; what comes here comes at the wrong moment.
     reply = Method(_wrong_moment, rights("-", "-", "r"))

@@ -109,7 +109,7 @@ def reply_envelope(
 
     Where we have no key to do it the same way, the key of the association is used, and no signature is made.
     """
-    policy = int(request.policy | context.policy | least)
+    policy = int(request.policy) | int(context.policy) | int(least)
     key, order = request.key, request.order
     if request.broadcast:
         request = replace(request, broadcast=False)
@@ -117,7 +117,7 @@ def reply_envelope(
         if policy == int(request.policy):
             return request
         if not isinstance(context.general, GeneralKey):
-            return Envelope(SecurityPolicy(policy), request.dedicated, request.general)
+            return Envelope(_POLICIES[policy >> 4 & 3], request.dedicated, request.general)
     if not int(request.policy) and isinstance(context.general, GeneralKey):
         key = context.general  # nothing to go by: a message of our own
     if key is not None and not _has_means(context, key):

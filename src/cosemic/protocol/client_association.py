@@ -282,7 +282,7 @@ class ClientAssociation(ClientOpening):
         if envelope is PLAIN and self._is_protected:
             assert self._security is not None
             self._security.check_policy(SecurityPolicy.NONE)
-        if self._demanded_response & ~envelope.policy:
+        if self._demanded_response and self._demanded_response & ~int(envelope.policy):
             assert self._security is not None
             self._security.check_policy(envelope.policy, self._demands.response)
         if invoke_id != self._invoke_id:

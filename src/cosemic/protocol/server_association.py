@@ -115,7 +115,7 @@ class ServerAssociation(ServerOpening):
             return SecurityPolicy.AUTHENTICATED_ENCRYPTED
         if not self.parameters.conformance & Conformance.GENERAL_PROTECTION:
             return SecurityPolicy.AUTHENTICATED_ENCRYPTED
-        return SecurityPolicy.AUTHENTICATED_ENCRYPTED | SecurityPolicy.SIGNED
+        return _ALL_PROTECTION
 
     def respond(self, result: Result, least: SecurityPolicy = SecurityPolicy.NONE) -> None:
         """Answer the request that ``Requested`` told of; LocalProtocolError when there is none, or it does not fit.
@@ -125,7 +125,7 @@ class ServerAssociation(ServerOpening):
         serving = self._serving
         if serving is None or self.state is not State.EXCHANGING:
             raise LocalProtocolError("respond: no request is open")
-        if least & ~self._envelope.policy:
+        if least is not SecurityPolicy.NONE and least & ~self._envelope.policy:
             if least & ~self.protectable:
                 raise LocalProtocolError("respond: the response needs protection that this association has no keys for")
             self._least |= least
@@ -279,10 +279,11 @@ class ServerAssociation(ServerOpening):
         demanded = security.context.minimum_policy
         if self.state is State.AUTHENTICATION_PENDING:
             demanded = ciphering_only(demanded)
-        return bool(demanded & ~envelope.policy)
+        return bool(int(demanded) & ~int(envelope.policy))  # plain numbers, for speed
 
     def _is_waiting(self) -> bool:
         return self._serving is not None and self._serving.is_open
 
 
 _UNKNOWN = ExceptionResponse(ExceptionStateError.SERVICE_UNKNOWN, ExceptionServiceError.SERVICE_NOT_SUPPORTED)
+_ALL_PROTECTION = SecurityPolicy.AUTHENTICATED_ENCRYPTED | SecurityPolicy.SIGNED
