@@ -67,10 +67,11 @@ class DlmsClient(Connection[Stream | _Opener]):
     exchange the client is closed, and calls say so until ``reconnect()``; after a ``ServiceError`` it goes on.
     """
 
-    __slots__ = ("_lock", "_stream")
+    __slots__ = ("_left", "_lock", "_stream")
 
     def _prepare(self) -> None:
         self._stream: Stream | None = None
+        self._left: Stream | None = None  # may still hold its port
         self._lock = asyncio.Lock()
 
     # Opening and closing
@@ -103,14 +104,9 @@ class DlmsClient(Connection[Stream | _Opener]):
             try:
                 await self._release()
             finally:
-                stream = self._stream
                 self._let_go("closed by the caller")
                 self._state = "closed by the caller; call reconnect()"
-            wait_closed = getattr(stream, "wait_closed", None)
-            if wait_closed is not None:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(CLOSE_TIMEOUT):
-                        await wait_closed()
+            await self._wait_closed()
 
     aclose = close
 
@@ -385,6 +381,7 @@ class DlmsClient(Connection[Stream | _Opener]):
                 self._let_go("connecting failed")
 
     async def _open_ready(self) -> Stream:
+        await self._wait_closed()  # a serial port is free only then
         stream = self._stream = await self._open()
         self._check_not_aborted()
         if self.connect_delay:
@@ -519,7 +516,16 @@ class DlmsClient(Connection[Stream | _Opener]):
             self._give_up_session(reason)
         stream, self._stream = self._stream, None
         if stream is not None:
+            self._left = stream
             (stream.close if in_order else getattr(stream, "abandon", stream.close))()
+
+    async def _wait_closed(self) -> None:
+        stream, self._left = self._left, None
+        wait_closed = getattr(stream, "wait_closed", None)
+        if wait_closed is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await wait_closed()
 
 
 async def recover_counter(

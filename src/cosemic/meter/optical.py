@@ -15,6 +15,8 @@ IDENTIFICATION = Identification("COS", "5", "2", "SIMULATED")
 
 _PATIENCE = 10.0
 """Seconds for the first SNRM after a sign-on."""
+_PAUSE = 0.1
+"""Seconds between the end of HDLC and the next sign-on."""
 
 
 async def serve_optical_port(
@@ -46,8 +48,20 @@ async def serve_optical_port(
             goes_on = await _serve(stream, connection)
         finally:
             connection.close()
-        if not goes_on:
+        if not goes_on or not await _rest(stream):
             return
+
+
+async def _rest(stream: Stream) -> bool:
+    """Let the last answer leave before the line is set anew; False at the end of the stream."""
+    clock = clock_of(stream)
+    until = clock() + _PAUSE
+    while True:
+        try:
+            if not await stream.receive(until):
+                return False
+        except TimeoutError:
+            return True
 
 
 async def _accept(stream: Stream, port: SignOnServer, patience: float | None) -> SignedOn | None:
