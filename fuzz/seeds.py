@@ -16,6 +16,7 @@ from cosemic.link.frames import HdlcFrame
 from cosemic.link.parameters import HdlcParameters
 from cosemic.link.wrapper import WrapperPdu
 from cosemic.times import CosemDateTime
+from fuzz import ways
 
 VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors"
 
@@ -26,6 +27,8 @@ TIME = bytes.fromhex("07EA0B160C1E2D32FFFFC480")
 def corpus(target: str) -> list[bytes]:
     """The seeds of one target; the same every time."""
     seeds = {b"", b"\x00", b"\xff" * 8}
+    if target in ways.TARGETS:
+        return sorted(seeds | set(ways.seeds(target)))
     seeds.update(_OF_TARGET[target]() if target in _OF_TARGET else _scripts(target))
     return sorted(seeds)
 

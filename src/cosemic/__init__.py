@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from cosemic.errors import SecurityError as SecurityError
     from cosemic.errors import SequenceError as SequenceError
     from cosemic.errors import ServiceError as ServiceError
+    from cosemic.link.broadcast import ALL_STATIONS as ALL_STATIONS
     from cosemic.link.frames import HdlcAddress as HdlcAddress
     from cosemic.link.frames import HdlcFrame as HdlcFrame
     from cosemic.link.wrapper import WrapperPdu as WrapperPdu
@@ -64,6 +65,9 @@ if TYPE_CHECKING:
     from cosemic.times import CosemDateTime as CosemDateTime
     from cosemic.times import CosemTime as CosemTime
     from cosemic.tolerances import Tolerance as Tolerance
+    from cosemic.transports.certificates import TlsSettings as TlsSettings
+    from cosemic.transports.line import BlockingLine as BlockingLine
+    from cosemic.transports.line import Line as Line
     from cosemic.transports.streams import BlockingStream as BlockingStream
     from cosemic.transports.streams import Stream as Stream
     from cosemic.transports.streams import open_stream as open_stream
@@ -93,6 +97,7 @@ _HOMES = {
     "cosemic.codec.axdr": ("BitString", "Data", "Typed"),
     "cosemic.apdu.base": ("decode_apdu", "encode_apdu"),
     "cosemic.apdu.services": ("AttributeDescriptor", "MethodDescriptor", "SelectiveAccess"),
+    "cosemic.link.broadcast": ("ALL_STATIONS",),
     "cosemic.link.frames": ("HdlcAddress", "HdlcFrame"),
     "cosemic.link.wrapper": ("WrapperPdu",),
     "cosemic.security.context": ("SecurityContext", "SecurityPolicy"),
@@ -100,6 +105,8 @@ _HOMES = {
     "cosemic.cosem.values": ("Reading",),
     "cosemic.cosem.profile": ("Profile",),
     "cosemic.tolerances": ("Tolerance",),
+    "cosemic.transports.certificates": ("TlsSettings",),
+    "cosemic.transports.line": ("BlockingLine", "Line"),
     "cosemic.transports.streams": ("BlockingStream", "Stream", "open_stream"),
     "cosemic.errors": (
         "ActionError",

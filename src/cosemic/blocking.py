@@ -254,11 +254,11 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
             self._use_once()
             return cast("BlockingStream", way)
         try:
-            if self._target is not None:
-                return open_blocking_stream(
-                    self._target, timeout=self.connect_timeout, tolerances=self._settings.tolerances
-                )
-            return cast("_Opener", way)()
+            if self._target is None or callable(way):
+                return cast("_Opener", way)()
+            return open_blocking_stream(
+                self._target, timeout=self.connect_timeout, tolerances=self._settings.tolerances
+            )
         except LinkError:
             raise
         except TimeoutError as error:
@@ -342,8 +342,9 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
                 return self._finish(outcome or self._ended())
 
     def _let_go(self, reason: str) -> None:
+        in_order = self._is_in_order
         if self._session is not None:
             self._give_up_session(reason)
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream.close()
+            (stream.close if in_order else getattr(stream, "abandon", stream.close))()

@@ -44,8 +44,8 @@ class DlmsClient(Connection[Stream | _Opener]):
     ``connect_delay`` is a pause after it (GSM modems). HDLC takes ``physical_address``, ``address_size`` (octets),
     ``information_size`` and ``window`` (one number, or (transmit, receive)) and ``inter_octet_timeout``. ``tls`` adds
     to a ``tls://`` URL what should not stand there. ``gateway`` is the (network id, physical address) of a meter behind
-    a gateway. With ``broadcast`` there is no association: ``set`` and ``action`` are sent unconfirmed to all stations of
-    the address, and nothing is waited for.
+    a gateway. With ``broadcast`` there is no association: ``set`` and ``action`` are sent unconfirmed to all stations
+    of the address, and nothing is waited for.
 
     One exchange at a time: calls from several tasks queue. After an error of the line, a time-out or a cancelled
     exchange the client is closed, and calls say so until ``reconnect()``; after a ``ServiceError`` it goes on.
@@ -260,9 +260,9 @@ class DlmsClient(Connection[Stream | _Opener]):
             return cast("Stream", way)
         try:
             async with asyncio.timeout(self._opening_timeout):
-                if self._target is not None:
-                    return await open_stream(self._target, tolerances=self._settings.tolerances)
-                return await cast("_Opener", way)()
+                if self._target is None or callable(way):
+                    return await cast("_Opener", way)()
+                return await open_stream(self._target, tolerances=self._settings.tolerances)
         except LinkError:
             raise
         except TimeoutError as error:
@@ -346,8 +346,9 @@ class DlmsClient(Connection[Stream | _Opener]):
                 return self._finish(outcome or self._ended())
 
     def _let_go(self, reason: str) -> None:
+        in_order = self._is_in_order
         if self._session is not None:
             self._give_up_session(reason)
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream.close()
+            (stream.close if in_order else getattr(stream, "abandon", stream.close))()

@@ -35,6 +35,7 @@ from cosemic.protocol.events import (
 )
 from cosemic.protocol.session import ClientSession
 from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
+from cosemic.protocol.states import State
 from cosemic.tolerances import DEFAULT, Tolerance
 from cosemic.transports.certificates import TlsSettings
 from cosemic.transports.targets import Framing, Target, parse_url
@@ -49,6 +50,8 @@ Outcome: TypeAlias = Associated | Completed | Released | Failed
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that a polite end (RLRQ, DISC) may take."""
+_MBUS_RESPONSE = 2.0
+"""Seconds for an answer on an M-Bus, level converters and gateways included (the standard has 330 bits and 50 ms)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +108,9 @@ class LinkOptions:
         """Seconds after which the link polls or repeats, so that all tries fit into ``timeout``."""
         if self.response_timeout is not None:
             return self.response_timeout
-        repeats = self.framing is not Framing.WRAPPER or self.datagram
+        if self.framing is Framing.MBUS:  # a station answers at once, if only with E5
+            return min(timeout / (self.retries + 1), _MBUS_RESPONSE) + self.frame_time()
+        repeats = self.framing is Framing.HDLC or self.datagram
         return (timeout / (self.retries + 1) if repeats else timeout) + self.frame_time()
 
     def allowance(self, timeout: float) -> float:
@@ -238,8 +243,8 @@ class Connection(Generic[_Way]):
             raise ValueError(f"connect_delay is a number of seconds, not {connect_delay}")
         self._way = way
         self._used = False
-        target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else None
-        self._target = target if tls is None else _with_tls(target, tls)
+        target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else _target_of(way)
+        self._target = target if tls is None else _with_tls(way, target, tls)
         how = _framing(way, self._target, framing)
         bus_address = 0 if self._target is None else self._target.mbus_address
         if how is Framing.MBUS and physical_address is not None:
@@ -432,6 +437,11 @@ class Connection(Generic[_Way]):
             session.abort()
 
     @property
+    def _is_in_order(self) -> bool:
+        """Whether the association is over and nothing of it is under way any more."""
+        return self._in_step and self._session is not None and self._session.state is State.IDLE
+
+    @property
     def _with_list(self) -> bool:
         associated = self._associated
         return associated is not None and Conformance.MULTIPLE_REFERENCES in associated.conformance
@@ -454,10 +464,18 @@ def _framing(way: object, target: Target | None, framing: Framing | str | None) 
     return Framing(framing)
 
 
-def _with_tls(target: Target | None, tls: TlsSettings) -> Target:
-    if target is None or target.tls is None:
+def _target_of(way: object) -> Target | None:
+    """What a stream, or a shared line, says about where it leads."""
+    target: object = getattr(way, "target", None)
+    return target if isinstance(target, Target) else None
+
+
+def _with_tls(way: object, target: Target | None, tls: TlsSettings) -> Target:
+    if target is None:
         raise ValueError("tls belongs to a tls:// URL")
-    return replace(target, tls=target.tls.merged(tls))
+    if callable(way):
+        raise ValueError("a shared line is given tls itself: Line(url, tls=...)")
+    return target.with_tls(tls)
 
 
 def _gateway(network_id: int, address: bytes | str) -> tuple[int, bytes]:

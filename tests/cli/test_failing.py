@@ -250,7 +250,7 @@ def test_a_key_of_the_wrong_length_is_not_quoted(cosemic) -> None:
 
 def test_a_bad_url_says_what_would_be_right(cosemic) -> None:
     assert "tcp://host" in failure(cosemic("read", "http://127.0.0.1", ENERGY), 1).replace("tcp://, hdlc", "tcp://host")
-    assert "not there yet" in failure(cosemic("read", "mbus:///dev/ttyUSB0", ENERGY), 1)
+    assert "mbus-tcp://host:port" in failure(cosemic("read", "mbus-tcp://127.0.0.1", ENERGY), 1)
 
 
 def test_the_missing_extra_is_named(monkeypatch, capsys) -> None:

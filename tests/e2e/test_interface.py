@@ -410,17 +410,12 @@ def test_hls_gmac_with_the_durable_counters_of_the_user(ports, policy: str, tmp_
     "url",
     [
         "tcp://127.0.0.1:4059", "hdlc://127.0.0.1:4059", "udp://127.0.0.1:4059", "serial:///dev/ttyUSB0?baud=9600",
+        "tls://127.0.0.1:4059", "optical:///dev/ttyUSB0", "mbus:///dev/ttyUSB0",
     ],
 )  # fmt: skip
 def test_urls(url: str) -> None:
     DlmsClient(url, client_sap=16, server_sap=1)
     blocking.DlmsClient(url, client_sap=16, server_sap=1)
-
-
-@pytest.mark.parametrize("url", ["tls://127.0.0.1:4059", "optical:///dev/ttyUSB0", "mbus:///dev/ttyUSB0"])
-def test_urls_that_are_still_to_come_say_so(url: str) -> None:
-    with pytest.raises(cosemic.DlmsError, match="not there yet; there are tcp://"):
-        DlmsClient(url, client_sap=16, server_sap=1)
 
 
 class OwnStream:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from cosemic import DlmsClient, blocking
-from cosemic.meter.server import MeterServer
+from cosemic.meter.server import MeterServer, running
 from tests.e2e.conftest import make_meter
 from tests.interop import peers
 
@@ -101,3 +101,25 @@ async def test_pydlms_client_signs_on_to_our_optical_port() -> None:
             os.close(descriptor)
     assert isinstance(answer["value"], int)
     assert answer["objects"] > 10  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("framing", ["wrapper", "hdlc"])
+@pytest.mark.parametrize("auth", ["none", "lls"])
+def test_gurux_client_at_a_meter_behind_our_gateway(framing: str, auth: str) -> None:
+    """The number lands in the meter behind the gateway, and not in the gateway's own.
+
+    Not with GMAC: gurux-dlms 1.0.203 puts the prefix before its AARQ, but before no ciphered request.
+    """
+    peers.python_of("gurux")
+    obis = "0.0.128.0.0.255"
+    write = {"op": "set", "obis": obis, "attribute": 2, "value": 4711, "type": 6}
+    read = {"op": "get", "class": 1, "obis": obis, "attribute": 2}
+    with running(make_meter(), behind={(2, b"12345678"): make_meter()}) as ports:
+        port = ports.hdlc if framing == "hdlc" else ports.wrapper
+        *answers, _ = peers.run_client("gurux", port, framing, auth, [write, read], gateway=[2, b"12345678".hex()])
+        assert answers[1:] == [{"value": 4711}], answers
+        url = f"{'hdlc' if framing == 'hdlc' else 'tcp'}://127.0.0.1:{port}"
+        with blocking.DlmsClient(url, client_sap=16, server_sap=1) as own:
+            assert own.get(1, obis, 2) != 4711
+        with blocking.DlmsClient(url, client_sap=16, server_sap=1, gateway=(2, "12345678")) as behind:
+            assert behind.get(1, obis, 2) == 4711

@@ -242,11 +242,12 @@ def test_octets_but_no_identification() -> None:
     assert "parity" in run.error
 
 
-def test_a_line_that_never_falls_silent_ends_too() -> None:
+@pytest.mark.parametrize(("step", "count"), [(0.5, 40), (1.4, 1), (0.01, 1)])
+def test_a_line_that_never_falls_silent_ends_too(step: float, count: int) -> None:
     run = Run()
     while run.outcome is None and run.now < 100:
-        run.now += 0.5
-        run.receive(b"\x55" * 40)
+        run.now += step
+        run.receive(b"\x55" * count)
         if (due := run.client.next_deadline()) is not None and run.now >= due:
             run.client.on_time(run.now)
             run.look()

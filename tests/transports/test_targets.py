@@ -1,6 +1,5 @@
 import pytest
 
-from cosemic.errors import LocalProtocolError
 from cosemic.transports.targets import Framing, Target, parse_url
 
 
@@ -69,12 +68,6 @@ def test_bad_urls_say_what_is_wrong(url: str, says: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse_url(url)
     assert says in str(caught.value)
-
-
-@pytest.mark.parametrize("scheme", ["tls", "optical", "mbus", "rfc2217"])
-def test_planned_schemes_say_so(scheme: str) -> None:
-    with pytest.raises(LocalProtocolError, match="not there yet"):
-        parse_url(f"{scheme}://meter")
 
 
 def test_a_password_in_a_url_is_not_repeated() -> None:

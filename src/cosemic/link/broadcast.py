@@ -42,6 +42,11 @@ class BroadcastLink:
     def response_timeout(self, seconds: float) -> None:
         self._link.response_timeout = seconds
 
+    @property
+    def tries(self) -> int:
+        """How many times an answer is asked for before it is given up."""
+        return self._link.tries
+
     def connect(self, now: float) -> None:
         """LinkUp at once."""
         if self._state is not LinkState.DISCONNECTED:

@@ -96,6 +96,10 @@ class Link(Protocol):
     @response_timeout.setter
     def response_timeout(self, seconds: float) -> None: ...
 
+    @property
+    def tries(self) -> int:
+        """How many times an answer is asked for before the link gives up."""
+
     def connect(self, now: float) -> None:
         """Begin to connect (client); LinkUp or LinkFailed follows. LocalProtocolError unless disconnected."""
 

@@ -99,6 +99,11 @@ class GatewayLink:
     def response_timeout(self, seconds: float) -> None:
         self._link.response_timeout = seconds
 
+    @property
+    def tries(self) -> int:
+        """How many times an answer is asked for before it is given up."""
+        return self._link.tries
+
     def send_apdu(self, apdu: bytes, now: float, *, expect_response: bool = True) -> None:
         """Send one APDU to the device."""
         self._link.send_apdu(self._octets + apdu, now, expect_response=expect_response)

@@ -103,6 +103,11 @@ class HdlcLink:
     def response_timeout(self, seconds: float) -> None:
         self._station.timers = replace(self._station.timers, response_timeout=seconds)
 
+    @property
+    def tries(self) -> int:
+        """How many times an answer is asked for before it is given up."""
+        return self._station.timers.retries + 1
+
     def connect(self, now: float) -> None:
         """Client: send SNRM; LinkUp or LinkFailed follows."""
         self._station.connect(now)

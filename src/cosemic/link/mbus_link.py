@@ -100,6 +100,11 @@ class MbusLink:
     def response_timeout(self, seconds: float) -> None:
         self._timeout = seconds
 
+    @property
+    def tries(self) -> int:
+        """How many times a command is sent before it is given up."""
+        return self._retries + 1
+
     # what the client wants
 
     def connect(self, now: float) -> None:

@@ -15,6 +15,7 @@ from cosemic.errors import DecodeError, DlmsError, LinkError, LinkLost, LinkTime
 from cosemic.link.signon_messages import (
     BAUD_RATES,
     BETWEEN_OCTETS,
+    MOST_IN_MESSAGE,
     WAKE_UP,
     WAKE_UP_PAUSE,
     Identification,
@@ -26,7 +27,7 @@ from cosemic.tolerances import DEFAULT, Tolerance, note
 
 _MODE_B = {"A": 600, "B": 1200, "C": 2400, "D": 4800, "E": 9600, "F": 19200}
 _MOST_HELD = 512
-"""Octets of a dialogue that are kept; an identification message has fewer than 60."""
+"""Octets of a dialogue that are kept."""
 _MARGIN = 0.01
 """Seconds that a line may take longer for its octets than the baud rate says."""
 
@@ -112,6 +113,7 @@ class SignOnClient(_Side):
         self._tries = 0
         self._octets = 0
         self._copies = 1  # of the acknowledgement that come back: the meter's own, and the echo of the head
+        self._latest = 0.0  # when an identification that is arriving is given up
         self._identification: Identification | None = None
         self._acknowledgement = b""
         self._baud = 0
@@ -177,6 +179,7 @@ class SignOnClient(_Side):
         self._state = "requested"
         self._held = b""
         self._deadline = self._send(self._options.request, now) + self._options.response_timeout
+        self._latest = self._deadline + MOST_IN_MESSAGE * 10 / self._line.baud + BETWEEN_OCTETS
 
     def _look_for_identification(self, now: float) -> None:
         for line in self._held.split(b"\n")[:-1]:
@@ -191,8 +194,8 @@ class SignOnClient(_Side):
             self._identified(identification, now)
             return
         # what has begun may end; a line that never falls silent has an end too
-        if self._octets <= _MOST_HELD and self._deadline is not None:
-            self._deadline = max(self._deadline, now + BETWEEN_OCTETS)
+        if self._deadline is not None:
+            self._deadline = max(self._deadline, min(now + BETWEEN_OCTETS, self._latest))
 
     def _heard_ourselves(self) -> None:
         if Tolerance.LOCAL_ECHO in self._tolerances and self._copies == 1:

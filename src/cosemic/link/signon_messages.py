@@ -16,6 +16,8 @@ WAKE_UP_PAUSE: Final = 1.6
 """Seconds of NUL and of silence that wake a battery-operated meter (2.1 to 2.3 and 1.5 to 1.7, annex A)."""
 BETWEEN_OCTETS: Final = 1.5
 """Seconds between two octets of a message (6.3.14: ta < 1,500 ms)."""
+MOST_IN_MESSAGE: Final = 60
+"""More octets than an identification message has."""
 _REACTION = 0.2
 _FAST_REACTION = 0.02
 """Seconds between a message and its answer, at the least (tr); fast where the maker's third letter is small."""
@@ -75,7 +77,7 @@ class SignOnOptions:
     def longest(self) -> float:
         """Seconds after which a sign-on has ended, one way or the other."""
         wake_up = WAKE_UP + WAKE_UP_PAUSE if self.wake_up else 0.0
-        octets = 60 + len(self.request)
+        octets = MOST_IN_MESSAGE + len(self.request)
         one_try = self.response_timeout + wake_up + octets * 10 / self.initial_baud + BETWEEN_OCTETS
         return self.tries * one_try + self.response_timeout + 2.0
 

@@ -167,6 +167,11 @@ class WrapperLink:
     def response_timeout(self, seconds: float) -> None:
         self._timeout = seconds
 
+    @property
+    def tries(self) -> int:
+        """How many times a request is sent before it is given up."""
+        return self._retries + 1
+
     def connect(self, now: float) -> None:
         """The wrapper needs no connection of its own: LinkUp at once."""
         if self._state is not LinkState.DISCONNECTED:

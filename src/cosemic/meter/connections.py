@@ -7,7 +7,7 @@ Each pair has an association, and with it a security state, of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
 from cosemic.apdu.services import ActionOutcome
@@ -182,7 +182,7 @@ class WrapperConnection:
         talk = self._talks.get(pair)
         if talk is None:
             if pdu.destination == ALL_STATIONS:
-                _broadcast(self._meter, self._new_talk, pdu.source, pdu.apdu)
+                _unconfirmed(self._meter, self._new_talk, pdu.source, pdu.apdu, self._meter.devices)
                 return b""
             if len(self._talks) >= MOST_PAIRS or pdu.destination not in self._meter.devices:
                 logger.info("PDU from client %d to logical device %d dropped", *pair)
@@ -198,14 +198,16 @@ class WrapperConnection:
         return b"".join(out)
 
 
-def _broadcast(meter: SimulatedMeter, new_talk: NewTalk, client_sap: int, apdu: bytes) -> None:
-    """What goes to all: each logical device with a pre-established association takes it, none answers."""
-    for server_sap in meter.devices:
+def _unconfirmed(
+    meter: SimulatedMeter, new_talk: NewTalk, client_sap: int, apdu: bytes, devices: Iterable[int]
+) -> None:
+    """What comes outside a link: logical devices with a pre-established association take it, none answers."""
+    for server_sap in devices:
         settings = meter.settings(client_sap, server_sap)
         if settings is not None and settings.pre_established:
             talk = new_talk(client_sap, server_sap)
             talk.receive(apdu)
-            talk.close("the broadcast is over")
+            talk.close("the request is over")
 
 
 class HdlcConnection:
@@ -223,7 +225,7 @@ class HdlcConnection:
     ) -> None:
         self._meter = meter
         self._new_talk = new_talk or (lambda client, server: Talk(meter, client, server, trace))
-        self._broadcasts: HdlcLink | None = None
+        self._outside: HdlcLink | None = None  # puts UI frames together that belong to no link
         self._parameters = parameters
         self._timers = timers
         self._physical_address = physical_address
@@ -279,8 +281,8 @@ class HdlcConnection:
             if not isinstance(item, HdlcFrame):
                 logger.info("%d octets dropped: %s", len(item.octets), item.reason)
                 continue
-            if item.kind is FrameKind.UNNUMBERED_INFORMATION and item.destination.is_all_station:
-                self._take_broadcast(item, now)
+            if item.kind is FrameKind.UNNUMBERED_INFORMATION and (item.source, item.destination) not in self._stations:
+                self._take_unconfirmed(item, now)
                 continue
             station = self._station(item)
             if station is None:
@@ -297,14 +299,19 @@ class HdlcConnection:
                 break
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def _take_broadcast(self, frame: HdlcFrame, now: float) -> None:
-        link = self._broadcasts
-        if link is None or link.destination != frame.source or link.source != frame.destination:
-            link = self._broadcasts = HdlcLink(Role.SERVER, destination=frame.source, source=frame.destination)
+    def _take_unconfirmed(self, frame: HdlcFrame, now: float) -> None:
+        """UI frames to all stations, or to one that has no link with their sender."""
+        called = frame.destination
+        if not called.is_all_station and self._own_address(called) is None:
+            return
+        devices = list(self._meter.devices) if called.is_all_station else [called.logical]
+        link = self._outside
+        if link is None or link.destination != frame.source or link.source != called:
+            link = self._outside = HdlcLink(Role.SERVER, destination=frame.source, source=frame.destination)
         link.receive_frame(frame, now)
         for event in link.events():
             if isinstance(event, UnconfirmedApduReceived):
-                _broadcast(self._meter, self._new_talk, frame.source.logical, event.apdu)
+                _unconfirmed(self._meter, self._new_talk, frame.source.logical, event.apdu, devices)
 
     def _station(self, frame: HdlcFrame) -> _Station | None:
         pair = (frame.source, frame.destination)

@@ -93,6 +93,8 @@ class MbusConnection:
         elif kind == mbus.SND_UD & 0x4F and frame.is_transport:
             if not self._is_repeated(mbus.SND_UD, control):
                 self._receive(frame)
+            if frame.address == mbus.BROADCAST:
+                self._answers.clear()  # nobody is going to fetch them
             answer = MbusFrame()
         elif kind == mbus.REQ_UD2 & 0x4F:
             if not self._is_repeated(mbus.REQ_UD2, control):

@@ -25,15 +25,19 @@ async def serve_optical_port(
     address: str = "",
     initial_baud: int = 300,
     software_parity: bool = False,
+    patience: float | None = None,
 ) -> None:
-    """Serve one client after another until the stream ends; ``connect`` gives the meter's side of each."""
+    """Serve one client after another until the stream ends; ``connect`` gives the meter's side of each.
+
+    With ``patience`` the wait for somebody who signs on has an end, after so many seconds (a serial port has none).
+    """
     first = True
     while True:
         port = SignOnServer(identification, address=address, initial_baud=initial_baud, software_parity=software_parity)
         if not first:
             await reconfigure(stream, port.initial_line)
         first = False
-        signed_on = await _accept(stream, port)
+        signed_on = await _accept(stream, port, patience)
         if signed_on is None:
             return
         logger.info("a client has signed on: %s", signed_on.settings)
@@ -46,21 +50,28 @@ async def serve_optical_port(
             return
 
 
-async def _accept(stream: Stream, port: SignOnServer) -> SignedOn | None:
-    """Wait for somebody who signs on; None at the end of the stream."""
+async def _accept(stream: Stream, port: SignOnServer, patience: float | None) -> SignedOn | None:
+    """Wait for somebody who signs on; None at the end of the stream, or of the patience."""
     clock = clock_of(stream)
+    latest = None if patience is None else clock() + patience
     while True:
         if data := port.data_to_send():
-            await stream.send(data)
+            await stream.send(data, latest)
         for event in port.events():
             if isinstance(event, SwitchLine):
                 await reconfigure(stream, event.settings)
             elif isinstance(event, SignedOn):
                 return event
+        due = port.next_deadline()
+        if latest is not None:
+            due = latest if due is None else min(due, latest)
         try:
-            data = await stream.receive(port.next_deadline())
+            data = await stream.receive(due)
         except TimeoutError:
-            port.on_time(clock())
+            now = clock()
+            if latest is not None and now >= latest:
+                return None
+            port.on_time(now)
             continue
         if not data:
             return None

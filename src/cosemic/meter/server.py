@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -38,6 +38,7 @@ from cosemic.meter.model import SimulatedMeter
 from cosemic.meter.optical import serve_optical_port
 from cosemic.transports.streams import Stream, clock_of, connect_stream
 from cosemic.transports.targets import Framing, parse_url
+from cosemic.transports.tcp import TransportStream
 
 if TYPE_CHECKING:
     import ssl
@@ -97,6 +98,24 @@ class MeterServer:
         """Serve HDLC over TCP; gives the port."""
         return await self._listen(Framing.HDLC, host, port)
 
+    async def serve_optical_tcp(self, host: str = "127.0.0.1", port: int = 0, **options: Any) -> int:
+        """Serve an optical port over TCP, as behind a serial server; gives the port. Options as ``serve_optical``."""
+
+        def serve(stream: TransportStream) -> None:
+            if len(self._tasks) >= self.max_connections:
+                logger.warning("connection turned away: there are %d already", self.max_connections)
+                stream.close()
+                return
+            self._serve_in_background(self.serve_optical(stream, patience=self.idle_timeout, **options))
+
+        def accept() -> TransportStream:
+            return TransportStream(serve)
+
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(accept, host, port)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
     async def serve_mbus(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Serve M-Bus frames over TCP; gives the port."""
         return await self._listen(Framing.MBUS, host, port)
@@ -120,7 +139,7 @@ class MeterServer:
         stream = await connect_stream(target)
         options = target.sign_on
         if options is None:
-            serving = self.serve_stream(stream, framing=target.framing)
+            serving = self.serve_stream(stream, framing=target.framing, mbus_address=target.mbus_address)
         else:
             serving = self.serve_optical(
                 stream,
@@ -128,7 +147,10 @@ class MeterServer:
                 initial_baud=options.initial_baud,
                 software_parity=options.software_parity,
             )
-        task = asyncio.create_task(serving)
+        self._serve_in_background(serving)
+
+    def _serve_in_background(self, serving: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(serving)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -136,7 +158,7 @@ class MeterServer:
         """Serve on a stream whose clients sign on first (IEC 62056-21, mode E), until it ends.
 
         Options as for ``cosemic.meter.optical.serve_optical_port``: ``identification``, ``address``, ``initial_baud``,
-        ``software_parity``.
+        ``software_parity``, ``patience``.
         """
         try:
             await serve_optical_port(stream, self._new_hdlc_connection, **options)
@@ -145,10 +167,12 @@ class MeterServer:
         finally:
             stream.close()
 
-    async def serve_stream(self, stream: Stream, *, framing: Framing | str = Framing.HDLC) -> None:
+    async def serve_stream(
+        self, stream: Stream, *, framing: Framing | str = Framing.HDLC, mbus_address: int | None = None
+    ) -> None:
         """Serve on a stream until it ends."""
         framing = Framing(framing)
-        connection = self.new_connection(framing)
+        connection = self.new_connection(framing, mbus_address)
         clock = clock_of(stream)
         heard = clock()
         try:
@@ -191,12 +215,17 @@ class MeterServer:
         self._servers.clear()
         self._datagrams.clear()
 
-    def new_connection(self, framing: Framing) -> MeterConnection:
+    def new_connection(self, framing: Framing, mbus_address: int | None = None) -> MeterConnection:
         """The meter's side of one more stream."""
         if framing is Framing.WRAPPER:
             return self.new_datagram_connection()
         if framing is Framing.MBUS:
-            return MbusConnection(self.meter, address=self._mbus_address, trace=self._trace, new_talk=self._new_talk)
+            return MbusConnection(
+                self.meter,
+                address=self._mbus_address if mbus_address is None else mbus_address,
+                trace=self._trace,
+                new_talk=self._new_talk,
+            )
         return self._new_hdlc_connection()
 
     def _new_hdlc_connection(self) -> HdlcConnection:

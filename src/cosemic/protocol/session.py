@@ -39,7 +39,7 @@ from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import State
 
 _PATIENCE = 4
-"""Response times that an answer may take while pushes come instead: links repeat and poll within that time."""
+"""Response times that an answer may take at the least while pushes come instead: links repeat and poll meanwhile."""
 
 
 class ClientSession:
@@ -190,7 +190,7 @@ class ClientSession:
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
             self._association.fail(
-                LinkTimeout(f"no answer within {_PATIENCE * self._link.response_timeout:g} s, although pushes came")
+                LinkTimeout(f"no answer within {self._patience:g} s, although pushes, or repetitions, came")
             )
             self._after(now)
 
@@ -265,11 +265,16 @@ class ClientSession:
     def _wait_on(self, now: float) -> None:
         """A push, or a repeated datagram, came in place of the answer: wait on, but not longer than for any answer."""
         if self._deadline is None:
-            self._deadline = now + _PATIENCE * self._link.response_timeout
+            self._deadline = now + self._patience
         try:
             self._link.poll(now)
         except LocalProtocolError:
             logger.debug("the link is busy; nothing to poll")
+
+    @property
+    def _patience(self) -> float:
+        """Seconds: as long as all tries of the link take, and a few at the least."""
+        return max(_PATIENCE, self._link.tries) * self._link.response_timeout
 
     def _is_new(self, apdu: bytes, now: float) -> bool:
         if self._recent.take(apdu, now) is Repetition.NEW:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import time
 from types import ModuleType
 from typing import Any, cast
 
-from cosemic.errors import LinkLost, MissingExtra
+from cosemic.errors import LinkError, LinkLost, MissingExtra
 from cosemic.link.signon_messages import LineSettings
 from cosemic.transports.targets import Target, cannot_connect
 from cosemic.transports.tcp import TransportStream
@@ -43,7 +44,7 @@ async def open_serial(target: Target) -> SerialStream:
     try:
         await serialx.create_serial_connection(loop, lambda: stream, _place(target), **_settings(serialx, target))
     except (OSError, ValueError, serialx.SerialException) as error:
-        raise cannot_connect(target, error) from error
+        raise _cannot_open(target, error) from error
     return stream
 
 
@@ -64,7 +65,7 @@ class BlockingSerialStream:
             self._port: Any = serialx.serial_for_url(_place(target), **settings)
             self._port.open()
         except (OSError, ValueError, serialx.SerialException) as error:
-            raise cannot_connect(target, error) from error
+            raise _cannot_open(target, error) from error
 
     def send(self, data: bytes, deadline: float | None = None) -> None:
         """Send all of ``data``: TimeoutError when the deadline passes."""
@@ -115,6 +116,14 @@ def _place(target: Target) -> str:
         return target.device
     host = f"[{target.host}]" if ":" in target.host else target.host
     return f"rfc2217://{host}:{target.port}"
+
+
+def _cannot_open(target: Target, error: Exception) -> LinkError:
+    failed = cannot_connect(target, error)
+    if getattr(error, "errno", None) == errno.EINVAL and (target.parity, target.data_bits) != ("N", 8):
+        hint = "software_parity=yes makes it here" if target.sign_on is not None else "use parity=none"
+        return LinkError(f"{failed}; a pseudo terminal, for one, has no parity: {hint}")
+    return failed
 
 
 def _left(deadline: float | None) -> float | None:

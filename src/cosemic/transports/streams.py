@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 class Stream(Protocol):
-    """The asyncio form. Optional attributes: ``framing`` ("wrapper" or "hdlc"), ``clock`` and ``wait_closed``."""
+    """The asyncio form. Optional attributes: ``framing`` ("wrapper", "hdlc" or "mbus"), ``clock``, ``wait_closed``, and
+    ``abandon``, called in place of ``close`` where an answer may still be under way."""
 
     async def send(self, data: bytes, deadline: float | None = None) -> None:
         """Send all of ``data``: TimeoutError when the deadline passes, OSError when the way is broken."""

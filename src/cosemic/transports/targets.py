@@ -73,13 +73,20 @@ class Target:
     def bit_rate(self) -> int | None:
         """Bits a second of a serial line, None where it is not known."""
         if self.sign_on is not None:
-            return self.sign_on.initial_baud  # the least that the sign-on may end with
+            # What it ends with is the meter's choice. At less than this a frame still counts as one that is arriving.
+            return min(self.sign_on.max_baud or 9600, 9600)
         return self.baud if self.is_serial else None
 
     @property
     def opening_time(self) -> float:
         """Seconds that opening takes in addition to connecting, at the most."""
         return 0.0 if self.sign_on is None else self.sign_on.longest
+
+    def with_tls(self, settings: TlsSettings) -> Target:
+        """The same with more settings of TLS; ValueError where the URL says no TLS."""
+        if self.tls is None:
+            raise ValueError(f"tls belongs to a tls:// URL, not to {self}")
+        return replace(self, tls=self.tls.merged(settings))
 
     def __str__(self) -> str:
         if self.device:
@@ -107,8 +114,8 @@ _SIGN_ON_SETTINGS = ("baud", "max_baud", "address", "wake_up", "software_parity"
 _TLS_SETTINGS = ("framing", "ca", "certificate", "key", "server_name", "check_name")
 _SETTINGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_NETWORK, ()),
-    "tls": _TLS_SETTINGS,
     "serial": _LINE_SETTINGS,
+    "tls": _TLS_SETTINGS,
     "rfc2217": _LINE_SETTINGS,
     "optical": _SIGN_ON_SETTINGS,
     "optical-rfc2217": _SIGN_ON_SETTINGS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import cast
 
 from cosemic.errors import LinkLost
@@ -15,12 +16,16 @@ _HIGH_WATER = 256 * 1024
 
 
 class TransportStream(Inbox, asyncio.Protocol):
-    """A Stream on an asyncio transport. Octets nobody asks for are bounded: the transport is told to pause."""
+    """A Stream on an asyncio transport. Octets nobody asks for are bounded: the transport is told to pause.
 
-    __slots__ = ("_closed", "_full", "_room", "_transport")
+    A server says with ``accepted`` what to do with the stream of a client.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_accepted", "_closed", "_full", "_room", "_transport")
+
+    def __init__(self, accepted: Callable[[TransportStream], object] | None = None) -> None:
         Inbox.__init__(self)
+        self._accepted = accepted
         self._transport: asyncio.Transport | None = None
         self._closed: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
@@ -56,6 +61,8 @@ class TransportStream(Inbox, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        if self._accepted is not None:
+            self._accepted(self)
 
     def data_received(self, data: bytes) -> None:
         self._deliver(data)

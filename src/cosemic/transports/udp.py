@@ -51,12 +51,14 @@ class UdpStream(Inbox, asyncio.DatagramProtocol):
 
 
 async def open_udp(target: Target) -> UdpStream:
-    """A UDP socket that is connected to the meter's address."""
+    """A UDP socket that is connected to the meter's address, or may send to a broadcast address."""
     loop = asyncio.get_running_loop()
+    address = (target.host, target.port)
     try:
-        _, stream = await loop.create_datagram_endpoint(
-            UdpStream, remote_addr=(target.host, target.port), allow_broadcast=True
-        )
+        try:
+            _, stream = await loop.create_datagram_endpoint(UdpStream, remote_addr=address)
+        except PermissionError:  # what the system says to a broadcast address; such a socket is not connected
+            _, stream = await loop.create_datagram_endpoint(UdpStream, remote_addr=address, allow_broadcast=True)
     except OSError as error:
         raise cannot_connect(target, error) from error
     return stream

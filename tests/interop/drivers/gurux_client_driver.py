@@ -7,6 +7,7 @@ import sys
 
 from gurux_common import ReceiveParameters
 from gurux_dlms import GXByteBuffer, GXReplyData
+from gurux_dlms.GXDLMSGateway import GXDLMSGateway
 from gurux_dlms.enums import Authentication, DataType, InterfaceType, ObjectType, Security
 from gurux_dlms.objects import GXDLMSClock, GXDLMSData, GXDLMSProfileGeneric, GXDLMSRegister
 from gurux_dlms.secure import GXDLMSSecureClient
@@ -45,6 +46,10 @@ class Session:
             ciphering.invocationCounter = config.get("counter", 1)
         if config.get("max_pdu"):
             self.client.maxReceivePDUSize = config["max_pdu"]
+        if config.get("gateway"):
+            self.client.gateway = GXDLMSGateway()
+            self.client.gateway.networkId = config["gateway"][0]
+            self.client.gateway.physicalDeviceAddress = bytearray.fromhex(config["gateway"][1])
         self.hdlc = interface == InterfaceType.HDLC
         self.media = GXNet(NetworkType.TCP, "127.0.0.1", config["port"])
         self.media.open()
