@@ -280,7 +280,7 @@ class _Driver:
                     result = await client.request(request)
                 except DlmsError as error:
                     if not client.is_connected:
-                        return
+                        raise
                     request = procedure.throw(error)
                 else:
                     request = procedure.send(result)

@@ -68,6 +68,7 @@ class Code(enum.StrEnum):
     UNDECIDED = "undecided"
     # The examination itself
     BUDGET = "budget"
+    CUT_SHORT = "cut-short"
     INTERNAL = "cannot-examine"
 
 

@@ -89,6 +89,8 @@ class _Examination:
         if outcome.associated:
             yield good("public", Code.PUBLIC_CLIENT, f"the public client is let in at {way}", **way.facts())
             yield from self._survey.findings("public")
+            if outcome.error is not None:
+                yield remark("public", Code.CUT_SHORT, f"reading all this was cut short: {outcome.error}")
             yield from self._compare_counters()
         elif isinstance(outcome.error, LinkError):
             yield remark("public", Code.NO_PUBLIC_CLIENT, f"no answer to the public client: {outcome.error}")
