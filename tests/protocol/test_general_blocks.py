@@ -287,26 +287,54 @@ def test_the_fragments_are_of_the_protected_apdu(options: dict[str, bool]) -> No
     assert pair.do(get((1, ECHO, 2))).results == (Data.of(LONG),)
 
 
-def test_what_goes_over_the_wire() -> None:
-    """A short request in one piece, its answer in blocks, each no longer than what the client takes."""
-    pair = pair_of(window=3, size=90)
+def wire_of(pair: Pair) -> list[tuple[str, bytes]]:
+    """The APDUs of the next exchanges, by direction."""
     wire: list[tuple[str, bytes]] = []
     pair.client.trace = lambda layer, way, octets: (
         wire.append((way, WrapperPdu.decode(octets).apdu)) if layer == "link" else None
     )
+    return wire
+
+
+def test_what_goes_over_the_wire() -> None:
+    """The request tells the window in a block of its own; the answer follows, each block no longer than agreed."""
+    pair = pair_of(window=3, size=90)
+    wire = wire_of(pair)
     pair.do(READ_PROFILE)
-    assert [way for way, _ in wire[:7]] == ["out", "in", "out", "in", "in", "in", "out"]
-    assert isinstance(decode_apdu(wire[0][1]), GetRequestNormal)
-    assert [octets[:6].hex() for _, octets in wire[1:7]] == [
-        "e00200010000",
-        "e08300010001",
+    assert [way for way, _ in wire[:7]] == ["out", "in", "in", "in", "out", "in", "in"]
+    assert isinstance(decode_apdu(block(wire[0][1]).block_data), GetRequestNormal)
+    assert [octets[:6].hex() for _, octets in wire[:7]] == [
+        "e08300010000",
+        "e04200010001",
         "e04200020001",
-        "e04200030001",
-        "e00200040001",
-        "e08300020004",
+        "e00200030001",
+        "e08300020003",
+        "e04200040002",
+        "e04200050002",
     ]
     assert all(len(octets) <= 90 for _, octets in wire)
     assert b"".join(block(octets).block_data for way, octets in wire if way == "in")[:4].hex() == "c401c100"
+
+
+def test_unasked_the_blocks_of_get_are_used() -> None:
+    """Both kinds are agreed on, and the client does not ask for general blocks: dlms-cosem could not read them."""
+    pair = Pair(client_settings(NONE, max_pdu_size=90), server_settings(NONE))
+    event = pair.connect()
+    assert isinstance(event, Associated)
+    assert event.parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER
+    wire = wire_of(pair)
+    assert pair.do(READ_PROFILE).results == (Data.of(ROWS),)
+    assert {octets[:2].hex() for _, octets in wire} == {"c001", "c402", "c002"}
+
+
+def test_without_the_blocks_of_get_general_ones_are_used() -> None:
+    conformance = Conformance.GET | Conformance.GENERAL_BLOCK_TRANSFER
+    pair = Pair(client_settings(NONE, max_pdu_size=90, conformance=conformance), server_settings(NONE))
+    pair.connect()
+    wire = wire_of(pair)
+    assert pair.do(READ_PROFILE).results == (Data.of(ROWS),)
+    assert wire[0][1][:2].hex() == "c001"
+    assert {octets[0] for _, octets in wire[1:]} == {0xE0}
 
 
 def test_the_window_of_the_meter_is_remembered() -> None:

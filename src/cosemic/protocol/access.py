@@ -49,7 +49,7 @@ def access(request: Access, terms: Terms) -> Generator[Apdu, Apdu, AccessResults
     values = tuple(_NULL if value is None else value for value in data)
     apdu = AccessRequest(invoke, request.date_time, items, values)
     size = len(apdu.encode())
-    if size > terms.room - _GENERAL:
+    if size > max(terms.room, terms.room_in_blocks) - _GENERAL:
         terms.require(
             Conformance.GENERAL_BLOCK_TRANSFER,
             f"an ACCESS request of {size} octets does not fit the meter's maximum PDU "

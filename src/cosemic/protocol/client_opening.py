@@ -67,12 +67,18 @@ from cosemic.tolerances import Tolerance, note
 
 _CONFIRMED = invoke_octet(0, True, False)
 _HIGH_PRIORITY = invoke_octet(0, False, True)
+_OWN_BLOCKS = int(
+    Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+    | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
+    | Conformance.BLOCK_TRANSFER_WITH_ACTION
+)
 
 
 class ClientOpening(Association[ClientEvent]):
     """The part of a client's association that does not depend on which services are used in it."""
 
     __slots__ = (
+        "_asks_in_blocks",
         "_counter_adopted",
         "_demanded_response",
         "_demands",
@@ -105,6 +111,7 @@ class ClientOpening(Association[ClientEvent]):
         self._invoke_flags = 0
         self._long_invoke_id = 0
         self._is_protected = False
+        self._asks_in_blocks = False  # requests go in general blocks, so that their answers do
         self._demands = NO_DEMANDS
         self._demanded_response = 0
         self._epoch = 0
@@ -171,7 +178,7 @@ class ClientOpening(Association[ClientEvent]):
             plain = seal(self._security, plain, envelope)
         if self._blocks_used:
             self._begin_exchange()
-        if len(plain) <= self._longest:
+        if len(plain) <= self._longest and not (self._asks_in_blocks and self.state is State.EXCHANGING):
             self._outgoing.append(plain)
         elif self._invoke_flags & _CONFIRMED:
             self._send_in_blocks(plain)
@@ -288,9 +295,11 @@ class ClientOpening(Association[ClientEvent]):
         settings = self.settings
         agreed = bool(parameters.conformance & Conformance.PRIORITY_MGMT_SUPPORTED)
         self._invoke_flags = invoke_octet(0, settings.confirmed, settings.high_priority and agreed)
+        self._asks_in_blocks = False
         if parameters.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
             self._blocks = self._new_blocks(parameters.max_pdu_size)
             self._longest = parameters.max_pdu_size or UNLIMITED
+            self._asks_in_blocks = bool(settings.block_transfer_window) and settings.confirmed
         self._take_terms(NO_DEMANDS)
         self._events.append(Associated(parameters))
 
@@ -328,16 +337,22 @@ class ClientOpening(Association[ClientEvent]):
             )
         self._demands, self._demanded_response = demands, response
         self._envelope = envelope
-        longest = parameters.max_pdu_size if self._blocks is None else self._blocks.longest
+        in_one, in_blocks = room(parameters.max_pdu_size, envelope, UNLIMITED), 0
+        if self._blocks is not None:
+            in_blocks = room(self._blocks.longest, envelope, UNLIMITED)
+            always = self._asks_in_blocks or not settings.confirmed
+            if always or ~int(parameters.conformance) & _OWN_BLOCKS:
+                in_one = in_blocks
         self._terms = Terms(
             self._next_invoke,
-            room(longest, envelope, UNLIMITED),
+            in_one,
             int(parameters.conformance),
             settings.max_octets,
             settings.tolerances,
             self._next_long_invoke,
             bool(self._invoke_flags & _HIGH_PRIORITY),
             settings.confirmed,
+            in_blocks,
             settings.short_names if self._uses_short_names() else None,
         )
 

@@ -54,7 +54,7 @@ from cosemic.protocol.events import (
     Requested,
 )
 from cosemic.protocol.requests import Result
-from cosemic.protocol.server_dispatch import FURTHER_BLOCKS, WITHOUT_INVOKE_OCTET, services
+from cosemic.protocol.server_dispatch import FURTHER_BLOCKS, OWN_BLOCKS, WITHOUT_INVOKE_OCTET, services
 from cosemic.protocol.server_opening import NOT_ALLOWED, ServerOpening, exception
 from cosemic.protocol.serving import NOT_SUPPORTED
 from cosemic.protocol.settings import ServerSettings
@@ -227,6 +227,10 @@ class ServerAssociation(ServerOpening):
         if state is not State.EXCHANGING:
             self._least = SecurityPolicy.NONE
         self._envelope = reply = self._protection(envelope)
+        if self._blocks is not None:
+            assert self.parameters is not None
+            own_blocks = OWN_BLOCKS.get(plain[0], 0) & int(self.parameters.conformance)
+            self._uses_own_blocks = bool(own_blocks) and not self._answers_in_blocks
         serving.room = self._room(reply)
         kind = type(apdu)
         octet = WITHOUT_INVOKE_OCTET.get(kind)

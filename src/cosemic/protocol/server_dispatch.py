@@ -22,6 +22,19 @@ FURTHER_BLOCKS: Final = (SetRequestWithDatablock, ActionRequestWithPblock)
 WITHOUT_INVOKE_OCTET: Final[dict[type[Apdu], int]] = {ReadRequest: 0x40, WriteRequest: 0x40, UnconfirmedWriteRequest: 0}
 """Services without an invoke-id-and-priority, and what theirs would say: confirmed or not."""
 
+OWN_BLOCKS: Final[dict[int, int]] = {
+    ApduTag.GET_REQUEST: int(Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ),
+    ApduTag.SET_REQUEST: int(Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE),
+    ApduTag.ACTION_REQUEST: int(Conformance.BLOCK_TRANSFER_WITH_ACTION),
+    ApduTag.READ_REQUEST: int(Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ),
+    ApduTag.WRITE_REQUEST: int(Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE),
+}
+"""The services that have blocks of their own, by tag.
+
+Where both kinds were agreed on, an answer that is too long goes in these unless its request came in general blocks: the
+standard leaves it open, and dlms-cosem proposes general block transfer without knowing it.
+"""
+
 _BY_LOGICAL_NAME = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST, ApduTag.ACCESS_REQUEST))
 _BY_SHORT_NAME = frozenset((ApduTag.READ_REQUEST, ApduTag.WRITE_REQUEST, ApduTag.UNCONFIRMED_WRITE_REQUEST))
 

@@ -86,6 +86,7 @@ class ServerOpening(Association[ServerEvent]):
         "_least",
         "_security",
         "_serving",
+        "_uses_own_blocks",
         "settings",
     )
 
@@ -94,6 +95,7 @@ class ServerOpening(Association[ServerEvent]):
         self.settings = settings
         self._datagram = datagram
         self._answers_in_blocks = False  # as the request came in blocks
+        self._uses_own_blocks = False  # those of its service carry an answer that is too long
         self._security: AssociationSecurity | None = None
         self._hls: HlsExchange | None = None
         self._serving: Serving | ShortNameServing | None = None
@@ -292,7 +294,10 @@ class ServerOpening(Association[ServerEvent]):
     def _room(self, envelope: Envelope) -> int:
         """The longest response before protection."""
         assert self.parameters is not None
-        longest = self.parameters.max_pdu_size if self._blocks is None else self._blocks.longest - _LENGTHS
+        if self._blocks is None or self._uses_own_blocks:
+            longest = self.parameters.max_pdu_size
+        else:
+            longest = self._blocks.longest - _LENGTHS
         return room(longest, envelope, UNLIMITED)
 
     def _send(self, apdu: Apdu, envelope: Envelope) -> None:

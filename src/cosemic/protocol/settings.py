@@ -83,8 +83,10 @@ class ClientSettings:
     block_transfer_window: int | None = None
     """General block transfer: how many blocks of the meter to take in one go, 1 to 63; 0 does not propose it.
 
-    None proposes it with 16 blocks, but not over UDP: the blocks carry no invoke id, so that one which is late by a
-    whole exchange cannot be told from a new one. Protection does tell, by failing.
+    With a number, every request goes in general blocks where they are agreed on, and its answer follows. None proposes
+    them with 16 blocks for what has no blocks of its own (ACCESS, services without theirs); GET, SET and ACTION use
+    their own then, which more meters know. Over UDP None does not propose them: the blocks carry no invoke id, so that
+    one which is late by a whole exchange cannot be told from a new one. Protection does tell, by failing.
     """
     tolerances: frozenset[Tolerance] = DEFAULT
     random_octets: Callable[[int], bytes] = secrets.token_bytes

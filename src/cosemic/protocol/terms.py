@@ -44,6 +44,8 @@ class Terms:
     """The next long invoke id."""
     high_priority: bool = True
     confirmed: bool = True
+    room_in_blocks: int = 0
+    """The longest APDU before protection that general blocks carry; 0 where they were not agreed on."""
     short_names: ShortNames | None = None
     """The table of short names in an association that uses them."""
 
