@@ -63,6 +63,9 @@ class DlmsClient(Connection[Stream | _Opener]):
     ``referencing`` "sn" is for meters with short names: all methods are the same, the object list is read before the
     first request that needs it (into ``cache.short_names``).
 
+    ``block_transfer_window`` is how many general blocks we take in one go (1 to 63, 0 for none),
+    ``push_policy`` the least protection that a push must have to be told of.
+
     One exchange at a time: calls from several tasks queue. After an error of the line, a time-out or a cancelled
     exchange the client is closed, and calls say so until ``reconnect()``; after a ``ServiceError`` it goes on.
     """

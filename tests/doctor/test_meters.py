@@ -7,10 +7,12 @@ import pytest
 from cosemic.doctor import Code, Known, Limits
 from cosemic.enums import AuthenticationMechanism, DataAccessResult
 from cosemic.meter.demo import AUTHENTICATION_KEY, ENCRYPTION_KEY
+from cosemic.meter.demo_keys import security_context
 from cosemic.meter.model import MeterAssociation
 from cosemic.meter.objects import Level
 from cosemic.protocol.settings import ServerSettings
 from cosemic.security.counters import MemoryCounters
+from cosemic.security.ec import SoftwareKey
 from tests.doctor.peers import (
     OTHER_KEY,
     Served,
@@ -246,3 +248,26 @@ async def test_without_a_mechanism_the_secrets_tell(framing: str) -> None:
     assert Code.WRONG_CONTEXT in codes(findings) or Code.WRONG_MECHANISM in codes(findings)
     assert findings[-1].code is Code.LOGGED_IN
     assert codes(findings).count(Code.CHOICE) == 2
+
+
+@FRAMINGS
+@pytest.mark.parametrize(("client", "suite"), [(4, 1), (5, 2)])
+async def test_ecdsa(framing: str, client: int, suite: int) -> None:
+    """The demo meter's clients of suites 1 and 2: the right signing key, and another one."""
+    ecdsa = AuthenticationMechanism.HLS_ECDSA
+
+    def known(title: bytes) -> Known:
+        security = security_context(suite, "client", title, counters=MemoryCounters())
+        return Known(client=client, mechanism=ecdsa, security=security)
+
+    async with serving(make_meter()) as meter:
+        right = await run(meter.url(framing), known(b"DOCECD01"))
+        assert right[-1].code is Code.LOGGED_IN
+        assert meter.logins == 1
+        wrong = known(b"DOCECD02")
+        assert wrong.security is not None
+        wrong.security.signing_key = SoftwareKey.generate(suite)
+        findings = await run(meter.url(framing), wrong)
+        assert meter.logins == 2
+    assert cause(findings).code is Code.WRONG_SIGNING_KEY
+    assert "the meter refuses our proof" in cause(findings).text

@@ -12,7 +12,7 @@ from cosemic.apdu.services import ExceptionResponse, GetRequestNormal
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import AuthenticationMechanism, Conformance, Role
-from cosemic.errors import LinkTimeout, LocalProtocolError, RemoteProtocolError, SequenceError
+from cosemic.errors import LinkTimeout, LocalProtocolError, RemoteProtocolError, SecurityError, SequenceError
 from cosemic.link.wrapper import WrapperLink, WrapperPdu
 from cosemic.protocol.client_association import ClientAssociation
 from cosemic.protocol.events import Associated, Completed, Failed, Requested
@@ -537,3 +537,51 @@ def test_a_meter_that_falls_silent_ends_in_a_time_out() -> None:
     assert isinstance(events[0].error, LinkTimeout)
     assert sum(octets[8:9] == b"\xe0" for octets in sent) == MOST_RECOVERIES
     assert line.now - start < 60
+
+
+# Protection
+
+
+def in_blocks(apdu: bytes) -> list[bytes]:
+    return [
+        WrapperPdu(1, 16, data(1, apdu[:5], window=2).encode()).encode(),
+        WrapperPdu(1, 16, data(2, apdu[5:], ack=1, last=True, window=2).encode()).encode(),
+    ]
+
+
+def test_a_plain_answer_in_blocks_to_a_protected_request_is_refused() -> None:
+    pair = pair_of(protected=True, size=0xFFFF)
+    pair.client.request(get((3, ENERGY, 2)), pair.now)
+    pair.client.data_to_send()
+    octet = pair.client._association._plain[2]
+    for octets in in_blocks(bytes((0xC4, 1, octet)) + bytes.fromhex("000600003039")):
+        pair.client.receive_data(octets, pair.now)
+    (event,) = pair.client.events()
+    assert isinstance(event, Failed)
+    assert isinstance(event.error, SecurityError)
+    assert event.fatal
+
+
+@pytest.mark.parametrize("place", [1, 8, 20, -1])
+def test_an_altered_block_is_refused(place: int) -> None:
+    pair = pair_of(protected=True, size=0xFFFF)
+    pair.client.request(get((3, ENERGY, 2)), pair.now)
+    pair.server.receive_data(pair.client.data_to_send(), pair.now)
+    pair._serve()
+    sealed = bytearray(pair.server.data_to_send()[8:])
+    sealed[place] ^= 1
+    for octets in in_blocks(bytes(sealed)):
+        pair.client.receive_data(octets, pair.now)
+    (event,) = pair.client.events()
+    assert isinstance(event, Failed)
+    assert event.fatal
+    assert isinstance(event.error, SecurityError | RemoteProtocolError)
+
+
+def test_a_plain_request_in_blocks_to_a_protected_meter_is_refused() -> None:
+    pair = pair_of(protected=True)
+    request = bytes.fromhex("c001c1000301000108") + bytes.fromhex("00ff0200")
+    pair.server.receive_data(WrapperPdu(16, 1, data(1, request, last=True).encode()).encode(), pair.now)
+    answer = decode_apdu(block(pair.server.data_to_send()[8:]).block_data)
+    assert isinstance(answer, ExceptionResponse)
+    assert pair.server.events() == []

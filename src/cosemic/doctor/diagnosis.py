@@ -424,6 +424,13 @@ def _proof_failed(attempt: Attempt, *, is_theirs: bool) -> Finding:
             PROBE, Code.WRONG_KEY, f"{who}: the encryption key, the authentication key or a system title is wrong; a "
             "proof does not tell which", "check --ek, --ak and --system-title",
         )  # fmt: skip
+    if attempt.mechanism is AuthenticationMechanism.HLS_ECDSA:
+        whose = "the public key that we have of the meter" if is_theirs else "the public key that it has of us"
+        return problem(
+            PROBE, Code.WRONG_SIGNING_KEY,
+            f"{who}: the signing key does not belong to {whose}, or a system title is wrong; a signature does not tell "
+            "which", "check the signing keys and certificates of both sides, then --system-title",
+        )  # fmt: skip
     return problem(
         PROBE, Code.WRONG_PASSWORD, f"{who}: the secret is wrong for client {attempt.client}",
         "check --password; no further try was made, as meters lock after some wrong ones", client=attempt.client,

@@ -62,6 +62,7 @@ class Code(enum.StrEnum):
     WRONG_AUTHENTICATION_KEY = "wrong-authentication-key"
     WRONG_KEY = "wrong-key"
     WRONG_SYSTEM_TITLE = "wrong-system-title"
+    WRONG_SIGNING_KEY = "wrong-signing-key"
     WRONG_SUITE = "wrong-suite"
     COUNTER_TOO_LOW = "counter-too-low"
     KEYS_RIGHT = "keys-right"

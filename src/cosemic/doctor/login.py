@@ -67,7 +67,11 @@ def choices(known: Known, survey: Survey) -> list[Choice]:
 
 
 def _has_secret(mechanism: AuthenticationMechanism, known: Known) -> bool:
-    return known.password is not None if mechanism in NEEDS_PASSWORD else known.has_keys
+    if mechanism in NEEDS_PASSWORD:
+        return known.password is not None
+    if mechanism is AuthenticationMechanism.HLS_ECDSA:
+        return known.security is not None  # it lives by a signing key, with or without symmetric ones
+    return known.has_keys
 
 
 def told_mechanism(client: int | None, survey: Survey) -> AuthenticationMechanism | int | None:
