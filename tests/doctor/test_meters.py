@@ -36,13 +36,14 @@ READER = {"client": 32, "mechanism": LLS}
 @FRAMINGS
 async def test_everything_right(framing: str) -> None:
     async with serving(make_meter()) as meter:
-        findings = await run(meter.url(framing), Known(client=1, security=keys()))
+        security = keys()
+        findings = await run(meter.url(framing), Known(client=1, security=security))
         assert meter.logins == 1
     assert not any(finding.is_problem for finding in findings)
     found = {finding.code: finding for finding in findings}
     assert found[Code.DEVICE_NAME].facts["name"] == "COS0000000000001"
     assert found[Code.SECURITY_SETUP].facts == {
-        "policy": 0, "suite": 0, "server_title": "434F530000000001", "client_title": None
+        "policy": 0, "suite": 0, "server_title": "434F530000000001", "client_title": security.system_title.hex().upper()
     }  # fmt: skip
     assert isinstance(found[Code.COUNTER].facts["counter"], int)
     assert found[Code.LOGGED_IN].facts["command"] == (

@@ -174,9 +174,9 @@ def test_the_security_setup_tells_suite_and_title(meter):
 
 def test_the_public_client_can_read_the_invocation_counter(meter):
     settings, title = meter.settings(1, 1), b"COS\0\0\0\0\2"
-    settings.received["some other key"] = 43
-    settings.received[settings.security.counter_id(title)] = 41
     settings.security.hear(title)
+    settings.received[settings.security.counter_id(title, broadcast=True)] = 43
+    settings.received["kept from an earlier run"] = 41
     assert get(meter, PUBLIC, 1, "0-0:43.1.0*255", 2).value == 41
 
 

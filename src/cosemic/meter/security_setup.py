@@ -313,8 +313,16 @@ class SecuritySetup:
     def last_counter(self, *, broadcast: bool = False) -> int:
         """The highest counter accepted under the key in use, from any client; the next message has to exceed it."""
         security = self.security
-        names = (security.counter_id(title, broadcast=broadcast) for title in security.heard)
-        return max((self._received.get(name, 0) for name in names if name is not None), default=0)
+        names = self._names(broadcast=broadcast)
+        if not broadcast and not security.has_replaced_key:
+            # All counters are of this key then, also those kept from an earlier run, but for the broadcast key's.
+            names = {*self._received} - self._names(broadcast=True)
+        return max((self._received.get(name, 0) for name in names), default=0)
+
+    def _names(self, *, broadcast: bool) -> set[str]:
+        """What the counters of the peers that were heard are called under the key in use."""
+        names = (self.security.counter_id(title, broadcast=broadcast) for title in self.security.heard)
+        return {name for name in names if name is not None}
 
 
 def setup_name(number: int) -> ObisCode:

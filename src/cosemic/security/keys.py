@@ -96,6 +96,7 @@ class SecurityContext:
         "epoch",
         "general",
         "general_aad",
+        "has_replaced_key",
         "heard",
         "is_changing_keys",
         "is_strengthened",
@@ -178,6 +179,8 @@ class SecurityContext:
         self._other_broadcast: CipherKey | None = None
         self.epoch = 0
         """Raised with every change of a key in use or of the policy: associations look again then."""
+        self.has_replaced_key = False
+        """Whether the global unicast encryption key was ever replaced by another."""
         self.is_changing_keys = False
         """Whether other keys than the ones in use are accepted too."""
         self.is_strengthened = False
@@ -390,6 +393,7 @@ class SecurityContext:
             self._broadcast = None
         if changed:
             self.epoch += 1
+            self.has_replaced_key |= "encryption_key" in changed and "encryption_key" in before
 
     def go_on_above(self, counter: int) -> bool:
         """Let the next counter under the global key be above one that the meter has seen; False when it is already.
