@@ -400,6 +400,31 @@ def test_a_request_in_blocks_is_answered_in_blocks() -> None:
     assert answer.hex() == "e09000010002" + "09" + "c401c1000600003039"
 
 
+def test_a_request_in_one_block_that_comes_again_is_carried_out_once() -> None:
+    """Its answer was lost on the way; seeds 646, 657 and others of the soak wrote twice."""
+    server = server_alone()
+    request = data(1, bytes.fromhex("c101c100030100010800ff0200" + "060000002a"), last=True, window=2).encode()
+    server.receive_apdu(request)
+    (event,) = server.events()
+    assert isinstance(event, Requested)
+    server.respond(Application().answer(event.request))
+    answer = server.apdus_to_send()
+    server.receive_apdu(request)
+    assert server.events() == []
+    assert server.apdus_to_send() == answer
+
+
+def test_a_get_with_a_constant_invoke_id_is_answered_anew() -> None:
+    server = server_alone()
+    request = data(1, bytes.fromhex("c001c100030100010800ff0200"), last=True, window=2).encode()
+    for _ in range(2):
+        server.receive_apdu(request)
+        (event,) = server.events()
+        assert isinstance(event, Requested)
+        server.respond(Application().answer(event.request))
+        assert len(server.apdus_to_send()) == 1
+
+
 def test_an_unconfirmed_request_in_acknowledged_blocks_is_acknowledged() -> None:
     server = server_alone()
     apdu = bytes.fromhex("c1018100010000603200ff020011" + "01")

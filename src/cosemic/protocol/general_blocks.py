@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Final
 
 from cosemic.apdu.general import GeneralBlockTransfer
+from cosemic.enums import ApduTag
 from cosemic.errors import LocalProtocolError, RemoteProtocolError, SequenceError
 
 MOST_WINDOW: Final = 63
@@ -215,10 +216,16 @@ class GeneralBlocks:
         return [self.acknowledge()]
 
     def _begins(self, block: GeneralBlockTransfer) -> bool:
-        """Whether a block of a client begins an exchange: block 1, unless it is the one that we have, once more."""
+        """Whether a block of a client begins an exchange: block 1, unless it is the one that we have, once more.
+
+        A client that has no answer sends its request again, which must not be carried out twice. Only a plain GET is
+        a new one over a connection: it changes nothing, and a client with a constant invoke id wants a fresh value.
+        """
         if block.block_number != 1 or block.block_number_ack or not block.block_data:
             return False
-        return block.block_data != self._first_block or not (self._datagram or self._collecting)
+        if block.block_data != self._first_block:
+            return True
+        return block.block_data[0] == ApduTag.GET_REQUEST and not (self._datagram or self._collecting)
 
     # Sending
 
