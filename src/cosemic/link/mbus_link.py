@@ -92,6 +92,11 @@ class MbusLink:
         return self._state
 
     @property
+    def bare(self) -> None:
+        """None: every frame is acknowledged."""
+        return None
+
+    @property
     def response_timeout(self) -> float:
         """How long an answer may take, in seconds."""
         return self._timeout
