@@ -476,10 +476,11 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
         if stream is None or clock is None:
             raise LocalProtocolError(self._state)
         received = over = False
+        now = 0.0
         while True:
             outcome = self._outcome(session.events())
             data = session.data_to_send()
-            if received and (data or (outcome is None and session.take_progress())):
+            if received and not idle and (data or (outcome is None and session.take_progress())):
                 self._renew(clock())
             while data:
                 try:
@@ -490,7 +491,7 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
                 data = session.data_to_send() if self._link_options.datagram else b""
             if outcome is not None:
                 return self._finish(outcome)
-            if over:
+            if over or (received and now >= self._give_up):  # what never stops to come has an end too
                 if idle:
                     return None
                 raise self._overdue()
@@ -502,7 +503,8 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
                 over, received = now >= self._give_up, False
                 continue
             if data:
-                session.receive_data(data, clock())
+                now = clock()
+                session.receive_data(data, now)
                 received = True
             else:
                 session.end_of_stream(clock())

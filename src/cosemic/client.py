@@ -363,7 +363,8 @@ class DlmsClient(Connection[Stream | _Opener]):
             for _ in range(2):  # the loop takes in what the system has
                 await asyncio.sleep(0)
             if getattr(self._stream, "has_octets", False):
-                session, self._give_up = self._begin()
+                session, now = self._begin()
+                self._give_up = now + 0.01
                 await self._exchange(session, idle=True)
 
     # What waits
@@ -480,10 +481,11 @@ class DlmsClient(Connection[Stream | _Opener]):
         if stream is None or clock is None:
             raise LocalProtocolError(self._state)
         received = over = False
+        now = 0.0
         while True:
             outcome = self._outcome(session.events())
             data = session.data_to_send()
-            if received and (data or (outcome is None and session.take_progress())):
+            if received and not idle and (data or (outcome is None and session.take_progress())):
                 self._renew(clock())
             while data:
                 try:
@@ -494,7 +496,7 @@ class DlmsClient(Connection[Stream | _Opener]):
                 data = session.data_to_send() if self._link_options.datagram else b""
             if outcome is not None:
                 return self._finish(outcome)
-            if over:
+            if over or (received and now >= self._give_up):  # what never stops to come has an end too
                 if idle:
                     return None
                 raise self._overdue()
@@ -506,7 +508,8 @@ class DlmsClient(Connection[Stream | _Opener]):
                 over, received = now >= self._give_up, False
                 continue
             if data:
-                session.receive_data(data, clock())
+                now = clock()
+                session.receive_data(data, now)
                 received = True
             else:
                 session.end_of_stream(clock())

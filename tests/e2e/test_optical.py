@@ -11,6 +11,7 @@ import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from cosemic.errors import LinkError
 from cosemic.link.signon_messages import Identification
 from cosemic.meter.server import MeterServer, Ports
 from cosemic.transports.streams import open_blocking_stream
+from cosemic.transports.targets import parse_url
 from tests.e2e.conftest import make_meter
 
 SCRIPT = Path(__file__).with_name("optical_meter.py")
@@ -140,8 +142,12 @@ def test_options_of_the_url(ports: Ports, read: Callable[..., object]) -> None:
     ],
 )
 def test_meters_that_do_something_else(ports: Ports, read: Callable[..., object], behaviour: str, says: str) -> None:
-    with _meter(ports.hdlc, behaviour) as meter, pytest.raises(LinkError, match=says):
-        read(f"optical://{meter.device}")
+    with _meter(ports.hdlc, behaviour) as meter:
+        target = parse_url(f"optical://{meter.device}")
+        assert target.sign_on is not None
+        target = replace(target, sign_on=replace(target.sign_on, response_timeout=0.6))
+        with pytest.raises(LinkError, match=says):
+            read(target)
 
 
 def test_a_cancelled_sign_on_releases_the_port(ports: Ports) -> None:

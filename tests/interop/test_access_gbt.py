@@ -74,10 +74,12 @@ def seen_blocks(client: blocking.DlmsClient) -> Iterator[list[bytes]]:
 @pytest.mark.parametrize("hdlc", [False, True], ids=["wrapper", "hdlc"])
 @pytest.mark.parametrize("ours, theirs", [(1, 1), (1, 8), (5, 3), (63, 63)])
 def test_our_client_reads_and_writes_in_blocks(hdlc: bool, keys: bool, ours: int, theirs: int) -> None:
+    """Over HDLC the peer leaves a block that another follows unanswered, P = 1 or not, so each waits for our poll."""
     secret = [peers.EK, peers.AK] if keys else None
+    polls = {"response_timeout": 0.1, "retries": 80} if hdlc else {}
     with (
         pydlms_meter(max_pdu=64, window=theirs, hdlc=hdlc, keys=secret) as port,
-        our_client(port, hdlc=hdlc, keys=keys, max_pdu_size=100, block_transfer_window=ours) as meter,
+        our_client(port, hdlc=hdlc, keys=keys, max_pdu_size=100, block_transfer_window=ours, **polls) as meter,
     ):
         assert meter.association.conformance & Conformance.GENERAL_BLOCK_TRANSFER
         profile = meter.read_profile(PROFILE)

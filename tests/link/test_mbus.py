@@ -394,3 +394,17 @@ def test_silence_on_the_bus() -> None:
     for at in (5.0, 6.0, 7.0):
         link.on_time(at)
     assert "2,400 baud 8E1" in str(link.events()[-1].error)  # type: ignore[union-attr]
+
+
+def test_a_request_of_many_segments_takes_none_of_the_time_for_its_answer() -> None:
+    link = _connected()
+    link.send_apdu(bytes(2500), 1.0)
+    now = 1.0
+    while link.data_to_send() != REQUESTS[0]:
+        now += 0.9
+        link.receive_data(ACK, now)
+    assert now > 1.0 + 3 * 1.0
+    link.receive_data(ACK, now + 0.1)  # not ready yet
+    assert link.events() == []
+    link.on_time(now + 0.3)
+    assert link.data_to_send() == REQUESTS[1]

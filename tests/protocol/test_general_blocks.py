@@ -13,6 +13,7 @@ from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import AuthenticationMechanism, Conformance, Role
 from cosemic.errors import LinkTimeout, LocalProtocolError, RemoteProtocolError, SecurityError, SequenceError
+from cosemic.link.events import Link
 from cosemic.link.wrapper import WrapperLink, WrapperPdu
 from cosemic.protocol.client_association import ClientAssociation
 from cosemic.protocol.events import Associated, Completed, Failed, Requested
@@ -511,13 +512,18 @@ class Lossy:
         self.application = Application()
         self.events: list[object] = []
         link = WrapperLink(Role.CLIENT, source=16, destination=1, response_timeout=response_timeout)
-        self.client = ClientSession(link, client_settings(NONE, max_pdu_size=90, block_transfer_window=window))
+        self.client = ClientSession(
+            self.link_above(link), client_settings(NONE, max_pdu_size=90, block_transfer_window=window)
+        )
         settings = server_settings(NONE, max_pdu_size=90, block_transfer_window=window)
         server_link = WrapperLink(Role.SERVER, source=1, destination=None)
         self.server = ServerSession(server_link, lambda sap: settings)
         self.server.start(0.0)
         self.client.connect(0.0)
         self.run()
+
+    def link_above(self, link: WrapperLink) -> Link:
+        return link
 
     def run(self) -> None:
         self.events.clear()

@@ -34,6 +34,11 @@ class BroadcastLink:
         return self._state
 
     @property
+    def bare(self) -> None:
+        """None: nothing is awaited."""
+        return None
+
+    @property
     def response_timeout(self) -> float:
         """Of no effect: no answer is waited for."""
         return self._link.response_timeout

@@ -86,6 +86,10 @@ class Link(Protocol):
     trace: Trace | None
 
     @property
+    def bare(self) -> BareLink | None:
+        """The link itself where it adds nothing to the way below (the wrapper); None where it acknowledges frames."""
+
+    @property
     def state(self) -> LinkState:
         """Where the link stands."""
 
@@ -132,3 +136,13 @@ class Link(Protocol):
 
     def on_time(self, now: float) -> None:
         """Tell the time: polls, repeats, resynchronises or gives up when a deadline has passed."""
+
+
+class BareLink(Link, Protocol):
+    """A link without acknowledgements of its own: whoever is above may say more while an answer is awaited."""
+
+    def stop_waiting(self) -> None:
+        """The answer is not waited for any longer: something else is sent in its place."""
+
+    def send_aside(self, apdu: bytes) -> None:
+        """Send one APDU that no answer is expected to, whatever else is waited for."""

@@ -65,6 +65,7 @@ class GatewayLink:
 
     def __init__(self, link: Link, network_id: int, address: bytes) -> None:
         self._link = link
+        self._bare = link.bare
         self._prefix = GatewayPrefix(network_id, address)
         self._octets = self._prefix.encode()
         self.data_to_send = link.data_to_send
@@ -91,6 +92,11 @@ class GatewayLink:
         return self._link.state
 
     @property
+    def bare(self) -> GatewayLink | None:
+        """The link itself where the one to the gateway is bare."""
+        return self if self._bare is not None else None
+
+    @property
     def response_timeout(self) -> float:
         """How long silence is borne while an answer is due, in seconds."""
         return self._link.response_timeout
@@ -107,6 +113,16 @@ class GatewayLink:
     def send_apdu(self, apdu: bytes, now: float, *, expect_response: bool = True) -> None:
         """Send one APDU to the device."""
         self._link.send_apdu(self._octets + apdu, now, expect_response=expect_response)
+
+    def send_aside(self, apdu: bytes) -> None:
+        """Send one APDU to the device that no answer is expected to; for a bare link."""
+        assert self._bare is not None
+        self._bare.send_aside(self._octets + apdu)
+
+    def stop_waiting(self) -> None:
+        """The answer is not waited for any longer; for a bare link."""
+        assert self._bare is not None
+        self._bare.stop_waiting()
 
     def events(self) -> list[LinkEvent]:
         """What happened since the last call."""

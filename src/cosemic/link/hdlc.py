@@ -95,6 +95,11 @@ class HdlcLink:
         self._station.timers = timers
 
     @property
+    def bare(self) -> None:
+        """None: every frame is acknowledged."""
+        return None
+
+    @property
     def response_timeout(self) -> float:
         """How long silence is borne before the client polls, in seconds."""
         return self._station.timers.response_timeout

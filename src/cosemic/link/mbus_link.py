@@ -92,6 +92,11 @@ class MbusLink:
         return self._state
 
     @property
+    def bare(self) -> None:
+        """None: every frame is acknowledged."""
+        return None
+
+    @property
     def response_timeout(self) -> float:
         """How long an answer may take, in seconds."""
         return self._timeout
@@ -240,6 +245,7 @@ class MbusLink:
             self._events.append(LinkUp(None))
         elif kind == mbus.SND_UD:
             self._send_bit ^= mbus.FRAME_COUNT_BIT
+            self._give_up = now + self._timeout * (self._retries + 1)  # a long request takes its time, an answer too
             self._next(now)
         else:
             self._nothing_yet(now)

@@ -313,6 +313,9 @@ class SignOnServer(_Side):
         self._baud = identification.baud
         self._state = "waiting"
         self._acknowledgement = b""
+        self.early = b""
+        """What came after the last message of the sign-on, before its octets had left: HDLC already, where there is no
+        line between whose speed would have to be waited for (a serial server)."""
 
     @property
     def initial_line(self) -> LineSettings:
@@ -321,6 +324,8 @@ class SignOnServer(_Side):
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Take octets from the line."""
+        if self._state == "leaving":
+            self.early = (self.early + data)[-_MOST_HELD:]
         if self._state not in ("waiting", "identified"):
             return
         self._hold(data)

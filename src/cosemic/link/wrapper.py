@@ -159,6 +159,11 @@ class WrapperLink:
         return self._state
 
     @property
+    def bare(self) -> WrapperLink:
+        """The link itself: neither TCP nor UDP tells what the peer has."""
+        return self
+
+    @property
     def response_timeout(self) -> float:
         """How long an answer may take, in seconds."""
         return self._timeout

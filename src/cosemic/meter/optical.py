@@ -45,7 +45,7 @@ async def serve_optical_port(
         logger.info("a client has signed on: %s", signed_on.settings)
         connection = connect()
         try:
-            goes_on = await _serve(stream, connection)
+            goes_on = await _serve(stream, connection, port.early)
         finally:
             connection.close()
         if not goes_on or not await _rest(stream):
@@ -92,11 +92,13 @@ async def _accept(stream: Stream, port: SignOnServer, patience: float | None) ->
         port.receive_data(data, clock())
 
 
-async def _serve(stream: Stream, connection: HdlcConnection) -> bool:
+async def _serve(stream: Stream, connection: HdlcConnection, early: bytes) -> bool:
     """HDLC until the last link is down; False at the end of the stream."""
     clock = clock_of(stream)
     patience = clock() + _PATIENCE
-    met = False
+    if early and (out := connection.receive_data(early, clock())):
+        await stream.send(out)
+    met = not connection.is_idle
     while not connection.is_broken:
         due = connection.next_deadline()
         if connection.is_idle:

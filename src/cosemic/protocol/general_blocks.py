@@ -207,13 +207,24 @@ class GeneralBlocks:
         return GeneralBlockTransfer(True, False, window, number, self._received, b"").encode()
 
     def ask_again(self) -> list[bytes]:
-        """Nothing has come for a while: what to send so that it goes on; nothing once that was tried too often."""
+        """Nothing has come for a while: what to send so that it goes on; nothing once that was tried too often.
+
+        On a stream a request of a single window is not sent again: the peer may be at work on it, would take it for the
+        next request, and carry it out twice.
+        """
         if not self.is_active or self._recoveries >= MOST_RECOVERIES:
+            return []
+        if self._chunks and not (self._collecting or self._acknowledged or self._datagram) and self._is_sent:
             return []
         self._recoveries += 1
         if self._chunks and not self._collecting:
             return self._send_window()
         return [self.acknowledge()]
+
+    @property
+    def _is_sent(self) -> bool:
+        """Whether all blocks of ours have been sent once."""
+        return self._sent >= self._first + len(self._chunks) - 1
 
     def _begins(self, block: GeneralBlockTransfer) -> bool:
         """Whether a block of a client begins an exchange: block 1, unless it is the one that we have, once more.
@@ -274,7 +285,7 @@ class GeneralBlocks:
         due = self._received + 1
         if number < due:
             return self._take_repeated(block), None
-        if self._chunks and self._sent < self._first + len(self._chunks) - 1:
+        if self._chunks and not self._is_sent:
             self._refuse(block, "the peer answers in blocks before it has the whole request")
             return [], None
         if number > due:

@@ -29,7 +29,6 @@ from cosemic.link.events import (
     LocalEcho,
     UnconfirmedApduReceived,
 )
-from cosemic.link.wrapper import WrapperLink
 from cosemic.protocol.association import Trace, logger
 from cosemic.protocol.client_association import ClientAssociation
 from cosemic.protocol.datagrams import RecentDatagrams, Repetition
@@ -232,8 +231,9 @@ class ClientSession:
         if apdu not in asides:
             return False
         asides.remove(apdu)
-        if isinstance(link, WrapperLink):
-            link.send_aside(apdu)
+        bare = link.bare
+        if bare is not None:
+            bare.send_aside(apdu)
             return True
         try:
             link.send_apdu(apdu, now, expect_response=self._association.state is not State.ASSOCIATED)
@@ -316,7 +316,7 @@ class ClientSession:
 
     def _expect_blocks(self, now: float) -> None:
         """Have blocks that stay away asked for before the link gives up. Over HDLC none gets lost."""
-        if isinstance(self._link, WrapperLink) and self._association.state is not State.CLOSED:
+        if self._link.bare is not None and self._association.state is not State.CLOSED:
             wait = self._link.response_timeout
             self._ask_again_at = now + (wait if self._datagram else wait / (MOST_RECOVERIES + 1))
 
@@ -326,8 +326,8 @@ class ClientSession:
         if association.state is State.CLOSED or not association.ask_again():
             return
         logger.info("blocks of a general block transfer stay away; asked for them again")
-        if isinstance(link, WrapperLink):
-            link.stop_waiting()
+        if link.bare is not None:
+            link.bare.stop_waiting()
         self._flush(now)
         self._expect_blocks(now)
 

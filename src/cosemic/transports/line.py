@@ -89,6 +89,11 @@ class _Lent:
         self._owed = False
         self.clock = clock_of(stream)
 
+    @property
+    def has_octets(self) -> bool:
+        """Whether ``receive`` would give something at once, as far as the stream can tell."""
+        return self._line is not None and bool(getattr(self._stream, "has_octets", False))
+
     async def send(self, data: bytes, deadline: float | None = None) -> None:
         if self._line is None:
             raise LinkLost("the line was given back")
@@ -176,6 +181,11 @@ class _BlockingLent:
         self._stream = stream
         self._owed = False
         self.clock = clock_of(stream)
+
+    @property
+    def has_octets(self) -> bool:
+        """Whether ``receive`` would give something at once, as far as the stream can tell."""
+        return self._line is not None and bool(getattr(self._stream, "has_octets", False))
 
     def send(self, data: bytes, deadline: float | None = None) -> None:
         if self._line is None:
