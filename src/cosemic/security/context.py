@@ -207,10 +207,11 @@ class AssociationSecurity:
     def take_certificate(self, certificate: bytes) -> None:
         """A certificate that came in the AARQ or AARE: where the context trusts it, its key becomes the peer's.
 
-        A configured key stays. SecurityError from ``trust``; without ``trust`` the certificate is not looked at.
+        A configured key stays. SecurityError from ``trust``; without ``trust``, and in suite 0, which signs nothing,
+        the certificate is not looked at.
         """
         trust = self._context.trust
-        if trust is None or self._context.peer_signing_key is not None:
+        if trust is None or not self._suite or self._context.peer_signing_key is not None:
             return
         if self._peer_title is None:
             raise SecurityError("a certificate came without a system title that it could be checked against")
