@@ -17,8 +17,10 @@ in either order; more layers are refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 from cosemic.apdu.base import decode_apdu
 from cosemic.apdu.fields import encode_octet_string
@@ -39,8 +41,10 @@ from cosemic.security.checks import downgrade
 from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.general import GeneralHeader, KeyInfo
 from cosemic.security.keys import SecurityContext
-from cosemic.security.suites import BROADCAST, CIPHERING, SIGNED, GeneralKey, SigningOrder
+from cosemic.security.suites import AUTHENTICATED, BROADCAST, CIPHERING, SIGNED, GeneralKey, SigningOrder
 from cosemic.tolerances import STRICT
+
+_Check: TypeAlias = Callable[[], None]
 
 _POLICIES: Final = tuple(SecurityPolicy(bits << 4) for bits in range(4))
 _GENERAL: Final = frozenset((ApduTag.GENERAL_GLO_CIPHERING, ApduTag.GENERAL_DED_CIPHERING))
@@ -149,19 +153,19 @@ def unseal(
     apdu: bytes,
     minimum: SecurityPolicy | None = None,
     *,
-    is_signed: bool = False,
+    signed: _Check | None = None,
     broadcast: bool = False,
 ) -> tuple[bytes, Envelope]:
     """Open an envelope: the APDU inside and how it was protected. A SecurityError leaves no trace.
 
-    The least protection is checked, but for plain APDUs, which do not come here. ``is_signed``: there is a signature
-    around it already, so that there must be none inside. Only with ``broadcast`` may it be under the global broadcast
-    key, which many meters and clients have.
+    The least protection is checked, but for plain APDUs, which do not come here. ``signed``: there is a signature
+    around it already, so that there must be none inside; called where no tag proves the message, to see that what was
+    signed is new. Only with ``broadcast`` may it be under the global broadcast key, which many meters and clients have.
     """
     if apdu[0] == _SIGNING:
         return _unseal_signed(security, apdu, minimum, broadcast)
     if apdu[0] == _CIPHERING:
-        return _unseal_ciphered(security, apdu, minimum, is_signed, broadcast)
+        return _unseal_ciphered(security, apdu, minimum, signed, broadcast)
     tag, title, content = unwrap_ciphered(apdu)
     dedicated = 0xD0 <= tag <= 0xD7 or 0x40 <= tag <= 0x5F or tag == ApduTag.GENERAL_DED_CIPHERING
     general = tag in _GENERAL
@@ -169,17 +173,19 @@ def unseal(
     if to_all and not broadcast:
         raise _not_for_one(tag)
     if general:
-        inner = _Inner(security, is_signed)
+        inner = _Inner(security, content, signed)
         plain = security.open(content, dedicated=dedicated, system_title=title, minimum=minimum, inner=inner.check)
         if inner.signed is not None:
             policy = _POLICIES[content[0] >> 4 & 3]
-            signed, envelope = inner.result(policy, dedicated, True, None, inner.signed.transaction_id)
-            return signed, replace(envelope, broadcast=True) if to_all else envelope
+            plain, envelope = inner.result(policy, dedicated, True, None, inner.signed.transaction_id)
+            return plain, replace(envelope, broadcast=True) if to_all else envelope
         if not plain:
             raise RemoteProtocolError(f"{_name(tag)} holds nothing")
     else:
-        if security.demands_signature and not is_signed and tag not in _INITIATE:
+        if security.demands_signature and signed is None and tag not in _INITIATE:
             raise _not_signed(SecurityPolicy(content[0] & CIPHERING))
+        if signed is not None and not _is_proved(content):
+            signed()
         plain = security.open(content, dedicated=dedicated, minimum=minimum, first=PLAIN_TAG[tag])
     return plain, _ENVELOPES[content[0] >> 4 & 7 | dedicated << 3 | general << 4]
 
@@ -301,32 +307,41 @@ def _has_means(context: SecurityContext, key: GeneralKey) -> bool:
 class _Inner:
     """Checks the signature inside a ciphered APDU before that is accepted, and keeps what was signed."""
 
-    __slots__ = ("_is_signed", "_security", "signed")
+    __slots__ = ("_around", "_header", "_is_proved", "_security", "signed")
 
-    def __init__(self, security: AssociationSecurity, is_signed: bool) -> None:
+    def __init__(self, security: AssociationSecurity, content: bytes, around: _Check | None) -> None:
         self._security = security
-        self._is_signed = is_signed
+        self._is_proved = _is_proved(content)
+        self._around = around
+        self._header: GeneralHeader | None = None
         self.signed: GeneralSigning | None = None
 
     def check(self, information: bytes) -> None:
-        """Called with what was deciphered."""
+        """Called with what was deciphered. What no tag proves is new if the signature says so."""
+        if self._around is not None and not self._is_proved:
+            self._around()
         if not information:
             return
-        if information[0] == _SIGNING and not self._is_signed:
-            signed, _ = _verified(self._security, information)
+        if information[0] == _SIGNING and self._around is None:
+            signed, self._header = _verified(self._security, information)
             if CIPHERED[signed.content[0]]:
                 raise SecurityError("an APDU with more layers of protection than one ciphering and one signature")
+            if not self._is_proved:
+                self._security.general.check_signed(self._header, signed.content, signed.signature)
             self.signed = signed
         elif CIPHERED[information[0]]:
             raise SecurityError("an APDU with more layers of protection than one ciphering and one signature")
-        elif self._security.demands_signature and not self._is_signed:
+        elif self._security.demands_signature and self._around is None:
             raise _not_signed(SecurityPolicy.NONE)
 
     def result(
         self, policy: SecurityPolicy, dedicated: bool, general: bool, key: GeneralKey | None, transaction_id: bytes
     ) -> tuple[bytes, Envelope]:
-        """What was signed, and the envelope of both layers."""
+        """What was signed, and the envelope of both layers; called once everything was accepted."""
         assert self.signed is not None
+        assert self._header is not None
+        if not self._is_proved:
+            self._security.general.take_signed(self._header, self.signed.content, self.signed.signature)
         envelope = _envelope(
             self._security.context,
             policy | SecurityPolicy.SIGNED,
@@ -339,12 +354,17 @@ class _Inner:
         return self.signed.content, envelope
 
 
+def _is_proved(content: bytes) -> bool:
+    """Whether there is a tag, and so a counter that tells the message from its repetitions."""
+    return bool(content) and bool(content[0] & AUTHENTICATED)
+
+
 def _not_signed(policy: SecurityPolicy) -> SecurityError:
     return downgrade(policy, SIGNED, "it was not used")
 
 
 def _unseal_ciphered(
-    security: AssociationSecurity, apdu: bytes, minimum: SecurityPolicy | None, is_signed: bool, broadcast: bool
+    security: AssociationSecurity, apdu: bytes, minimum: SecurityPolicy | None, signed: _Check | None, broadcast: bool
 ) -> tuple[bytes, Envelope]:
     ciphered = decode_apdu(apdu, tolerances=STRICT)
     assert isinstance(ciphered, GeneralCiphering)
@@ -353,8 +373,8 @@ def _unseal_ciphered(
         raise DecodeError(f"the key info begins with {rest[0]:02X}, not 00 or 01", octets=apdu, offset=len(octets) + 1)
     header = _received_header(ciphered, octets)
     info = None if ciphered.key_info is None else _info(ciphered.key_info)
-    inner = _Inner(security, is_signed)
     content = ciphered.content
+    inner = _Inner(security, content, signed)
     # The key info counts, and where it names none the bit of SC.
     to_all = bool(content) and bool(content[0] & BROADCAST) if info is None else info.number == 1
     if to_all and not broadcast:
@@ -379,7 +399,10 @@ def _unseal_signed(
     if CIPHERED[content[0]]:
         if content[0] == _SIGNING:
             raise SecurityError("a signed APDU inside a signed APDU; one signature is taken")
-        plain, inside = unseal(security, content, minimum, is_signed=True, broadcast=broadcast)
+        check = partial(security.general.check_signed, header, content, signed.signature)
+        plain, inside = unseal(security, content, minimum, signed=check, broadcast=broadcast)
+        if not inside.policy & SecurityPolicy.AUTHENTICATED:
+            security.general.take_signed(header, content, signed.signature)
     else:
         demanded = security.context.minimum_policy if minimum is None else minimum
         security.check_policy(SecurityPolicy.SIGNED, ciphering_only(demanded))

@@ -397,6 +397,8 @@ class ClientAssociation(ClientOpening):
         security = self._security
         if counter is None or security is None or self._counter_adopted:
             return False
+        if self.state is State.RELEASE_PENDING:
+            return False  # the last request was answered; it must not be done twice
         if (self._envelope.dedicated or self._envelope.key in FRESH) and self.state is _EXCHANGING:
             return False  # it is not the counter of the global key that is behind
         if not security.context.allow_counter_from_meter or not security.adopt_counter(counter):

@@ -54,7 +54,13 @@ from cosemic.protocol.events import (
     Requested,
 )
 from cosemic.protocol.requests import Result
-from cosemic.protocol.server_dispatch import FURTHER_BLOCKS, OWN_BLOCKS, WITHOUT_INVOKE_OCTET, services
+from cosemic.protocol.server_dispatch import (
+    FURTHER_BLOCKS,
+    OWN_BLOCKS,
+    WITHOUT_INVOKE_OCTET,
+    asks_for_next_block,
+    services,
+)
 from cosemic.protocol.server_opening import NOT_ALLOWED, ServerOpening, exception
 from cosemic.protocol.serving import NOT_SUPPORTED
 from cosemic.protocol.settings import ServerSettings
@@ -224,7 +230,9 @@ class ServerAssociation(ServerOpening):
             return
         serving = self._serving
         assert serving is not None
-        if state is not State.EXCHANGING:
+        if state is State.EXCHANGING and asks_for_next_block(apdu):
+            self._least |= self._envelope.policy  # the rest of an answer is protected as its beginning
+        else:
             self._least = SecurityPolicy.NONE
         self._envelope = reply = self._protection(envelope)
         if self._blocks is not None:
@@ -265,6 +273,9 @@ class ServerAssociation(ServerOpening):
 
     def _confirmation(self, plain: bytes, envelope: Envelope) -> None:
         """A client has a confirmed push; nothing answers that, right or wrong."""
+        if self._serving is None:
+            logger.warning("dropped a confirmation, as there is no association")
+            return
         if self.settings is None or self._lacks_protection(envelope):
             logger.warning("dropped a confirmation with less protection than the policy demands")
             return

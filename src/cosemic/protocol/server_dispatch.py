@@ -6,7 +6,10 @@ from typing import Final
 
 from cosemic.apdu.base import Apdu
 from cosemic.apdu.services import (
+    ActionRequestNextPblock,
     ActionRequestWithPblock,
+    BlockNumberAccess,
+    GetRequestNext,
     ReadRequest,
     SetRequestWithDatablock,
     UnconfirmedWriteRequest,
@@ -37,6 +40,13 @@ standard leaves it open, and dlms-cosem proposes general block transfer without 
 
 _BY_LOGICAL_NAME = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST, ApduTag.ACCESS_REQUEST))
 _BY_SHORT_NAME = frozenset((ApduTag.READ_REQUEST, ApduTag.WRITE_REQUEST, ApduTag.UNCONFIRMED_WRITE_REQUEST))
+
+
+def asks_for_next_block(apdu: Apdu) -> bool:
+    """Whether a request is for the next block of an answer that has begun."""
+    if isinstance(apdu, ReadRequest):
+        return any(isinstance(item, BlockNumberAccess) for item in apdu.specifications)
+    return isinstance(apdu, GetRequestNext | ActionRequestNextPblock)
 
 
 def services(settings: ServerSettings | None) -> frozenset[ApduTag]:

@@ -287,7 +287,7 @@ class ServerOpening(Association[ServerEvent]):
     def _protection(self, envelope: Envelope) -> Envelope:
         """How a reply is protected: like the request, and at least as the policy says."""
         security = self._security
-        if security is None or not self._is_ciphered:
+        if security is None or not (self._is_ciphered or envelope.policy or self._least):
             return PLAIN
         return reply_envelope(security.context, envelope, self._least)
 

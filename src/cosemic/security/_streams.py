@@ -9,6 +9,7 @@ from collections.abc import Iterator, MutableMapping
 from cosemic.errors import DlmsError, SecurityError
 from cosemic.security.counters import CounterStore
 from cosemic.security.replay_window import ReplayWindow
+from cosemic.security.taken import TakenCounters
 from cosemic.tolerances import Tolerance, note
 
 logger = logging.getLogger("cosemic.security")
@@ -95,6 +96,7 @@ class Incoming:
         "_lenient",
         "_seen",
         "_shared",
+        "_taken",
         "_unproved",
         "_window",
         "before_current",
@@ -113,6 +115,7 @@ class Incoming:
         self._lenient = False
         self._shared = shared
         self._window = ReplayWindow(window) if window else None
+        self._taken: dict[str, TakenCounters] | None = None
 
     def remember(self, seen: MutableMapping[str, int], key_id: str, lenient: bool) -> None:
         """Start above what earlier associations accepted, as ``seen`` has it, and keep that up to date."""
@@ -125,12 +128,26 @@ class Incoming:
         elif floor >= 0:
             self.last = floor if self.last is None else max(self.last, floor)
 
+    def share(self, taken: dict[str, TakenCounters], key_id: str) -> None:
+        """Take no message that another association took, though its counter is above the last one here."""
+        self._taken = taken
+        self._key_id = key_id
+
+    def is_taken(self, counter: int) -> bool:
+        """Whether any association took a message with this counter."""
+        if self._taken is None:
+            return False
+        taken = self._taken.get(self._key_id)
+        return taken is not None and counter in taken
+
     def accept(self, counter: int) -> None:
         """Note the counter of a message whose tag and policy were found right."""
         self.before_current = self.last
         if self._window is not None:
             self._mark(self._window, counter)
         self.last = counter
+        if self._taken is not None:
+            self._take(self._taken, counter)
         if self._seen is not None:
             self._note(self._seen, counter)
 
@@ -143,6 +160,8 @@ class Incoming:
         if not window.allows(counter):
             return False
         window.accept(counter)
+        if self._taken is not None:
+            self._take(self._taken, counter)
         self.before_current = self.last
         return True
 
@@ -179,8 +198,16 @@ class Incoming:
         elif counter == self.last:
             note(Tolerance.GMAC_COUNTER_SHARED, f"invocation counter {counter} twice in one message")
         self.before_current = self.last
+        if self._taken is not None:
+            self._take(self._taken, counter)
         if self._seen is not None:
             self._note(self._seen, counter)
+
+    def _take(self, taken: dict[str, TakenCounters], counter: int) -> None:
+        counters = taken.get(self._key_id)
+        if counters is None:
+            counters = taken[self._key_id] = TakenCounters()
+        counters.add(counter)
 
     def _mark(self, window: ReplayWindow, counter: int) -> None:
         """What came before our first message, or up to a ``last`` of earlier associations, may be a recording."""

@@ -13,9 +13,9 @@ HLS-GMAC replies f(StoC), f(CtoS)      global unicast key, in every case       s
 
 The authentication key is the same for all. Incoming messages are checked in this order: tag, policy, counter; a
 message that fails leaves no trace in the state. A counter has to be above the last one, or with ``replay_window`` new
-among so many below it, for messages that overtake each other. Where the policy lets messages without a tag pass, their
-counters must rise within the association, but only those of messages with a tag are remembered: a forged one locks
-nobody out.
+among so many below it, for messages that overtake each other; a meter takes none that another of its associations took.
+Where the policy lets messages without a tag pass, their counters must rise within the association, but only those of
+messages with a tag are remembered: a forged one locks nobody out.
 """
 
 from __future__ import annotations
@@ -207,10 +207,11 @@ class AssociationSecurity:
     def take_certificate(self, certificate: bytes) -> None:
         """A certificate that came in the AARQ or AARE: where the context trusts it, its key becomes the peer's.
 
-        A configured key stays. SecurityError from ``trust``; without ``trust`` the certificate is not looked at.
+        A configured key stays. SecurityError from ``trust``; without ``trust``, and in suite 0, which signs nothing,
+        the certificate is not looked at.
         """
         trust = self._context.trust
-        if trust is None or self._context.peer_signing_key is not None:
+        if trust is None or not self._suite or self._context.peer_signing_key is not None:
             return
         if self._peer_title is None:
             raise SecurityError("a certificate came without a system title that it could be checked against")
@@ -336,9 +337,11 @@ class AssociationSecurity:
                 raise self._replay(control, title, counter, bar, key.name)
             return information
         if incoming.last is not None and counter <= incoming.last:
-            if incoming.accept_late(counter):
+            if not incoming.is_taken(counter) and incoming.accept_late(counter):
                 return information
             raise self._replay(control, title, counter, incoming.last, key.name)
+        if incoming.is_taken(counter):
+            raise self._replay(control, title, counter, counter, key.name)
         incoming.accept(counter)
         if self._unheard:
             self._unheard = False
@@ -465,6 +468,8 @@ class AssociationSecurity:
         seen = self._remembered()
         if seen is not None:
             incoming.remember(seen, name, lenient=False)
+            if self._role is Role.SERVER:
+                incoming.share(context.taken, name)
         if incoming.last is not None and counter <= incoming.last:
             raise self._replay(control, title, counter, incoming.last, key.name)
         incoming.accept(counter)
@@ -507,6 +512,8 @@ class AssociationSecurity:
         if name is not None and seen is not None:
             lenient = self._role is Role.CLIENT and Tolerance.SERVER_COUNTER_RESTART in self._tolerances
             self._incoming[stream].remember(seen, name, lenient)
+            if self._role is Role.SERVER:
+                self._incoming[stream].share(self._context.taken, name)
 
     def _remembered(self) -> MutableMapping[str, int] | None:
         return self._context.last_received if self._role is Role.CLIENT else self._received

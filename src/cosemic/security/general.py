@@ -21,7 +21,9 @@ where the standard starts at 0 with each; a receiver that demands rising counter
 
 **Why a message is taken once.** A peer may start at 0 for each key, as the standard says, or go on rising. A counter
 above all before is new. A counter of 0 is compared with the memory of such messages; any other is a repetition. An
-answer to a request of ours is new when it repeats the random transaction id of that request, which is then used up.
+answer to a request of ours is new when it repeats the random transaction id of that request, which is then used up;
+that holds only where the tag, the key or a signature proves the id. Signed messages without a tag, whatever is around
+them, are remembered likewise.
 
 Checked in this order: signature of the key, tag, what is inside (signature), policy, counter.
 """
@@ -203,7 +205,7 @@ class GeneralProtection:
         if control & (SUITE_MASK | COMPRESSED) != context.suite:
             raise security.wrong_control(control)
         originator = security.originator(header.originator)
-        cipher, name = self._given(header, info)
+        cipher, name = self._given(header, info, originator)
         information = cipher.open(control, originator, counter, content, covered)
         if inner is not None:
             inner(information)
@@ -211,18 +213,22 @@ class GeneralProtection:
         security.check_policy(SecurityPolicy(control & CIPHERING), _ciphering(context.minimum_policy, minimum))
         if control & CIPHERING == ENCRYPTED:
             check_plausible(information, what)
-        token = ReplayMemory.digest(header.octets, info.data, content)
-        self._check_fresh(name, counter, header, token, what)
+        # Header and key data may be written anew by anybody, as far as the tag does not cover them.
+        token = ReplayMemory.digest(name.encode(), content)
+        proves_id = info.key is GeneralKey.STATIC_UNIFIED or bool(covered and control & AUTHENTICATED)
+        is_asked = proves_id and self._is_asked(header)
+        if not is_asked:
+            self._check_fresh(name, counter, token, what)
         if security.peer_system_title is None:
             security.peer_system_title = originator
         if control & AUTHENTICATED:
-            self._accept(name, counter, header, token)
+            self._accept(name, counter, is_asked, token)
         return information
 
-    def _check_fresh(self, name: str, counter: int, header: GeneralHeader, token: bytes, what: str) -> None:
+    def _check_fresh(self, name: str, counter: int, token: bytes, what: str) -> None:
         replays = self._security.context.replays
         last = replays.last.get(name, -1)
-        if counter > last or self._is_asked(header):
+        if counter > last:
             return
         if counter == 0:
             replays.check(token)
@@ -234,9 +240,9 @@ class GeneralProtection:
             expected_above=last,
         )
 
-    def _accept(self, name: str, counter: int, header: GeneralHeader, token: bytes) -> None:
+    def _accept(self, name: str, counter: int, is_asked: bool, token: bytes) -> None:
         replays = self._security.context.replays
-        if self._is_asked(header):
+        if is_asked:
             self._asked = None
         if counter == 0:
             replays.add(token)
@@ -279,8 +285,11 @@ class GeneralProtection:
             _static_name(header, own, peer),
         )
 
-    def _given(self, header: GeneralHeader, info: KeyInfo) -> tuple[CipherKey, str]:
-        """The key that a message of the peer brings, and under which name its counters are remembered."""
+    def _given(self, header: GeneralHeader, info: KeyInfo, originator: bytes) -> tuple[CipherKey, str]:
+        """The key that a message of the peer brings, and under which name its counters are remembered.
+
+        ``originator`` is whose title the message is opened with, which its header may leave out.
+        """
         security, context = self._security, self._security.context
         suite = context.suite
         if info.key is GeneralKey.WRAPPED:
@@ -289,7 +298,7 @@ class GeneralProtection:
             octets = unwrap_key(context.kek, info.data)
             if len(octets) != KEY_LENGTH[suite]:
                 raise SecurityError(f"a wrapped key of {len(octets)} octets; suite {suite} has {KEY_LENGTH[suite]}")
-            return context.fresh_cipher(octets, "wrapped key"), key_id(header.originator, b"wrapped" + context.kek)
+            return context.fresh_cipher(octets, "wrapped key"), key_id(originator, b"wrapped" + context.kek)
         from cosemic.security import agreement
 
         own = _given(context.agreement_key, "our key agreement key", "agreement_key")
@@ -303,7 +312,7 @@ class GeneralProtection:
                 header.recipient,
                 context.ephemeral_signature,
             )
-            name = key_id(header.originator, b"one-pass" + own.public)
+            name = key_id(originator, b"one-pass" + own.public)
             return context.fresh_cipher(octets, "key agreed by one pass"), name
         if info.data:
             raise DecodeError(f"the static unified model has no key data, but {len(info.data)} octets came")
@@ -332,22 +341,29 @@ class GeneralProtection:
         message = self._signed(header, content, content_with_length)
         verify(self._security.context.suite, self._security.peer_signing_key, message, signature)
 
-    def take_signed(self, header: GeneralHeader, content: bytes, signature: bytes) -> None:
-        """A verified message that nothing but its signature protects: ReplayError when it came before.
+    def check_signed(self, header: GeneralHeader, content: bytes, signature: bytes) -> None:
+        """ReplayError when a verified message that no tag proves, but its signature alone, came before."""
+        if not self._is_asked(header):
+            self._security.context.replays.check(_signed_token(header, content, signature))
 
-        From one valid signature ``(r, s)`` anybody makes a second one, ``(r, n - s)``, so s is left out of the memory.
-        """
-        replays = self._security.context.replays
-        token = ReplayMemory.digest(header.octets, content, signature[: len(signature) // 2])
+    def take_signed(self, header: GeneralHeader, content: bytes, signature: bytes) -> None:
+        """Remember such a message once everything else was checked; ReplayError as from ``check_signed``."""
+        self.check_signed(header, content, signature)
         if self._is_asked(header):
             self._asked = None
-        else:
-            replays.check(token)
-        replays.add(token)
+        self._security.context.replays.add(_signed_token(header, content, signature))
 
     def _signed(self, header: GeneralHeader, content: bytes, content_with_length: bytes) -> bytes:
         form = self._security.context.signing_input
         return header.octets + (content_with_length if form is SigningInput.CONTENT_WITH_LENGTH else content)
+
+
+def _signed_token(header: GeneralHeader, content: bytes, signature: bytes) -> bytes:
+    """What a signed message is remembered by.
+
+    From one valid signature ``(r, s)`` anybody makes a second one, ``(r, n - s)``, so s is left out.
+    """
+    return ReplayMemory.digest(header.octets, content, signature[: len(signature) // 2])
 
 
 def _static_name(header: GeneralHeader, own: PrivateKey, peer: bytes) -> str:

@@ -11,11 +11,13 @@ given up are kept, so that neither side repeats or accepts one twice should that
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, field
 
 from cosemic.security.suites import key_octets
 
 UNICAST = ("encryption_key", "authentication_key")
+ENCRYPTION = ("encryption_key", "broadcast_key")
 BROADCAST = ("broadcast_key",)
 """The keys that a message under the global unicast or broadcast key proves. The authentication key is proved by the
 former only, for it protects the broadcasts to all meters as well."""
@@ -71,6 +73,11 @@ class GlobalKeys:
         """A message verified under the present unicast keys: retired ones are forgotten."""
         if not self.are_new:
             self.others.clear()
+
+    def has(self, key: bytes) -> bool:
+        """Whether that is one of the encryption keys, in use or accepted besides."""
+        keys = [held[name] for held in (self.present, self.others) for name in ENCRYPTION if name in held]
+        return any(hmac.compare_digest(key, known) for known in keys)
 
     def _checked(self, new: dict[str, bytes | str]) -> dict[str, bytes]:
         unknown = new.keys() - {*UNICAST, *BROADCAST}

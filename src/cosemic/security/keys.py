@@ -26,6 +26,7 @@ from cosemic.security.suites import (
     key_octets,
     title_octets,
 )
+from cosemic.security.taken import TakenCounters
 
 if TYPE_CHECKING:
     from cosemic.security.cipher import CipherKey
@@ -114,6 +115,7 @@ class SecurityContext:
         "signing_order",
         "suite",
         "system_title",
+        "taken",
         "trust",
     )
 
@@ -194,6 +196,8 @@ class SecurityContext:
         self._foreign_counters: MemoryCounters | None = None
         self.last_received: dict[str, int] = {}
         """The last counters accepted from peers, by counter id; what a client's associations start from."""
+        self.taken: dict[str, TakenCounters] = {}
+        """The counters that the associations of a meter accepted, by counter id: one message is for one of them."""
         self.replays = ReplayMemory()
         """What was accepted under keys that a message brings with it, and of signed messages without a counter."""
         self.signing_key = _private(suite, signing_key, "signing_key")
@@ -271,11 +275,17 @@ class SecurityContext:
         return self._broadcast
 
     def dedicated_cipher(self, key: bytes) -> CipherKey:
-        """A dedicated key, ready to use, with our authentication key; SecurityError when its length does not fit."""
+        """A dedicated key, ready to use, with our authentication key.
+
+        SecurityError when its length does not fit, and for a global key.
+        """
         if len(key) != KEY_LENGTH[self.suite]:
             raise SecurityError(
                 f"a dedicated key of {len(key)} octets; suite {self.suite} has {KEY_LENGTH[self.suite]}"
             )
+        if self._keys.has(key):
+            # It would have counters of its own: vectors would come twice, and global messages pass for dedicated ones.
+            raise SecurityError("a dedicated key that is a global key already; it has to be one of its own")
         return self._cipher(key, "dedicated key")
 
     def fresh_cipher(self, key: bytes, name: str) -> CipherKey:
