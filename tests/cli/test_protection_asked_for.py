@@ -97,3 +97,9 @@ def test_short_names_are_named_where_the_context_is_refused(cosemic: Run, meter:
 )
 def test_the_options_that_a_proof_rests_on(text: str, option: str) -> None:
     assert option in one_line(AuthenticationError(text))
+
+
+@pytest.mark.parametrize("kind", ["private", "public"])
+def test_explain_names_the_key_that_is_wrong(cosemic: Run, kind: str) -> None:
+    outcome = cosemic("explain", "C001C100080000010000FF0200", f"--{kind}-key", "secret")
+    assert (outcome.code, outcome.err.startswith(f"cosemic: --{kind}-key: a {kind} key is")) == (2, True)
