@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from cosemic.cli.failing import one_line
 from cosemic.errors import AuthenticationError
 from cosemic.security.ec import SoftwareKey
+from cosemic.security.issuing import new_authority
 from tests.cli.conftest import GMAC, Outcome, Urls
 
 NOWHERE = "tcp://127.0.0.1:1"
@@ -103,3 +105,12 @@ def test_the_options_that_a_proof_rests_on(text: str, option: str) -> None:
 def test_explain_names_the_key_that_is_wrong(cosemic: Run, kind: str) -> None:
     outcome = cosemic("explain", "C001C100080000010000FF0200", f"--{kind}-key", "secret")
     assert (outcome.code, outcome.err.startswith(f"cosemic: --{kind}-key: a {kind} key is")) == (2, True)
+
+
+def test_a_certificate_without_its_key(cosemic: Run, tmp_path: Path) -> None:
+    key = SoftwareKey.generate(1)
+    authority = new_authority(key, "Test", not_before=datetime(2026, 1, 1, tzinfo=UTC))
+    (tmp_path / "me.pem").write_text(authority.pem())
+    error = cosemic("read", f"tls://127.0.0.1:1?certificate={tmp_path / 'me.pem'}", "1-0:1.8.0").err
+    assert "holds no private key" in error
+    assert error.endswith("give its file as key=\n")

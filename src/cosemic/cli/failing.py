@@ -100,6 +100,8 @@ def _hint(error: BaseException, text: str) -> str:
         return f"check {_proof(text)} and --system-title"
     if isinstance(error, MissingExtra):
         return ""
+    if isinstance(error, LinkError) and ("certificate" in text or text.startswith("TLS: ")):
+        return ""  # the text says what is to be done
     if isinstance(error, LinkError) and "/?!" in text:
         return "the settings of the URL are in docs/transports.md; 'cosemic doctor' tries others"
     if isinstance(error, LinkTimeout):
