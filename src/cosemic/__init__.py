@@ -59,6 +59,10 @@ if TYPE_CHECKING:
     from cosemic.link.frames import HdlcFrame as HdlcFrame
     from cosemic.link.wrapper import WrapperPdu as WrapperPdu
     from cosemic.obis import ObisCode as ObisCode
+    from cosemic.protocol.requests import Access as Access
+    from cosemic.protocol.requests import Action as Action
+    from cosemic.protocol.requests import Get as Get
+    from cosemic.protocol.requests import Set as Set
     from cosemic.security.certificate_store import CertificateStore as CertificateStore
     from cosemic.security.context import SecurityContext as SecurityContext
     from cosemic.security.context import SecurityPolicy as SecurityPolicy
@@ -77,6 +81,7 @@ if TYPE_CHECKING:
     from cosemic.security.suites import EphemeralSignature as EphemeralSignature
     from cosemic.security.suites import GeneralAad as GeneralAad
     from cosemic.security.suites import GeneralKey as GeneralKey
+    from cosemic.security.suites import KeyId as KeyId
     from cosemic.security.suites import SigningInput as SigningInput
     from cosemic.security.suites import SigningOrder as SigningOrder
     from cosemic.times import CosemDate as CosemDate
@@ -119,6 +124,7 @@ _HOMES = {
     "cosemic.link.broadcast": ("ALL_STATIONS",),
     "cosemic.link.frames": ("HdlcAddress", "HdlcFrame"),
     "cosemic.link.wrapper": ("WrapperPdu",),
+    "cosemic.protocol.requests": ("Access", "Action", "Get", "Set"),
     "cosemic.security.context": ("SecurityContext", "SecurityPolicy"),
     "cosemic.security.counters": ("CounterStore", "MemoryCounters", "SqliteCounters"),
     "cosemic.security.certificate_store": ("CertificateStore",),
@@ -131,7 +137,14 @@ _HOMES = {
     ),
     "cosemic.security.pkcs11": ("Pkcs11KeyStore", "Pkcs11Token"),
     "cosemic.security.ec": ("PrivateKey", "SoftwareKey"),
-    "cosemic.security.suites": ("EphemeralSignature", "GeneralAad", "GeneralKey", "SigningInput", "SigningOrder"),
+    "cosemic.security.suites": (
+        "EphemeralSignature",
+        "GeneralAad",
+        "GeneralKey",
+        "KeyId",
+        "SigningInput",
+        "SigningOrder",
+    ),
     "cosemic.cosem.values": ("Reading",),
     "cosemic.cosem.profile": ("Profile",),
     "cosemic.tolerances": ("Tolerance",),

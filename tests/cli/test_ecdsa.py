@@ -69,7 +69,7 @@ def test_general_protection_and_signatures(cosemic: Run, meter: Urls, tmp_path: 
         ({"--signing-key": "01" * 48}, "different suites"),
         ({"--peer-signing-key": "01" * 64}, "--peer-signing-key: a public key that is no point"),
         ({"--peer-signing-key": "file:/not/there"}, "cannot be read"),
-        ({"--kek": "00" * 16}, "the kek is all zero"),
+        ({"--kek": "00" * 16}, "the --kek is all zero"),
         ({"--suite": "2"}, "different suites"),
     ],
 )

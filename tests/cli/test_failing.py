@@ -214,7 +214,7 @@ def test_a_serial_line_that_is_pulled_out(cosemic) -> None:
         (["read", "tcp://127.0.0.1:1", ENERGY, "--client", "70000"], "--client is a number from 0 to 65535"),
         (["read", "hdlc://127.0.0.1:1", ENERGY, "--client", "300"], "--client is a number from 1 to 127 on HDLC"),
         (["read", "tcp://127.0.0.1:1", ENERGY, "--server", "-1"], "--server is a number from 0"),
-        (["read", "tcp://127.0.0.1:1", ENERGY, "--physical", "17"], "for hdlc:// and serial:// only"),
+        (["read", "tcp://127.0.0.1:1", ENERGY, "--physical", "17"], "is for HDLC only (hdlc://, serial://, …)"),
         (["read", "tcp://127.0.0.1:1", ENERGY, "--suite", "7"], "--suite is a number from 0 to 2"),
         (["read", "tcp://127.0.0.1:1", ENERGY, "--timeout", "0"], "--timeout is a number of seconds above 0"),
         (["read", "tcp://127.0.0.1:1", ENERGY, "--ek", "0" * 31], "--ek has an odd number of hexadecimal digits (31)"),

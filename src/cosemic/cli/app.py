@@ -122,7 +122,12 @@ def read(
       tcp://host:port                      the TCP wrapper
       hdlc://host:port                     HDLC over TCP
       udp://host:port                      the UDP wrapper
+      tls://host:port?ca=ca.pem            the wrapper through TLS
       serial:///dev/ttyUSB0?baud=9600      HDLC on a serial line
+      optical:///dev/ttyUSB0               an optical head: sign-on, then HDLC
+      mbus:///dev/ttyUSB0?address=5        wired M-Bus
+      rfc2217://, optical-rfc2217://, optical-tcp://, mbus-tcp://
+                                           the last three behind a serial server
       NAME                                 a meter in ~/.config/cosemic/meters.toml
     TARGET is an OBIS code (a register with its unit) or CLASS/OBIS/ATTRIBUTE.
     What a register measures (3/OBIS/2, 4/OBIS/2, 5/OBIS/2, 5/OBIS/3) is scaled and
@@ -419,6 +424,7 @@ def simulate(
     wrapper_port: int = 4059,
     hdlc_port: int = 4060,
     profile_rows: int | None = None,
+    write_keys: Path | None = None,
     output: OutputOptions | None = None,
 ) -> int:
     """Run a simulated meter until Ctrl-C.
@@ -429,10 +435,20 @@ def simulate(
       --client 32    --auth lls --password 00000000
       --client 1     --auth gmac --ek 000102030405060708090A0B0C0D0E0F
                      --ak D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF
-    and, with --referencing sn, clients 18, 34 and 3 in the same three ways.
+      --client 4     --auth ecdsa, suite 1, with the keys of --write-keys
+      --client 5     --auth ecdsa, suite 2, with the keys of --write-keys
+    and, with --referencing sn, clients 18, 34 and 3 in the first three ways.
+    All these keys are known to everybody: never use them in a real meter.
+
+    --write-keys puts the keys of clients 1, 4 and 5 into a folder, each in a
+    file, and a file of named meters beside them: public, reader, manager,
+    suite1, suite2; with -hdlc (manager-hdlc) over HDLC, with -sn (public-sn,
+    reader-sn, manager-sn) by short names. Use them with COSEMIC_METERS.
 
     For example:
       cosemic simulate
+      cosemic simulate --write-keys demo-keys
+      COSEMIC_METERS=demo-keys/meters.toml cosemic read suite1 1-0:1.8.0
       cosemic simulate --wrapper-port 0 --hdlc-port 0 --profile-rows 1000
 
     Parameters
@@ -445,7 +461,10 @@ def simulate(
         TCP port for HDLC; 0 takes any free one.
     profile_rows
         Rows in the load profile.
+    write_keys
+        Folder for the keys of the simulated meter and a file of named meters.
     """
     from cosemic.cli.simulating import simulate_meter
 
-    return simulate_meter(host, wrapper_port, hdlc_port, profile_rows, verbose=(output or OutputOptions()).verbose)
+    verbose = (output or OutputOptions()).verbose
+    return simulate_meter(host, wrapper_port, hdlc_port, profile_rows, write_keys, verbose=verbose)

@@ -30,8 +30,12 @@ def examine_meter(
 ) -> int:  # fmt: skip
     """Print the findings as they come; 1 when one of them is in the way of reading the meter."""
     url, settings = resolve(_with_scheme(url), connection)
+    if settings.referencing == "sn":
+        raise CommandError("the doctor examines by logical names only: leave out --referencing sn")
     # The framing is still to be found out, so that addresses are welcome on every URL.
-    check_numbers("hdlc:" if settings.physical is not None or settings.address_size is not None else url, settings)
+    check_numbers(
+        "hdlc://host" if settings.physical is not None or settings.address_size is not None else url, settings
+    )
     known = _known(settings, serial_number)
     try:
         limits = Limits(budget=budget, tries=tries)

@@ -33,7 +33,9 @@ def explain_input(
             tuple(read_secret(key, "--public-key") for key in public_keys),
         )
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        text = str(error)
+        option = next((f"--{kind}-key: " for kind in ("private", "public") if f"{kind} key" in text), "")
+        raise CommandError(option + text) from None
     explanation = _explain(inputs, keys)
     if redact:
         explanation = explanation.redacted(Sensitivity.IDENTITY)

@@ -44,8 +44,8 @@ _REFUSALS: dict[int, str] = {
     AcseServiceUserDiagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED: "try another --auth for this --client",
     AcseServiceUserDiagnostic.AUTHENTICATION_MECHANISM_NAME_REQUIRED: "give --auth and its secret",
     AcseServiceUserDiagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED: (
-        "the meter wants the other kind of association for this --client: with ciphering (--ek, --ak, --system-title) "
-        "or without (--policy none)"
+        "the meter wants another kind of association for this --client: with ciphering (--ek, --ak, --system-title) "
+        "or without (--policy none), by logical or by short names (--referencing)"
     ),
     AcseServiceUserDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED: "check --system-title",
 }
@@ -53,13 +53,15 @@ _EXCEPTIONS: dict[int, str] = {
     ExceptionServiceError.INVOCATION_COUNTER_ERROR: (
         "run it again with --allow-counter-from-meter to go on from the meter's counter"
     ),
-    ExceptionServiceError.DECIPHERING_ERROR: "check --ek, --ak, --system-title and --suite",
+    ExceptionServiceError.DECIPHERING_ERROR: (
+        "check --ek, --ak, --system-title and --suite, with --general its keys and --reading too"
+    ),
 }
 
 
 def one_line(error: BaseException) -> str:
     """The error as one line for stderr, with what to do about it in the words of the command."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     said, separator, _ = text.partition("; ")
     if isinstance(error, AssociationRefused):
         ours = "" if error.diagnostic is None else _REFUSALS.get(int(error.diagnostic), "")
@@ -67,10 +69,9 @@ def one_line(error: BaseException) -> str:
             return f"{said}; {ours}"
         return text if separator else f"{text}; check --client, --server and --auth"
     if isinstance(error, ExceptionResponseError):
-        ours = _EXCEPTIONS.get(int(error.service_error), "")
-        if ours:
-            return f"{said}; {ours}"
-        return text if separator else f"{text}; run it again with -v to see the exchange"
+        if int(error.service_error) in _EXCEPTIONS:
+            return f"{said}; {service_remedy(error)}"
+        return text if separator else f"{text}; {service_remedy(error)}"
     hint = _trouble_hint(error, text) if isinstance(error, ConnectionTrouble) else _hint(error, text)
     return f"{text}; {hint}" if hint else text
 
@@ -94,11 +95,15 @@ def _hint(error: BaseException, text: str) -> str:
     if isinstance(error, KeyMissing):
         return "give --ek, --ak and --system-title"
     if isinstance(error, SecurityError) and "counters in" in text:
-        return "name a folder that can be written with COSEMIC_STATE"
+        return "" if "COSEMIC_STATE" in text else "COSEMIC_STATE names another folder for the counters"
     if isinstance(error, AuthenticationError):
-        return "check --password, --ek, --ak and --system-title"
+        return f"check {_proof(text)} and --system-title"
     if isinstance(error, MissingExtra):
         return ""
+    if isinstance(error, LinkError) and ("certificate" in text or text.startswith("TLS: ")):
+        return ""  # the text says what is to be done
+    if isinstance(error, LinkError) and "/?!" in text:
+        return "the settings of the URL are in docs/transports.md; 'cosemic doctor' tries others"
     if isinstance(error, LinkTimeout):
         return "check the address, --client, --server and --physical, or give more time with --timeout"
     if isinstance(error, LinkLost) and "refused" in text:
@@ -111,7 +116,7 @@ def _hint(error: BaseException, text: str) -> str:
         return "run it again with -vv and see where it breaks"
     if isinstance(error, OSError) and not isinstance(error, DlmsError):
         return "check the path" if error.errno in (errno.ENOENT, errno.EISDIR) else ""
-    if isinstance(error, OSError) and "serial://" in text:
+    if isinstance(error, OSError) and any(f"{scheme}://" in text for scheme in ("serial", "optical", "mbus")):
         if "denied" in text:
             return "your user may not use this device: join its group (often dialout)"
         return "check the device in the URL, and that it is plugged in"
@@ -122,14 +127,27 @@ def _hint(error: BaseException, text: str) -> str:
     return ""
 
 
-def service_remedy(error: DlmsError) -> str:
-    """What to do when the meter refuses a single object."""
+def _proof(text: str) -> str:
+    """Which options what was to be proved rests on."""
+    if "ECDSA" in text or "signing key" in text:
+        return "--signing-key, --peer-signing-key"
+    if "key agreed" in text or "ephemeral" in text:
+        return "--agreement-key, --peer-agreement-key, --peer-signing-key, --ak, --reading"
+    if "wrapped" in text:
+        return "--kek, --ak, --reading"
+    return "--password, --ek, --ak"
+
+
+def service_remedy(error: DlmsError, verb: str = "do") -> str:
+    """What to do when the meter refuses a single object, or a request for it altogether."""
+    if isinstance(error, ExceptionResponseError):
+        return _EXCEPTIONS.get(int(error.service_error), "run it again with -v to see the exchange")
     result = getattr(error, "result", None)
     if result == DataAccessResult.TYPE_UNMATCHED:
         return "'cosemic read --typed' shows the type that it has"
     if result == DataAccessResult.TEMPORARY_FAILURE:
         return "try again later"
-    return "'cosemic objects' lists what this client may do"
+    return f"'cosemic objects' lists what this client may {verb}"
 
 
 def _may_be_framing(error: LinkError, text: str) -> bool:

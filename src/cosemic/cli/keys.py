@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from cosemic.cli.options import ConnectionOptions
     from cosemic.security.ec import SoftwareKey
 
-GENERAL = ("general", "identified-key", "wrapped-key", "one-pass", "static-unified")
+_NEEDED_FOR: dict[str, tuple[str, ...]] = {
+    "wrapped-key": ("kek",),
+    "one-pass": ("signing_key", "peer_signing_key", "agreement_key", "peer_agreement_key"),
+    "static-unified": ("agreement_key", "peer_agreement_key"),
+}
 NAMES = ("signing_key", "peer_signing_key", "agreement_key", "peer_agreement_key", "kek")
 _SUITE_OF = {32: 1, 48: 2}
 
@@ -31,33 +35,47 @@ def asymmetric_options(settings: ConnectionOptions) -> tuple[int, dict[str, Any]
     for name in ("peer_signing_key", "peer_agreement_key"):
         text = getattr(settings, name)
         if text is not None:
-            value = read_secret(text, _option(name))
-            options[name] = value if "-----BEGIN" in value else key_octets(value, _option(name))
+            options[name] = _public_key(text, _option(name))
     if settings.kek is not None:
         options["kek"] = key_octets(settings.kek, "--kek")
     if settings.reading not in (None, "standard"):
-        options |= _field_reading(str(settings.reading))
+        options |= _field_reading()
     if settings.general is not None:
         from cosemic.security.suites import GeneralKey
 
-        if settings.general not in GENERAL:
-            raise CommandError(f"--general is one of {', '.join(GENERAL)}")
         options["general"] = True if settings.general == "general" else GeneralKey(settings.general)
     return suite, options
 
 
 def needs_ecdsa_keys(settings: ConnectionOptions) -> None:
     """CommandError when --auth ecdsa lacks a key."""
-    missing = [_option(name) for name in ("signing_key", "peer_signing_key") if getattr(settings, name) is None]
+    _need(settings, "--auth ecdsa", "signing_key", "peer_signing_key")
+
+
+def check_complete(settings: ConnectionOptions) -> None:
+    """CommandError where keys are missing for what was asked for, rather than a message with less protection."""
+    if settings.auth == "gmac":
+        _need(settings, "--auth gmac", "ek", "ak")
+    if settings.general is not None:
+        _need(settings, f"--general {settings.general}", "ek", *_NEEDED_FOR.get(settings.general, ()))
+    if settings.ak is not None:
+        _need(settings, "--ak", "ek")
+    policy = settings.policy
+    if policy not in (None, "none"):
+        names = [*(["ak"] if "authenticated" in policy else []), *(NAMES[:2] if "signed" in policy else [])]
+        _need(settings, f"--policy {policy}", "ek", *names)
+
+
+def _need(settings: ConnectionOptions, what: str, *names: str) -> None:
+    missing = [_option(name) for name in names if getattr(settings, name) is None]
     if missing:
-        raise CommandError(f"--auth ecdsa needs {', '.join(missing)} too: PEM files, as file:PATH")
+        pem = ": PEM files, as file:PATH" if all(name.endswith("-key") for name in missing) else ""
+        raise CommandError(f"{what} needs {', '.join(missing)} too{pem}")
 
 
-def _field_reading(reading: str) -> dict[str, Any]:
+def _field_reading() -> dict[str, Any]:
     from cosemic.security.suites import GeneralAad, SigningInput, SigningOrder
 
-    if reading != "field":
-        raise CommandError(f"--reading is standard or field, not {reading}")
     return {
         "general_aad": GeneralAad.WITHOUT_HEADER,
         "signing_input": SigningInput.CONTENT,
@@ -71,11 +89,27 @@ def _private_key(text: str, option: str) -> SoftwareKey:
     value = read_secret(text, option)
     try:
         if "-----BEGIN" in value:
+            if "ENCRYPTED" in value:
+                raise CommandError(f"{option}: the key has a password; the command takes PEM files without one")
             return SoftwareKey.load(value)
         octets = key_octets(value, option)
         if len(octets) not in _SUITE_OF:
             raise CommandError(f"{option} is PEM, or 32 (P-256) or 48 octets (P-384) in hexadecimal, not {len(octets)}")
         return SoftwareKey(_SUITE_OF[len(octets)], octets)
+    except ValueError as error:
+        raise CommandError(f"{option}: {error}") from None
+
+
+def _public_key(text: str, option: str) -> str | bytes:
+    value = read_secret(text, option)
+    if "-----BEGIN" not in value:
+        return key_octets(value, option)
+    if "PRIVATE KEY-----" in value:
+        raise CommandError(f"{option} names a private key; the public key of the meter is needed")
+    from cosemic.security.public_keys import load_public
+
+    try:
+        return load_public(value)[1]
     except ValueError as error:
         raise CommandError(f"{option}: {error}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from cyclopts import Group, Parameter
 
 from cosemic.cli.failing import CommandError, ConnectionTrouble
-from cosemic.cli.keys import NAMES, asymmetric_options, needs_ecdsa_keys
+from cosemic.cli.keys import NAMES, asymmetric_options, check_complete, needs_ecdsa_keys
 from cosemic.cli.meters import find_meter
 from cosemic.cli.parsing import key_octets, password_octets
 from cosemic.cli.titles import own_title
@@ -52,9 +53,16 @@ _MECHANISMS: dict[str, AuthenticationMechanism] = {
     "sha256": AuthenticationMechanism.HLS_SHA256,
     "ecdsa": AuthenticationMechanism.HLS_ECDSA,
 }
-_OPTION_OF = {"system_title": "--system-title", "encryption_key": "--ek", "authentication_key": "--ak"}
 _LOG = "cosemic command"
-_POLICIES = get_args(Policy)
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "auth": get_args(Auth),
+    "policy": get_args(Policy),
+    "general": get_args(General),
+    "reading": get_args(Reading),
+    "referencing": get_args(Referencing),
+    "counter_recovery": get_args(Recovery),
+}
+"""What a setting of a named meter may be; on the command line and in variables cyclopts sees to it."""
 
 
 @Parameter(name="*", group=CONNECTION)
@@ -145,13 +153,11 @@ def make_client(url: str, options: ConnectionOptions | None, output: OutputOptio
     security = make_security(settings)
     mechanism = _MECHANISMS[settings.auth or "none"]
     password = None if settings.password is None else password_octets(settings.password)
-    if mechanism is AuthenticationMechanism.HLS_GMAC:
-        _need_keys(settings, "--auth gmac")
-    elif mechanism is AuthenticationMechanism.HLS:
+    if mechanism is AuthenticationMechanism.HLS:
         raise CommandError("--auth hls is the maker's own algorithm: use the Python API and give it as hls_function")
-    elif mechanism is AuthenticationMechanism.HLS_ECDSA:
+    if mechanism is AuthenticationMechanism.HLS_ECDSA:
         needs_ecdsa_keys(settings)
-    elif mechanism is not AuthenticationMechanism.NONE and password is None:
+    elif mechanism not in (AuthenticationMechanism.NONE, AuthenticationMechanism.HLS_GMAC) and password is None:
         raise CommandError(f"--auth {settings.auth} needs --password")
     elif mechanism is AuthenticationMechanism.NONE and password is not None:
         raise CommandError("--password is of no use without --auth: give --auth lls, md5, sha1 or sha256")
@@ -186,27 +192,24 @@ def resolve(url: str, options: ConnectionOptions | None) -> tuple[str, Connectio
     for field in fields(merged):
         if getattr(merged, field.name) is None and field.name in named:
             setattr(merged, field.name, named[field.name])
-    if merged.auth is not None and merged.auth not in _MECHANISMS:
-        raise CommandError(f"auth {merged.auth!r} of meter {url!r} is unknown; there are {', '.join(_MECHANISMS)}")
-    if merged.referencing not in (None, "ln", "sn"):
-        raise CommandError(f"referencing {merged.referencing!r} of meter {url!r} is unknown; there are ln, sn")
-    if merged.policy is not None and merged.policy not in _POLICIES:
-        raise CommandError(f"policy {merged.policy!r} of meter {url!r} is unknown; there are {', '.join(_POLICIES)}")
+    for name, choices in _CHOICES.items():
+        value = getattr(merged, name)
+        if value is not None and value not in choices:
+            raise CommandError(f"{name} {value!r} of meter {url!r} is unknown; there are {', '.join(choices)}")
     return str(named["url"]), merged
 
 
 def make_security(settings: ConnectionOptions) -> SecurityContext | None:
     """The security context, or None when neither keys nor a policy were given."""
+    check_complete(settings)
     keys = (settings.ek, settings.ak, settings.system_title, *(getattr(settings, name) for name in NAMES))
-    if all(key is None for key in keys) and settings.policy in (None, "none") and settings.auth != "gmac":
+    if all(key is None for key in keys):
         return None
-    if settings.auth == "gmac" or settings.policy not in (None, "none"):
-        _need_keys(settings, "--auth gmac" if settings.auth == "gmac" else f"--policy {settings.policy}")
     from cosemic.security.context import SecurityContext
 
     suite, options = asymmetric_options(settings)
     try:
-        return SecurityContext(
+        security = SecurityContext(
             suite=suite,
             system_title=own_title() if settings.system_title is None else _title(settings.system_title),
             encryption_key=None if settings.ek is None else key_octets(settings.ek, "--ek"),
@@ -222,10 +225,13 @@ def make_security(settings: ConnectionOptions) -> SecurityContext | None:
             ("system_title", "--system-title"),
             ("encryption_key", "--ek"),
             ("authentication_key", "--ak"),
-            *((name, "--" + name.replace("_", "-")) for name in sorted(NAMES, key=len, reverse=True) if name != "kek"),
+            *((name, "--" + name.replace("_", "-")) for name in NAMES),
         ):
-            text = text.replace(name, option)
+            text = re.sub(rf"(?<![-\w]){name}\b", option, text)
         raise CommandError(text) from None
+    if settings.policy is None and settings.ek is not None and settings.ak is None:
+        raise CommandError("--ek needs --ak too, or another --policy than authenticated-encrypted")
+    return security
 
 
 def mechanism_of(settings: ConnectionOptions) -> AuthenticationMechanism | None:
@@ -235,7 +241,8 @@ def mechanism_of(settings: ConnectionOptions) -> AuthenticationMechanism | None:
 
 def check_numbers(url: str, settings: ConnectionOptions) -> None:
     """CommandError for a number that cannot be; the library would say the same, in its own words."""
-    hdlc = url.lower().startswith(("hdlc:", "serial:"))
+    framing = _framing(url)
+    hdlc = framing == "hdlc"
     limits = {
         "client": (1, 0x7F) if hdlc else (0, 0xFFFF),
         "server": (0, 0x3FFF if hdlc else 0xFFFF),
@@ -247,8 +254,10 @@ def check_numbers(url: str, settings: ConnectionOptions) -> None:
         if number is not None and not low <= number <= high:
             on = " on HDLC" if hdlc and name != "suite" else ""
             raise CommandError(f"--{name} is a number from {low} to {high}{on}, not {number}")
+    if settings.physical is not None and framing == "mbus":
+        raise CommandError("on M-Bus the address of the meter stands in the URL (?address=5), not in --physical")
     if settings.physical is not None and not hdlc:
-        raise CommandError("--physical is for hdlc:// and serial:// only: the wrapper has no physical addresses")
+        raise CommandError("--physical is for HDLC only (hdlc://, serial://, …): the wrapper has no physical addresses")
     if settings.referencing == "sn" and url.lower().startswith("udp:"):
         raise CommandError("--referencing sn needs a connection: over UDP late answers could not be told apart")
     if settings.address_size is not None:
@@ -257,10 +266,18 @@ def check_numbers(url: str, settings: ConnectionOptions) -> None:
         raise CommandError(f"--timeout is a number of seconds above 0, not {settings.timeout:g}")
 
 
+def _framing(url: str) -> str:
+    from cosemic.transports.targets import parse_url
+
+    return parse_url(url).framing.value
+
+
 def _check_address_size(hdlc: bool, settings: ConnectionOptions) -> None:
     size = settings.address_size
     if not hdlc:
-        raise CommandError("--address-size is for hdlc:// and serial:// only: the wrapper has no such addresses")
+        raise CommandError(
+            "--address-size is for HDLC only (hdlc://, serial://, …): other framings have no such addresses"
+        )
     if size not in (1, 2, 4):
         raise CommandError(f"--address-size is 1, 2 or 4, not {size}")
     if (size == 1) != (settings.physical is None):
@@ -269,15 +286,6 @@ def _check_address_size(hdlc: bool, settings: ConnectionOptions) -> None:
 
 def _title(text: str) -> bytes:
     return key_octets(text, "--system-title")
-
-
-def _need_keys(settings: ConnectionOptions, what: str) -> None:
-    needed = {"--ek": settings.ek}
-    if what == "--auth gmac" or "authenticated" in what:
-        needed["--ak"] = settings.ak
-    missing = [option for option, value in needed.items() if value is None]
-    if missing:
-        raise CommandError(f"{what} needs {', '.join(missing)} too")
 
 
 def show_log(verbose: int) -> None:

@@ -43,6 +43,7 @@ class _Answer:
     value: object = None
     unit: str | None = None
     error: str | None = None
+    remedy: str = ""
     data_type: str | None = None
     tree: object = None
 
@@ -91,7 +92,7 @@ def read_targets(
         say(table(headings, [answer.cells(typed=typed) for answer in answers]))
     if failed:
         more = f" ({len(failed)} of {len(answers)} targets failed)" if len(answers) > 1 else ""
-        warn(f"{failed[0].target.text}: {failed[0].error}{more}; 'cosemic objects' lists what this client may read")
+        warn(f"{failed[0].target.text}: {failed[0].error}{more}; {failed[0].remedy}")
     return 1 if failed else 0
 
 
@@ -105,7 +106,8 @@ def _answers(client: DlmsClient, targets: Sequence[Target], *, raw: bool, typed:
         except (ServiceError, DecodeError) as error:
             class_id = int(InterfaceClass.REGISTER) if target.class_id is None else target.class_id
             attribute = 2 if target.member is None else target.member
-            yield _Answer(target, class_id, attribute, error=_words(error))
+            remedy = service_remedy(error, "read")
+            yield _Answer(target, class_id, attribute, error=_words(error), remedy=remedy)
 
 
 def _by_obis(client: DlmsClient, target: Target, *, raw: bool, typed: bool) -> _Answer:

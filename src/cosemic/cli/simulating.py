@@ -8,13 +8,16 @@ import errno
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeAlias
 
+from cosemic.cli.demo_files import write_demo_keys
 from cosemic.cli.failing import CommandError
 from cosemic.cli.options import show_log
 from cosemic.cli.output import dumps, say
 from cosemic.cli.tracing import make_trace
 from cosemic.meter.demo import demo_meter
+from cosemic.meter.model import SimulatedMeter
 from cosemic.meter.server import MeterServer
 
 _Serve: TypeAlias = Callable[[str, int], Awaitable[int]]
@@ -22,7 +25,9 @@ _Serve: TypeAlias = Callable[[str, int], Awaitable[int]]
 _MOST_ROWS = 100_000
 
 
-def simulate_meter(host: str, wrapper_port: int, hdlc_port: int, profile_rows: int | None, *, verbose: int) -> int:
+def simulate_meter(
+    host: str, wrapper_port: int, hdlc_port: int, profile_rows: int | None, keys: Path | None, *, verbose: int
+) -> int:
     """Serve until SIGINT or SIGTERM."""
     for option, port in (("--wrapper-port", wrapper_port), ("--hdlc-port", hdlc_port)):
         if not 0 <= port <= 0xFFFF:
@@ -33,21 +38,25 @@ def simulate_meter(host: str, wrapper_port: int, hdlc_port: int, profile_rows: i
         raise CommandError(f"--profile-rows is a number from 0 to {_MOST_ROWS}, not {profile_rows}")
     if verbose:
         show_log(verbose)
-    asyncio.run(_serve(host, wrapper_port, hdlc_port, profile_rows, verbose))
+    meter = demo_meter() if profile_rows is None else demo_meter(profile_rows=profile_rows)
+    asyncio.run(_serve(meter, host, wrapper_port, hdlc_port, keys, verbose))
     return 0
 
 
-async def _serve(host: str, wrapper_port: int, hdlc_port: int, profile_rows: int | None, verbose: int) -> None:
+async def _serve(
+    meter: SimulatedMeter, host: str, wrapper_port: int, hdlc_port: int, keys: Path | None, verbose: int
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         # Windows has no handlers in its loop; there Ctrl-C arrives as KeyboardInterrupt.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
-    meter = demo_meter() if profile_rows is None else demo_meter(profile_rows=profile_rows)
     async with MeterServer(meter, trace=make_trace(verbose) if verbose else None) as server:
         wrapper = await _listen(server.serve_wrapper, host, wrapper_port, "--wrapper-port")
         hdlc = await _listen(server.serve_hdlc, host, hdlc_port, "--hdlc-port")
+        if keys is not None:
+            write_demo_keys(keys, "127.0.0.1" if host in ("0.0.0.0", "::", "") else host, wrapper, hdlc)
         say(dumps({"wrapper_port": wrapper, "hdlc_port": hdlc}))
         await stop.wait()
 

@@ -98,7 +98,8 @@ def _refused(attempt: Attempt, outcome: Outcome, error: AssociationRefused, evid
         return [
             problem(
                 PROBE, Code.WRONG_CONTEXT,
-                f"client {attempt.client} exists, but wants the other kind of association: {other}", f"try it {other}",
+                f"client {attempt.client} exists, but wants the other kind of association: {other}, or by short names",
+                f"try it {other}; or read it with --referencing sn",
                 client=attempt.client, ciphered=not attempt.is_ciphered,
             )
         ]  # fmt: skip

@@ -54,7 +54,9 @@ class Survey:
         """The requests, the smallest first: the object list may take a minute on a slow line."""
         name = yield from _value(InterfaceClass.DATA, DEVICE_NAME, 2)
         self.device_name = name if isinstance(name, bytes) else None
-        yield from self._security(SECURITY_SETUP)
+        named = yield from _value(InterfaceClass.ASSOCIATION_LN, CURRENT_ASSOCIATION, 9)
+        code = named if isinstance(named, bytes) and len(named) == 6 and any(named) else None
+        yield from self._security(SECURITY_SETUP if code is None else ObisCode.from_bytes(code))
         yield from self._counter(COUNTER)
         yield from self._partner(CURRENT_ASSOCIATION)
         if not with_list:

@@ -54,7 +54,7 @@ MASTER_KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 LLS_PASSWORD = b"00000000"
 
 PUBLIC_CLIENT, READER_CLIENT, MANAGER_CLIENT = 16, 32, 1
-_BY_SHORT_NAMES = {PUBLIC_CLIENT: 18, READER_CLIENT: 34, MANAGER_CLIENT: 3}
+BY_SHORT_NAMES = {PUBLIC_CLIENT: 18, READER_CLIENT: 34, MANAGER_CLIENT: 3}
 """The clients that see the same by short names."""
 METER_ZONE = timezone(timedelta(hours=1))
 
@@ -159,7 +159,7 @@ def _with_short_names(device: LogicalDevice) -> list[MeterAssociation]:
             association,
             settings=replace(
                 association.settings,
-                client_sap=_BY_SHORT_NAMES[association.client_sap],
+                client_sap=BY_SHORT_NAMES[association.client_sap],
                 conformance=SHORT_NAME_CONFORMANCE,
                 application_contexts=None,
                 short_names=names,
@@ -168,7 +168,7 @@ def _with_short_names(device: LogicalDevice) -> list[MeterAssociation]:
             own={own.obis: own},
         )
         for association in device.associations
-        if association.client_sap in _BY_SHORT_NAMES
+        if association.client_sap in BY_SHORT_NAMES
     ]
 
 

@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from cosemic.enums import Role
-from cosemic.errors import DecodeError, KeyMissing, ReplayError, SecurityError
+from cosemic.errors import AuthenticationError, DecodeError, KeyMissing, ReplayError, SecurityError
 from cosemic.security._streams import Outgoing
 from cosemic.security.checks import check_plausible
 from cosemic.security.counters import key_id
@@ -205,8 +205,17 @@ class GeneralProtection:
         if control & (SUITE_MASK | COMPRESSED) != context.suite:
             raise security.wrong_control(control)
         originator = security.originator(header.originator)
-        cipher, name = self._given(header, info, originator)
-        information = cipher.open(control, originator, counter, content, covered)
+        octets, kind, name = self._given(header, info, originator)
+        cipher = context.fresh_cipher(octets, kind)
+        by_other = False
+        try:
+            information = cipher.open(control, originator, counter, content, covered)
+        except AuthenticationError:
+            other = context.other_fresh_cipher(octets, kind)
+            if other is None:
+                raise
+            information = other.open(control, originator, counter, content, covered)
+            by_other = True
         if inner is not None:
             inner(information)
         what = describe(control, originator, counter, cipher.name)
@@ -223,6 +232,8 @@ class GeneralProtection:
             security.peer_system_title = originator
         if control & AUTHENTICATED:
             self._accept(name, counter, is_asked, token)
+            if by_other:
+                context.prove_other_authentication()
         return information
 
     def _check_fresh(self, name: str, counter: int, token: bytes, what: str) -> None:
@@ -285,8 +296,8 @@ class GeneralProtection:
             _static_name(header, own, peer),
         )
 
-    def _given(self, header: GeneralHeader, info: KeyInfo, originator: bytes) -> tuple[CipherKey, str]:
-        """The key that a message of the peer brings, and under which name its counters are remembered.
+    def _given(self, header: GeneralHeader, info: KeyInfo, originator: bytes) -> tuple[bytes, str, str]:
+        """The key that a message of the peer brings, its kind, and the name that its counters are remembered by.
 
         ``originator`` is whose title the message is opened with, which its header may leave out.
         """
@@ -298,7 +309,7 @@ class GeneralProtection:
             octets = unwrap_key(context.kek, info.data)
             if len(octets) != KEY_LENGTH[suite]:
                 raise SecurityError(f"a wrapped key of {len(octets)} octets; suite {suite} has {KEY_LENGTH[suite]}")
-            return context.fresh_cipher(octets, "wrapped key"), key_id(originator, b"wrapped" + context.kek)
+            return octets, "wrapped key", key_id(originator, b"wrapped" + context.kek)
         from cosemic.security import agreement
 
         own = _given(context.agreement_key, "our key agreement key", "agreement_key")
@@ -312,15 +323,14 @@ class GeneralProtection:
                 header.recipient,
                 context.ephemeral_signature,
             )
-            name = key_id(originator, b"one-pass" + own.public)
-            return context.fresh_cipher(octets, "key agreed by one pass"), name
+            return octets, "key agreed by one pass", key_id(originator, b"one-pass" + own.public)
         if info.data:
             raise DecodeError(f"the static unified model has no key data, but {len(info.data)} octets came")
         peer = _given(context.peer_agreement_key, "the peer's public key agreement key", "peer_agreement_key")
         octets = agreement.static_unified_key(
             suite, own, peer, header.originator, header.recipient, header.transaction_id
         )
-        return context.fresh_cipher(octets, "key agreed from static keys"), _static_name(header, own, peer)
+        return octets, "key agreed from static keys", _static_name(header, own, peer)
 
     def _covered(self, header: GeneralHeader) -> bytes:
         """What the tag covers of the header."""

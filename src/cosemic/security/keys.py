@@ -292,6 +292,15 @@ class SecurityContext:
         """A key that came with one message, ready to use, with our authentication key."""
         return self._cipher(key, name)
 
+    def other_fresh_cipher(self, key: bytes, name: str) -> CipherKey | None:
+        """The same with the authentication key that is accepted besides during a change; None where there is none."""
+        other = self._keys.others.get("authentication_key")
+        if other is None:
+            return None
+        from cosemic.security.cipher import CipherKey
+
+        return CipherKey(key, other, f"{name} of suite {self.suite}")
+
     def dedicated_counters(self, key: bytes, role: Role) -> CounterStore:
         """Where the counters of a dedicated key are kept."""
         if role is Role.SERVER:
@@ -373,6 +382,12 @@ class SecurityContext:
         """A message verified under ``other_cipher``; offered keys become the ones in use."""
         before = dict(self._keys.present)
         self._keys.prove(BROADCAST if broadcast else UNICAST)
+        self._changed(before)
+
+    def prove_other_authentication(self) -> None:
+        """A message verified under ``other_fresh_cipher``, which says nothing of the encryption key."""
+        before = dict(self._keys.present)
+        self._keys.prove(("authentication_key",))
         self._changed(before)
 
     def is_in_use(self, cipher: CipherKey) -> bool:

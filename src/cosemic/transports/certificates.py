@@ -174,7 +174,10 @@ def _present(context: ssl.SSLContext, certificate: str, key: str | None, passwor
         if vague or "BAD_DECRYPT" in reason or "BAD_PASSWORD" in reason:
             file = key or certificate
             raise LinkError(f"TLS: the password of the key in {file} is wrong, or the file is damaged") from None
-        raise LinkError(f"TLS: {certificate} or {key or certificate} cannot be used: {_why(error)}") from error
+        if key is None:
+            text = f"{certificate} holds no private key that can be used ({_why(error)}): give its file as key="
+            raise LinkError(f"TLS: {text}") from error
+        raise LinkError(f"TLS: {certificate} or {key} cannot be used: {_why(error)}") from error
 
 
 def _why(error: OSError) -> str:
