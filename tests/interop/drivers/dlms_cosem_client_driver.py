@@ -49,7 +49,7 @@ def connect(config):
             "client_initial_invocation_counter": config.get("counter", 1),
         }
     client = DlmsClient(
-        transport=transport(config["client"], config["server"], BlockingTcpIO("127.0.0.1", config["port"])),
+        transport=transport(config["client"], config["server"], BlockingTcpIO("127.0.0.1", config["port"], timeout=3)),
         authentication=authentication,
         block_transfer=True,
         **security,
