@@ -20,7 +20,7 @@ to 3), which no real meter would grant; the object list says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
@@ -82,28 +82,67 @@ def demo_meter(
     client 1. The rest is for its security setup (see ``SecuritySetup``), whose version is 0 in suite 0 and 1 in the
     others, unless given.
     """
-    if security is None:
-        security = SecurityContext(
-            suite=0,
-            system_title=SYSTEM_TITLE,
-            encryption_key=ENCRYPTION_KEY,
-            authentication_key=AUTHENTICATION_KEY,
-            broadcast_key=BROADCAST_KEY,
-            kek=MASTER_KEY,
-            policy="authenticated-encrypted",
-            counters=MemoryCounters() if counters is None else counters,
-            minimum_policy="none",
-        )
+    meter = bare_meter(
+        {1: b"COS0000000000001", 2: b"COS0000000000002"},
+        demo_security(counters) if security is None else security,
+        clock=clock,
+        zone=zone,
+        counters=counters,
+        association_version=association_version,
+        max_pdu_size=max_pdu_size,
+        security_setup_version=security_setup_version,
+        certificates=certificates,
+    )
+    management, gas = meter.devices.values()
+    management.add(*ports())
+    events = EventRows()
+    events.record(meter.now() - timedelta(days=3), POWER_UP)
+    _electricity(management, events, profile_rows)
+    _gas(gas, events)
+    return meter
+
+
+def demo_security(counters: CounterStore | None = None) -> SecurityContext:
+    """The test keys of client 1."""
+    return SecurityContext(
+        suite=0,
+        system_title=SYSTEM_TITLE,
+        encryption_key=ENCRYPTION_KEY,
+        authentication_key=AUTHENTICATION_KEY,
+        broadcast_key=BROADCAST_KEY,
+        kek=MASTER_KEY,
+        policy="authenticated-encrypted",
+        counters=MemoryCounters() if counters is None else counters,
+        minimum_policy="none",
+    )
+
+
+def bare_meter(
+    names: Mapping[int, bytes],
+    security: SecurityContext,
+    *,
+    clock: Callable[[], datetime] | None = None,
+    zone: tzinfo = METER_ZONE,
+    counters: CounterStore | None = None,
+    association_version: int = 1,
+    max_pdu_size: int = 0xFFFF,
+    security_setup_version: int | None = None,
+    certificates: CertificateStore | None = None,
+) -> SimulatedMeter:
+    """The associations of the demo meter and what belongs to them, nothing that measures. ``names`` are its devices.
+
+    The first device is the management logical device, and the only one with associations that have keys.
+    """
     time = _computer_time if clock is None else clock
-    management = LogicalDevice(1, b"COS0000000000001")
-    gas = LogicalDevice(2, b"COS0000000000002")
-    devices = [management, gas]
-    management.associations = _associations(1, security, max_pdu_size)
-    management.associations += demo_keys.associations(1, max_pdu_size, counters)
-    gas.associations = _associations(2, None, max_pdu_size)
+    devices = [LogicalDevice(sap, name) for sap, name in names.items()]
+    management = devices[0]
     for device in devices:
+        own = device is management
+        device.associations = _associations(device.sap, security if own else None, max_pdu_size)
+        if own:
+            device.associations += demo_keys.associations(device.sap, max_pdu_size, counters)
         device.add(*device_objects(device), *association_objects(device, association_version))
-    management.add(sap_assignment(devices), *ports())
+    management.add(sap_assignment(devices))
     for number, association in enumerate(item for item in management.associations if item.protected):
         settings = association.settings
         assert settings.security is not None
@@ -118,10 +157,6 @@ def demo_meter(
         management.add(*setup.objects())
     for device in devices:
         device.associations += _with_short_names(device)
-    events = EventRows()
-    events.record((time() - timedelta(days=3)).astimezone(zone), POWER_UP)
-    _electricity(management, events, profile_rows)
-    _gas(gas, events)
     return SimulatedMeter(devices, time=time, zone=zone)
 
 
