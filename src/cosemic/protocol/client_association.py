@@ -49,7 +49,7 @@ from cosemic.protocol.events import (
     Notified,
     Released,
 )
-from cosemic.protocol.requests import GetResults, Request, target
+from cosemic.protocol.requests import Action, Get, GetResults, Request, Set, target
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import Event, State
 from cosemic.protocol.terms import NO_DEMANDS, Demands, Exchange
@@ -109,6 +109,23 @@ class ClientAssociation(ClientOpening):
         if not terms.confirmed:
             self._end_exchange()
             self._events.append(Completed(unanswered(request)))
+
+    def preview(self, request: Get | Set | Action, demands: Demands = NO_DEMANDS) -> bytes:
+        """The first APDU that ``request`` would send now, before protection; nothing is sent and nothing is counted.
+
+        LocalProtocolError where the request could not be sent; empty where nothing would be (no such short name).
+        """
+        if self.state is not _ASSOCIATED:
+            self._step(Event.REQUEST, "request")
+        self._take_terms(demands)
+        assert self._terms is not None
+        steps = start(request, self._terms)
+        try:
+            return next(steps).encode()
+        except StopIteration:
+            return b""
+        finally:
+            steps.close()
 
     def abort(self) -> None:
         """Forget the association without a word to the meter, as when the link is closed."""
