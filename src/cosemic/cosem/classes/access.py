@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from cosemic.cosem.model import declare
-
 _ASSOCIATION = (
     "object_list:array associated_partners_id:structure application_context_name:structure|octet-string"
     " xdlms_context_info:structure authentication_mechanism_name:structure|octet-string secret:octet-string"
@@ -12,7 +10,7 @@ _ASSOCIATION = (
 _SECURITY = "security_policy:enum security_suite:enum client_system_title:octet-string server_system_title:octet-string"
 
 CLASSES = (
-    declare(
+    (
         12,
         3,
         "Association SN",
@@ -20,36 +18,36 @@ CLASSES = (
         "reserved_1 reserved_2 read_by_logicalname reserved_4 change_secret reserved_6 reserved_7"
         " reply_to_hls_authentication",
     ),
-    declare(
+    (
         15,
         0,
         "Association LN",
         _ASSOCIATION,
         "reply_to_hls_authentication change_hls_secret add_object remove_object",
     ),
-    declare(
+    (
         15,
         1,
         "Association LN",
         _ASSOCIATION + " security_setup_reference:octet-string",
         "reply_to_hls_authentication change_hls_secret add_object remove_object",
     ),
-    declare(
+    (
         15,
         2,
         "Association LN",
         _ASSOCIATION + " security_setup_reference:octet-string user_list:array current_user:structure",
         "reply_to_hls_authentication change_hls_secret add_object remove_object add_user remove_user",
     ),
-    declare(
+    (
         15,
         3,
         "Association LN",
         _ASSOCIATION + " security_setup_reference:octet-string user_list:array current_user:structure",
         "reply_to_hls_authentication change_hls_secret add_object remove_object add_user remove_user",
     ),
-    declare(17, 0, "SAP assignment", "sap_assignment_list:array", "connect_logical_device"),
-    declare(
+    (17, 0, "SAP assignment", "sap_assignment_list:array", "connect_logical_device"),
+    (
         18,
         0,
         "Image transfer",
@@ -58,7 +56,7 @@ CLASSES = (
         " image_transfer_status:enum image_to_activate_info:array",
         "image_transfer_initiate image_block_transfer image_verify image_activate",
     ),
-    declare(
+    (
         30,
         0,
         "Data protection",
@@ -66,8 +64,8 @@ CLASSES = (
         " protection_parameters_set:array required_protection:enum",
         "get_protected_attributes set_protected_attributes invoke_protected_method",
     ),
-    declare(64, 0, "Security setup", _SECURITY, "security_activate global_key_transfer"),
-    declare(
+    (64, 0, "Security setup", _SECURITY, "security_activate global_key_transfer"),
+    (
         64,
         1,
         "Security setup",
@@ -75,21 +73,21 @@ CLASSES = (
         "security_activate key_transfer key_agreement generate_key_pair generate_certificate_request import_certificate"
         " export_certificate remove_certificate",
     ),
-    declare(
+    (
         122,
         0,
         "Function control",
         "activation_status:array function_list:array",
         "set_function_status add_function remove_function",
     ),
-    declare(
+    (
         123,
         0,
         "Array manager",
         "array_object_list:array",
         "retrieve_number_of_entries retrieve_entries insert_entry update_entry remove_entries",
     ),
-    declare(
+    (
         124,
         0,
         "Communication port protection",

@@ -2,59 +2,62 @@
 
 from __future__ import annotations
 
-from cosemic.cosem.model import declare
-
 _PUSH = (
     "push_object_list:array send_destination_and_method:structure communication_window:array"
     " randomisation_start_interval:long-unsigned number_of_retries:unsigned repetition_delay:long-unsigned|structure"
 )
 
 CLASSES = (
-    declare(
+    (
         19,
         1,
         "IEC local port setup",
         "default_mode:enum default_baud:enum prop_baud:enum response_time:enum device_addr:octet-string"
         " pass_p1:octet-string pass_p2:octet-string pass_w5:octet-string",
+        "",
     ),
-    declare(
+    (
         23,
         1,
         "IEC HDLC setup",
         "comm_speed:enum window_size_transmit:unsigned window_size_receive:unsigned"
         " max_info_field_length_transmit:long-unsigned max_info_field_length_receive:long-unsigned"
         " inter_octet_time_out:long-unsigned inactivity_time_out:long-unsigned device_address:long-unsigned",
+        "",
     ),
-    declare(
+    (
         24,
         1,
         "IEC twisted pair setup",
         "mode:enum comm_speed:enum primary_address_list:array tab_i_list:array",
+        "",
     ),
-    declare(25, 0, "M-Bus slave port setup", "default_baud:enum avail_baud:enum addr_state:enum bus_address:unsigned"),
-    declare(
+    (25, 0, "M-Bus slave port setup", "default_baud:enum avail_baud:enum addr_state:enum bus_address:unsigned", ""),
+    (
         27,
         1,
         "Modem configuration",
         "comm_speed:enum initialization_string:array modem_profile:array",
+        "",
     ),
-    declare(
+    (
         28,
         2,
         "Auto answer",
         "mode:enum listening_window:array status:enum number_of_calls:unsigned number_of_rings:structure"
         " list_of_allowed_callers:array",
+        "",
     ),
-    declare(
+    (
         29,
         2,
         "Auto connect",
         "mode:enum repetitions:unsigned repetition_delay:long-unsigned calling_window:array destination_list:array",
         "connect",
     ),
-    declare(40, 0, "Push setup", _PUSH, "push"),
-    declare(40, 1, "Push setup", _PUSH, "push"),
-    declare(
+    (40, 0, "Push setup", _PUSH, "push"),
+    (40, 1, "Push setup", _PUSH, "push"),
+    (
         40,
         2,
         "Push setup",
@@ -63,14 +66,15 @@ CLASSES = (
         " last_confirmation_date_time:octet-string|date-time",
         "push reset",
     ),
-    declare(
+    (
         41,
         0,
         "TCP-UDP setup",
         "tcp_udp_port:long-unsigned ip_reference:octet-string mss:long-unsigned nb_of_sim_conn:unsigned"
         " inactivity_time_out:long-unsigned",
+        "",
     ),
-    declare(
+    (
         42,
         0,
         "IPv4 setup",
@@ -79,36 +83,40 @@ CLASSES = (
         " primary_dns_address:double-long-unsigned secondary_dns_address:double-long-unsigned",
         "add_mc_ip_address delete_mc_ip_address get_nbof_mc_ip_addresses",
     ),
-    declare(43, 0, "MAC address setup", "mac_address:octet-string"),
-    declare(
+    (43, 0, "MAC address setup", "mac_address:octet-string", ""),
+    (
         44,
         0,
         "PPP setup",
         "phy_reference:octet-string lcp_options:array ipcp_options:array ppp_authentication:structure",
+        "",
     ),
-    declare(45, 0, "GPRS modem setup", "apn:octet-string pin_code:long-unsigned quality_of_service:structure"),
-    declare(
+    (45, 0, "GPRS modem setup", "apn:octet-string pin_code:long-unsigned quality_of_service:structure", ""),
+    (
         46,
         0,
         "SMTP setup",
         "server_port:long-unsigned user_name:octet-string login_password:octet-string server_address:octet-string"
         " sender_address:octet-string",
+        "",
     ),
-    declare(
+    (
         47,
         0,
         "GSM diagnostic",
         "operator:visible-string status:enum cs_attachment:enum ps_status:enum cell_info:structure adjacent_cells:array"
         " capture_time:octet-string|date-time",
+        "",
     ),
-    declare(
+    (
         47,
         1,
         "GSM diagnostic",
         "operator:visible-string status:enum cs_attachment:enum ps_status:enum cell_info:structure adjacent_cells:array"
         " capture_time:octet-string|date-time",
+        "",
     ),
-    declare(
+    (
         48,
         0,
         "IPv6 setup",
@@ -117,7 +125,7 @@ CLASSES = (
         " secondary_dns_address:octet-string traffic_class:unsigned neighbor_discovery_setup:array",
         "add_ipv6_address remove_ipv6_address",
     ),
-    declare(
+    (
         72,
         0,
         "M-Bus client",
@@ -126,7 +134,7 @@ CLASSES = (
         " data_header_version:unsigned device_type:unsigned access_number:unsigned status:unsigned alarm:unsigned",
         "slave_install slave_deinstall capture reset_alarm synchronize_clock data_send set_encryption_key transfer_key",
     ),
-    declare(
+    (
         72,
         1,
         "M-Bus client",
@@ -136,14 +144,15 @@ CLASSES = (
         " configuration:long-unsigned encryption_key_status:enum",
         "slave_install slave_deinstall capture reset_alarm synchronize_clock data_send set_encryption_key transfer_key",
     ),
-    declare(
+    (
         73,
         1,
         "Wireless mode Q channel",
         "addr_state:enum device_address:octet-string address_mask:octet-string",
+        "",
     ),
-    declare(74, 0, "M-Bus master port setup", "comm_speed:enum"),
-    declare(
+    (74, 0, "M-Bus master port setup", "comm_speed:enum", ""),
+    (
         77,
         0,
         "M-Bus diagnostic",
@@ -152,7 +161,7 @@ CLASSES = (
         " fcs_nok_frames_counter:double-long-unsigned capture_time:structure",
         "reset",
     ),
-    declare(
+    (
         90,
         1,
         "G3-PLC MAC layer counters",
@@ -163,7 +172,7 @@ CLASSES = (
         " mac_rx_data_broadcast_count:double-long-unsigned",
         "reset",
     ),
-    declare(
+    (
         100,
         0,
         "NTP setup",
@@ -171,10 +180,11 @@ CLASSES = (
         " authentication_keys:array client_key:octet-string",
         "synchronize add_authentication_key delete_authentication_key",
     ),
-    declare(
+    (
         151,
         0,
         "LTE monitoring",
         "lte_network_parameters:structure lte_quality_of_service:structure",
+        "",
     ),
 )

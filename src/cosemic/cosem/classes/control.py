@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from cosemic.cosem.model import declare
-
 CLASSES = (
-    declare(
+    (
         8,
         0,
         "Clock",
@@ -15,10 +13,10 @@ CLASSES = (
         "adjust_to_quarter adjust_to_measuring_period adjust_to_minute adjust_to_preset_time preset_adjusting_time"
         " shift_time",
     ),
-    declare(9, 0, "Script table", "scripts:array", "execute"),
-    declare(10, 0, "Schedule", "entries:array", "enable_disable insert delete"),
-    declare(11, 0, "Special days table", "entries:array", "insert delete"),
-    declare(
+    (9, 0, "Script table", "scripts:array", "execute"),
+    (10, 0, "Schedule", "entries:array", "enable_disable insert delete"),
+    (11, 0, "Special days table", "entries:array", "insert delete"),
+    (
         20,
         0,
         "Activity calendar",
@@ -28,16 +26,16 @@ CLASSES = (
         " activate_passive_calendar_time:octet-string|date-time",
         "activate_passive_calendar",
     ),
-    declare(21, 0, "Register monitor", "thresholds:array monitored_value:structure actions:array"),
-    declare(22, 0, "Single action schedule", "executed_script:structure type:enum execution_time:array"),
-    declare(
+    (21, 0, "Register monitor", "thresholds:array monitored_value:structure actions:array", ""),
+    (22, 0, "Single action schedule", "executed_script:structure type:enum execution_time:array", ""),
+    (
         65,
         0,
         "Parameter monitor",
         "changed_parameter:structure capture_time:octet-string|date-time parameter_list:array",
         "add_parameter delete_parameter",
     ),
-    declare(
+    (
         65,
         1,
         "Parameter monitor",
@@ -46,7 +44,7 @@ CLASSES = (
         " parameter_values:structure",
         "add_parameter delete_parameter",
     ),
-    declare(
+    (
         67,
         0,
         "Sensor manager",
@@ -56,7 +54,7 @@ CLASSES = (
         " processed_value:structure processed_value_thresholds:array processed_value_actions:array",
         "reset",
     ),
-    declare(
+    (
         68,
         0,
         "Arbitrator",
@@ -64,14 +62,14 @@ CLASSES = (
         " last_outcome:unsigned",
         "request_action reset",
     ),
-    declare(
+    (
         70,
         0,
         "Disconnect control",
         "output_state:boolean control_state:enum control_mode:enum",
         "remote_disconnect remote_reconnect",
     ),
-    declare(
+    (
         71,
         0,
         "Limiter",
@@ -79,5 +77,6 @@ CLASSES = (
         " min_over_threshold_duration:double-long-unsigned min_under_threshold_duration:double-long-unsigned"
         " emergency_profile:structure emergency_profile_group_id_list:array emergency_profile_active:boolean"
         " actions:structure",
+        "",
     ),
 )

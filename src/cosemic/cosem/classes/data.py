@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from cosemic.cosem.model import declare
-
 _PROFILE = (
     "buffer:array|compact-array capture_objects:array capture_period:double-long-unsigned sort_method:enum"
     " sort_object:structure entries_in_use:double-long-unsigned profile_entries:double-long-unsigned"
 )
 
 CLASSES = (
-    declare(1, 0, "Data", "value:choice"),
-    declare(3, 0, "Register", "value:choice scaler_unit:structure", "reset"),
-    declare(
+    (1, 0, "Data", "value:choice", ""),
+    (3, 0, "Register", "value:choice scaler_unit:structure", "reset"),
+    (
         4,
         0,
         "Extended register",
         "value:choice scaler_unit:structure status:choice capture_time:octet-string|date-time",
         "reset",
     ),
-    declare(
+    (
         5,
         0,
         "Demand register",
@@ -28,24 +26,24 @@ CLASSES = (
         " number_of_periods:long-unsigned",
         "reset next_period",
     ),
-    declare(
+    (
         6,
         0,
         "Register activation",
         "register_assignment:array mask_list:array active_mask:octet-string",
         "add_register add_mask delete_mask",
     ),
-    declare(7, 0, "Profile generic", _PROFILE, "reset capture get_buffer_by_range get_buffer_by_index"),
-    declare(7, 1, "Profile generic", _PROFILE, "reset capture"),
-    declare(26, 0, "Utility tables", "table_id:long-unsigned length:double-long-unsigned buffer:octet-string"),
-    declare(
+    (7, 0, "Profile generic", _PROFILE, "reset capture get_buffer_by_range get_buffer_by_index"),
+    (7, 1, "Profile generic", _PROFILE, "reset capture"),
+    (26, 0, "Utility tables", "table_id:long-unsigned length:double-long-unsigned buffer:octet-string", ""),
+    (
         61,
         0,
         "Register table",
         "table_cell_values:array|compact-array table_cell_definition:structure scaler_unit:structure",
         "reset capture",
     ),
-    declare(
+    (
         62,
         0,
         "Compact data",
@@ -53,7 +51,7 @@ CLASSES = (
         " capture_method:enum",
         "reset capture",
     ),
-    declare(
+    (
         62,
         1,
         "Compact data",
@@ -61,5 +59,5 @@ CLASSES = (
         " capture_method:enum",
         "reset capture",
     ),
-    declare(63, 0, "Status mapping", "status_word:choice mapping_table:structure"),
+    (63, 0, "Status mapping", "status_word:choice mapping_table:structure", ""),
 )

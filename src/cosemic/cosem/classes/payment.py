@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from cosemic.cosem.model import declare
-
 CLASSES = (
-    declare(
+    (
         111,
         0,
         "Account",
@@ -18,7 +16,7 @@ CLASSES = (
         " max_provision_period:double-long",
         "activate_account close_account reset_account",
     ),
-    declare(
+    (
         112,
         0,
         "Credit",
@@ -27,7 +25,7 @@ CLASSES = (
         " credit_available_threshold:double-long period:octet-string|date-time",
         "update_amount set_amount_to_value invoke_credit",
     ),
-    declare(
+    (
         113,
         0,
         "Charge",
@@ -38,7 +36,7 @@ CLASSES = (
         "update_unit_charge activate_passive_unit_charge collect update_total_amount_remaining"
         " set_total_amount_remaining",
     ),
-    declare(
+    (
         115,
         0,
         "Token gateway",
