@@ -10,12 +10,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, cast, overload
 
 from cosemic.apdu.services import SelectiveAccess
+from cosemic.blocking_objects import LiveObject
 from cosemic.codec.axdr import Data, Typed, Value
 from cosemic.connection import CLOSE_TIMEOUT, Connection, LentStream, Outcome, logger
 from cosemic.cosem import procedures, security_setup
 from cosemic.cosem.access import GetItem, ItemResult, Obis, Procedure
 from cosemic.cosem.invocation_counter import CounterSource, not_read, read_invocation_counter
 from cosemic.cosem.object_list import ObjectEntry
+from cosemic.cosem.objects import Key, read_units
 from cosemic.cosem.procedures import CLOCK, CURRENT_ASSOCIATION
 from cosemic.cosem.profile import Profile
 from cosemic.cosem.profile_reading import read_profile
@@ -163,7 +165,7 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
 
     def get_list(self, items: Iterable[GetItem]) -> Iterator[ItemResult]:
         """Read several attributes at once; each result has ``value`` or ``error``."""
-        yield from self.run(procedures.get_list(items, with_list=self._with_list, cache=self.cache))
+        yield from self.run(procedures.get_list(items, with_list=self.with_list, cache=self.cache))
 
     def set(
         self,
@@ -205,7 +207,7 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
 
     def read_register(self, obis: Obis, *, class_id: int | None = None) -> Reading:
         """Read a register (classes 3, 4, 5) as an exact value with its unit."""
-        return self.run(procedures.read_register(obis, class_id=class_id, with_list=self._with_list, cache=self.cache))
+        return self.run(procedures.read_register(obis, class_id=class_id, with_list=self.with_list, cache=self.cache))
 
     def read_clock(self, obis: Obis = CLOCK, *, zone: tzinfo | None = None) -> datetime | CosemDateTime:
         """The meter's time; ``zone`` for a clock whose deviation is not specified."""
@@ -215,12 +217,29 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
         """Set the meter's time: an aware datetime in the meter's own zone, or a CosemDateTime."""
         self.run(procedures.set_clock(time, obis, cache=self.cache))
 
-    def objects(self, association: Obis = CURRENT_ASSOCIATION) -> list[ObjectEntry]:
-        """The objects that this association sees; errors name access rights from then on, and requests keep to them."""
+    def objects(self, association: Obis = CURRENT_ASSOCIATION, *, units: bool = False) -> list[LiveObject]:
+        """The objects that this association sees; errors name access rights from then on, and requests keep to them.
+
+        ``units`` reads the scaler_unit of every register with them, so that each has its ``unit``.
+        """
+        entries = self.list_objects(association)
+        if units:
+            self.run(read_units(entries, with_list=self.with_list, cache=self.cache))
+        return [LiveObject(self, (entry.class_id, entry.obis), entry) for entry in entries]
+
+    def list_objects(self, association: Obis = CURRENT_ASSOCIATION) -> list[ObjectEntry]:
+        """The entries of the object list as they stand there; ``objects`` makes objects of them."""
         entries = self.run(self._object_list(association))
         if ObisCode.parse(association) == CURRENT_ASSOCIATION:
             self.use_object_list(entries)
         return entries
+
+    def __getitem__(self, key: Key) -> LiveObject:
+        """One object of the meter: ``meter["1-0:1.8.0"]``, or ``meter[3, "1-0:1.8.0"]`` without an object list.
+
+        Nothing is asked of the meter yet; ValueError for what is no OBIS code.
+        """
+        return LiveObject(self, key)
 
     def read_profile(
         self,
@@ -236,7 +255,7 @@ class DlmsClient(Connection[BlockingStream | _Opener]):
 
         Further options as for ``cosemic.cosem.profile_reading.read_profile``.
         """
-        options.setdefault("with_list", self._with_list)
+        options.setdefault("with_list", self.with_list)
         options.setdefault("cache", self.cache)
         return self.run(read_profile(obis, start=start, end=end, last=last, columns=columns, **options))
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
 from typing import Any, Literal, Protocol, TypeVar, overload
 
 from cosemic.codec.axdr import Value
 from cosemic.cosem.access import MeterCache, Procedure
 from cosemic.cosem.object_list import ObjectEntry
-from cosemic.cosem.objects import CosemObject, DryRun, Key, Member, is_method_name
+from cosemic.cosem.objects import CosemObject, DryRun, Key, Member
 from cosemic.protocol.requests import Action, Set
 
 _T = TypeVar("_T")
@@ -44,9 +43,8 @@ class LiveObject(CosemObject):
 
     __slots__ = ("_client",)
 
-    def __init__(self, client: Asks, key: Key) -> None:
-        class_id, obis = key if isinstance(key, tuple) else (None, key)
-        super().__init__(client.cache, obis, class_id)
+    def __init__(self, client: Asks, key: Key, entry: ObjectEntry | None = None) -> None:
+        super().__init__(client.cache, key, entry)
         self._client = client
 
     @overload
@@ -110,5 +108,3 @@ class LiveObject(CosemObject):
     async def _learn(self) -> None:
         if not self.known:
             await self._client.list_objects()
-
-

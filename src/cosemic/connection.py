@@ -37,7 +37,7 @@ from cosemic.protocol.events import (
     Notified,
     Released,
 )
-from cosemic.protocol.requests import Access, Request
+from cosemic.protocol.requests import Access, Action, Get, Request, Set
 from cosemic.protocol.session import ClientSession
 from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
 from cosemic.protocol.states import State
@@ -525,8 +525,18 @@ class Connection(Generic[_Way]):
         """Whether the association is over and nothing of it is under way any more."""
         return self._in_step and self._session is not None and self._session.state is State.IDLE
 
+    def preview(self, request: Get | Set | Action) -> bytes:
+        """The first APDU that a request would send now, before protection; nothing is sent and nothing is counted.
+
+        LocalProtocolError for what cannot be sent, as without a connection.
+        """
+        if self._session is None:
+            raise LocalProtocolError(self._state)
+        return self._session.preview(request, self._demands(request))
+
     @property
-    def _with_list(self) -> bool:
+    def with_list(self) -> bool:
+        """Whether the meter agreed to several attributes in one request."""
         associated = self._associated
         return associated is not None and Conformance.MULTIPLE_REFERENCES in associated.conformance
 

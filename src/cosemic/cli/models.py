@@ -77,4 +77,6 @@ def _model(source: str, buffers: bool, connection: ConnectionOptions | None, out
 def _read(url: str, buffers: bool, connection: ConnectionOptions | None, output: OutputOptions) -> MeterModel:
     with connected(url, connection, output) as client:
         about = f"{url}, read {datetime.now().astimezone().isoformat(timespec='seconds')}"
-        return client.run(read_model(client.objects(), about=about, buffers=buffers, cache=client.cache))
+        entries = client.list_objects()
+        reading = read_model(entries, about=about, buffers=buffers, with_list=client.with_list, cache=client.cache)
+        return client.run(reading)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from decimal import Decimal
+from typing import Any, TypeAlias, TypeVar
 
 from cosemic.codec.axdr import Data, Typed, Value
 from cosemic.cosem.access import (
@@ -23,10 +24,18 @@ from cosemic.cosem.access import (
     set_attribute,
 )
 from cosemic.cosem.catalog import attribute_target, describe, method_target
-from cosemic.cosem.meaning import encode_parameter, encode_value, meaning
-from cosemic.cosem.model import ClassDeclaration, interface_class, interface_classes
+from cosemic.cosem.fitting import fit, fit_parameter
+from cosemic.cosem.interpreting import interpret
+from cosemic.cosem.model import (
+    AttributeDeclaration,
+    ClassDeclaration,
+    MethodDeclaration,
+    interface_class,
+    interface_classes,
+)
 from cosemic.cosem.object_list import ObjectEntry
-from cosemic.cosem.values import ScalerUnit
+from cosemic.cosem.procedures import moment
+from cosemic.cosem.values import Reading, ScalerUnit, reading, scale
 from cosemic.enums import AccessRight, InterfaceClass
 from cosemic.errors import LocalProtocolError, ServiceError
 from cosemic.obis import ObisCode
@@ -49,6 +58,8 @@ _LARGE = frozenset(
 """Left out where all attributes are read: a buffer is read with ``read_profile``, an object list with ``objects``."""
 _SCALER_UNIT: dict[int, int] = {3: 3, 4: 3, 5: 4}
 """Which attribute of a register says scaler and unit."""
+_CAPTURED: dict[int, tuple[int, int]] = {4: (4, 5), 5: (5, 6)}
+"""Status and time of capture of extended and demand registers."""
 _SCALED: dict[int, tuple[int, ...]] = {3: (2,), 4: (2,), 5: (2, 3)}
 
 
@@ -77,9 +88,11 @@ class CosemObject:
     The class is that of the object list where it was read, else the one that was given.
     """
 
-    __slots__ = ("_cache", "_class_id", "_data", "obis")
+    __slots__ = ("_cache", "_class_id", "_data", "_entry", "obis")
 
-    def __init__(self, cache: MeterCache, obis: Obis, class_id: int | None = None) -> None:
+    def __init__(self, cache: MeterCache, key: Key, entry: ObjectEntry | None = None) -> None:
+        class_id, obis = key if isinstance(key, tuple) else (None, key)
+        self._entry = entry
         self._cache = cache
         self._class_id = class_id
         self._data: dict[int, Data] = {}
@@ -238,8 +251,30 @@ class CosemObject:
         return f"{self.class_name} {self.obis} ({self.name}){value}"
 
     def _meaning(self, number: int) -> object:
-        scaler_unit = self._scaler_unit if number in _SCALED.get(self.class_id, ()) else None
-        return meaning(self.declaration, number, self._data[number].value, scaler_unit)
+        value = self._data[number].value
+        if number in _SCALED.get(self.class_id, ()):
+            scaler_unit = self._scaler_unit
+            if scaler_unit is None or isinstance(value, bool) or not isinstance(value, int | float):
+                return value
+            return reading(value, scaler_unit, obis=self.obis, **self._captured())
+        return interpret(self._attribute(number), value)
+
+    def _captured(self) -> dict[str, Any]:
+        """Status and time of capture, as far as they were read."""
+        places = _CAPTURED.get(self.class_id)
+        if places is None:
+            return {}
+        status, time = (self._data.get(number) for number in places)
+        return {
+            "status": None if status is None else status.value,
+            "time": None if time is None or time.value is None else moment(time.value),
+        }
+
+    def _attribute(self, number: int) -> AttributeDeclaration:
+        try:
+            return self.declaration.attribute(number)
+        except KeyError:
+            return AttributeDeclaration(number, f"attribute {number}", frozenset())
 
     @property
     def _scaler_unit(self) -> ScalerUnit | None:
@@ -253,6 +288,8 @@ class CosemObject:
 
     @property
     def _found(self) -> ObjectEntry | None:
+        if self._entry is not None:
+            return self._entry
         objects = self._cache.objects
         if self._class_id is None and objects:
             classes = [class_id for class_id, obis in objects if obis == self.obis]
@@ -281,8 +318,7 @@ class CosemObject:
         asked = list(numbers)
         scaler = _SCALER_UNIT.get(self.class_id)
         if scaler is not None and scaler not in asked and self._scaler_unit is None:
-            if set(asked) & set(_SCALED[self.class_id]):
-                asked.append(scaler)
+            asked += [scaler] if set(asked) & set(_SCALED[self.class_id]) else []
         items: list[GetItem] = [(self.class_id, self.obis, number) for number in asked]
         results = yield from get_list(items, with_list=with_list, cache=self._cache)
         first_error: ServiceError | None = None
@@ -311,19 +347,23 @@ class CosemObject:
         self._data[number] = request.values[0]
 
     def before_writing(self, attribute: Member, value: object) -> Procedure[None]:
-        """Read what is there, where only that tells the type to write in."""
+        """Read what is there, where only that tells the type to write in, or the scaler."""
         number = self.attribute_number(attribute)
-        if not isinstance(value, Typed | Data) and number not in self._data and self._ambiguous(number):
+        if isinstance(value, Typed | Data):
+            return
+        scaled = number in _SCALED.get(self.class_id, ()) and self._scaler_unit is None
+        if scaled or (number not in self._data and self._ambiguous(number)):
             with contextlib.suppress(ServiceError):  # write-only: the declaration has to do
                 yield from self.reading(number)
 
     def calling(self, method: Member, parameters: object = None, *, force: bool = False) -> Procedure[Value]:
-        """Invoke a method; without ``parameters`` it gets those that the standard prescribes where they mean nothing."""
+        """Invoke a method; without ``parameters`` it gets those that the standard prescribes where these mean nothing.
+
+        LocalProtocolError as in ``writing``.
+        """
         request = self.call_request(method, parameters, force=force)
         number = request.items[0].method
-        return (
-            yield from call_method(self.class_id, self.obis, number, request.parameters[0], cache=self._cache)
-        )
+        return (yield from call_method(self.class_id, self.obis, number, request.parameters[0], cache=self._cache))
 
     def write_request(self, attribute: Member, value: object, *, force: bool = False) -> Set:
         """The request of ``writing``; LocalProtocolError where access rights forbid it."""
@@ -331,10 +371,9 @@ class CosemObject:
         target = attribute_target(self.class_id, self.obis, number)
         if not force and not self.may_write(number):
             raise LocalProtocolError(f"{target}: this association has {self.attribute_rights(number)}, not write")
-        typed = value
-        if not isinstance(value, Typed | Data):
-            scaler_unit = self._scaler_unit if number in _SCALED.get(self.class_id, ()) else None
-            typed = encode_value(self.declaration, number, value, self._data.get(number), scaler_unit, target)
+        if number in _SCALED.get(self.class_id, ()):
+            value = self._unscaled(value, target)
+        typed = fit(self._attribute(number), value, like=self._data.get(number), owner=str(self.obis))
         return Set.one(self.class_id, self.obis, number, typed)
 
     def call_request(self, method: Member, parameters: object = None, *, force: bool = False) -> Action:
@@ -343,9 +382,39 @@ class CosemObject:
         target = method_target(self.class_id, self.obis, number)
         if not force and not self.may_call(number):
             raise LocalProtocolError(f"{target}: this association has {self.method_rights(number)}")
-        if not isinstance(parameters, Typed | Data):
-            parameters = encode_parameter(self.declaration, number, parameters, target)
-        return Action.one(self.class_id, self.obis, number, parameters)
+        try:
+            declared = self.declaration.method(number)
+        except KeyError:
+            declared = MethodDeclaration(number, f"method {number}")
+        return Action.one(self.class_id, self.obis, number, fit_parameter(declared, parameters, owner=str(self.obis)))
+
+    def is_critical(self, method: Member) -> bool:
+        """Whether to ask before calling: it switches, changes keys, tariffs, firmware, or loses billing data."""
+        number = self.method_number(method)
+        return any(item.critical for item in self.declaration.methods if item.number == number)
+
+    def _unscaled(self, value: object, target: str) -> object:
+        """The number to send for a value in the unit of the register; what is no plain number stays as it is."""
+        if isinstance(value, Reading):
+            value = value.value
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            return value
+        scaler_unit = self._scaler_unit
+        if scaler_unit is None:
+            raise LocalProtocolError(
+                f"{target}: the scaler is not known, so {value} cannot be written in its unit: read the register "
+                "first, or give the raw number with its type"
+            )
+        raw = scale(value, -scaler_unit.scaler)
+        like = self._data.get(2)
+        if like is not None and isinstance(like.value, float):
+            return float(raw)
+        if raw != raw.to_integral_value():
+            raise LocalProtocolError(
+                f"{target}: {value} {scaler_unit.symbol} is finer than the register, which counts in "
+                f"{Decimal(1).scaleb(scaler_unit.scaler):f} {scaler_unit.symbol}"
+            )
+        return int(raw)
 
     def dry_run(self, request: Set | Action, preview: Callable[[Set | Action], bytes]) -> DryRun:
         """What a request would send; ``preview`` makes its APDU."""
@@ -380,6 +449,31 @@ class CosemObject:
     def _ambiguous(self, number: int) -> bool:
         declared = self.declaration.attributes
         return not 1 <= number <= len(declared) or len(declared[number - 1].types) != 1
+
+
+def read_units(
+    entries: Iterable[ObjectEntry], *, with_list: bool = True, cache: MeterCache
+) -> Procedure[dict[ObisCode, ScalerUnit]]:
+    """Read the scaler_unit of every register that is not in ``cache`` yet; what the meter refuses stays without."""
+    wanted: list[GetItem] = [
+        (entry.class_id, entry.obis, _SCALER_UNIT[entry.class_id])
+        for entry in entries
+        if entry.class_id in _SCALER_UNIT
+        and entry.may_read(_SCALER_UNIT[entry.class_id])
+        and entry.obis not in cache.registers
+    ]
+    found: dict[ObisCode, ScalerUnit] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        results = yield from get_list(wanted[start : start + _AT_ONCE], with_list=with_list, cache=cache)
+        for result in results:
+            if result.error is None:
+                found[result.obis] = ScalerUnit.from_value(result.value)
+                cache.registers[result.obis] = (result.class_id, found[result.obis])
+    return found
+
+
+_AT_ONCE = 20
+"""Units in one request."""
 
 
 def is_method_name(name: str) -> bool:
