@@ -109,7 +109,7 @@ def test_a_register_is_written_in_its_unit(meter, sent):
     assert str(volume.read("value")) == "1.500 m³"
     volume.write("value", axdr.double_long_unsigned(7))
     assert str(volume.value) == "0.007 m³"
-    with pytest.raises(LocalProtocolError, match="finer than the register, which counts in 0.001"):
+    with pytest.raises(LocalProtocolError, match=r"finer than the register, which counts in 0\.001"):
         volume.write("value", Decimal("0.0005"))
 
 
@@ -118,7 +118,7 @@ def test_a_value_that_does_not_fit_is_refused_before_an_octet_leaves(meter, sent
     number = meter[1, "0-0:128.0.0"]
     number.read()
     before = len(sent)
-    with pytest.raises(LocalProtocolError, match="0-0:128.0.0"):
+    with pytest.raises(LocalProtocolError, match=r"0-0:128\.0\.0"):
         number.write("value", value)
     assert len(sent) == before
 
@@ -191,7 +191,7 @@ def test_a_code_that_the_meter_does_not_have(meter):
     with pytest.raises(ValueError, match="1-0"):
         meter["1-0"]
     meter.objects()
-    with pytest.raises(LocalProtocolError, match="has no 1-0:99.99.9"):
+    with pytest.raises(LocalProtocolError, match=r"has no 1-0:99\.99\.9"):
         meter["1-0:99.99.9"].read()
     with pytest.raises(DataAccessError):
         meter[3, "1-0:99.99.9"].read()
