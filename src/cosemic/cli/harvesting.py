@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from cosemic.cli.failing import CommandError
 from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, warn
 from cosemic.cli.output import dumps, say
-from cosemic.cli.parsing import parse_obis
+from cosemic.cli.parsing import parse_obis, parse_time
 from cosemic.errors import DlmsError, ServiceError
 from cosemic.harvest.plan import Piece, harvest
 from cosemic.harvest.stores import open_store
@@ -19,11 +20,20 @@ _DEVICE_NAME = (1, "0-0:42.0.0", 2)
 
 
 def harvest_profile(
-    url: str, obis: str, into: Path, *, start: datetime | None, end: datetime | None,
-    connection: ConnectionOptions | None, output: OutputOptions,
+    url: str, obis: str, into: Path | None, *, since_last: bool, from_: str | None, to: str | None,
+    others: Sequence[str], connection: ConnectionOptions | None, output: OutputOptions,
 ) -> int:  # fmt: skip
     """Read what the file lacks; each piece is kept, so that a broken line costs nothing but the piece under way."""
     code = parse_obis(obis)
+    if into is None:
+        raise CommandError("--since-last needs --into FILE: the file says what is there already")
+    if others:
+        raise CommandError(f"--into keeps whole rows of all columns: leave {', '.join(others)} away")
+    if since_last and from_ is not None:
+        raise CommandError("give either --since-last or --from, not both")
+    now = datetime.now().astimezone()
+    start = None if from_ is None else parse_time(from_, now=now)
+    end = None if to is None else parse_time(to, now=now)
     if not into.absolute().parent.is_dir():
         raise CommandError(f"--into: there is no folder {into.parent}")
     try:
@@ -49,6 +59,7 @@ def harvest_profile(
                         code,
                         store,
                         time.monotonic,
+                        since_last=since_last,
                         start=start,
                         end=end,
                         overlap=timedelta(days=1),

@@ -13,10 +13,12 @@ from typing import TypeAlias
 
 from cosemic.cli.demo_files import write_demo_keys
 from cosemic.cli.failing import CommandError
+from cosemic.cli.models import load_model
 from cosemic.cli.options import show_log
 from cosemic.cli.output import dumps, say
 from cosemic.cli.tracing import make_trace
 from cosemic.meter.demo import demo_meter
+from cosemic.meter.from_model import meter_from_model
 from cosemic.meter.model import SimulatedMeter
 from cosemic.meter.server import MeterServer
 
@@ -26,8 +28,9 @@ _MOST_ROWS = 100_000
 
 
 def simulate_meter(
-    host: str, wrapper_port: int, hdlc_port: int, profile_rows: int | None, keys: Path | None, *, verbose: int
-) -> int:
+    host: str, wrapper_port: int, hdlc_port: int, profile_rows: int | None, keys: Path | None, model: Path | None, *,
+    verbose: int,
+) -> int:  # fmt: skip
     """Serve until SIGINT or SIGTERM."""
     for option, port in (("--wrapper-port", wrapper_port), ("--hdlc-port", hdlc_port)):
         if not 0 <= port <= 0xFFFF:
@@ -38,7 +41,12 @@ def simulate_meter(
         raise CommandError(f"--profile-rows is a number from 0 to {_MOST_ROWS}, not {profile_rows}")
     if verbose:
         show_log(verbose)
-    meter = demo_meter() if profile_rows is None else demo_meter(profile_rows=profile_rows)
+    if model is not None:
+        if profile_rows is not None:
+            raise CommandError("--profile-rows is for the demo meter; a --model has the rows that it has")
+        meter = meter_from_model(load_model(model))
+    else:
+        meter = demo_meter() if profile_rows is None else demo_meter(profile_rows=profile_rows)
     asyncio.run(_serve(meter, host, wrapper_port, hdlc_port, keys, verbose))
     return 0
 

@@ -94,6 +94,7 @@ def harvest(
     store: Store,
     now: Callable[[], float],
     *,
+    since_last: bool = True,
     start: datetime | None = None,
     end: datetime | None = None,
     overlap: timedelta = timedelta(days=1),
@@ -108,8 +109,8 @@ def harvest(
 ) -> Procedure[Harvest]:
     """Read the rows that ``store`` lacks, oldest first, and keep each piece before the next one is asked for.
 
-    It begins ``overlap`` before the newest row that is kept (a clock that was set back writes rows before it), or at
-    ``start`` when nothing is kept; without either at the oldest row. ``now`` is a clock in seconds, for the size of the
+    It begins at ``start``, or else ``overlap`` before the newest row that is kept (a clock that was set back writes rows
+    before it), or where nothing is kept, or not ``since_last``, at the oldest row of the meter. ``now`` is a clock in seconds, for the size of the
     pieces. ``zone`` reads timestamps without deviation. ``meter`` identifies the meter to the store.
 
     LocalProtocolError for a profile without a clock column; DecodeError for timestamps that need a ``zone``.
@@ -128,10 +129,10 @@ def harvest(
     if count == 0:
         return total.result
     newest, oldest = yield from reader.ends(count)
-    low = store.newest()
+    low = store.newest() if since_last and start is None else None
     begin = oldest if low is None else min(low, newest or low)
     begin = None if begin is None else begin - overlap
-    if low is None and start is not None:
+    if start is not None:
         begin = start if begin is None else max(start, begin)
     # A clock that was set back leaves rows whose time is after that of the newest row.
     until = end if end is not None or newest is None else newest + overlap
@@ -141,7 +142,7 @@ def harvest(
         pass
     elif not (yield from reader.by_entry(total, begin, end, count, pace, now)):
         logger.warning("reading the whole buffer of %s: the meter selects neither by range nor by entry", code)
-        yield from reader.whole(total, start if low is None else None, end)
+        yield from reader.whole(total, start, end)
     return total.result
 
 

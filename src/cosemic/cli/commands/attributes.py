@@ -30,7 +30,8 @@ def read(
       rfc2217://, optical-rfc2217://, optical-tcp://, mbus-tcp://
                                            the last three behind a serial server
       NAME                                 a meter in ~/.config/cosemic/meters.toml
-    TARGET is an OBIS code (a register with its unit) or CLASS/OBIS/ATTRIBUTE.
+    TARGET is an OBIS code (a register with its unit), CLASS/OBIS/ATTRIBUTE, or
+    OBIS/NAME with the standard's name of the attribute: 0-0:1.0.0/time_zone.
     What a register measures (3/OBIS/2, 4/OBIS/2, 5/OBIS/2, 5/OBIS/3) is scaled and
     has its unit either way; --raw shows it as sent.
     A target that fails does not stop the others; the exit code is then 1.
@@ -59,15 +60,18 @@ def read(
 def set_(
     url: str,
     target: str,
-    type: str,  # noqa: A002 - the name of the argument in the help
-    value: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    type: Annotated[str, Parameter(allow_leading_hyphen=True)],  # noqa: A002 - the name of the argument in the help
+    value: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     *,
+    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     connection: ConnectionOptions | None = None,
     output: OutputOptions | None = None,
 ) -> int:
     """Write one attribute.
 
-    TYPE is one of
+    Without TYPE the value is written in the type that the meter has, a register
+    in its unit: 12345, 1.5, true, hex:0102, time:now, a text, or the name of a
+    value of an enumeration. With it nothing is looked up. TYPE is one of
       null-data, boolean, bcd, enum
       bit-string             as 0101
       integer, long, double-long, long64             signed, 8 to 64 bits
@@ -84,67 +88,94 @@ def set_(
       cosemic set cellar 1/0-0:96.1.1/2 octet-string text:cellar --client 1
       cosemic set cellar 8/0-0:1.0.0/2 octet-string time:now
       cosemic set cellar 3/1-0:1.8.0/2 double-long-unsigned 12345
+      cosemic set cellar 1-0:1.8.0/value 12345
+      cosemic set cellar 1-0:1.8.0/value 12345 --dry-run      shows the APDU
 
     Parameters
     ----------
     url
         Where the meter is, or its name.
     target
-        CLASS/OBIS/ATTRIBUTE.
+        CLASS/OBIS/ATTRIBUTE, or OBIS/NAME with the standard's name of the attribute.
     type
-        The data type of the value.
+        The data type of the value; it may be left out.
     value
         The value.
+    dry_run
+        Send nothing; show what would be sent.
     """
     from cosemic.cli.reading import set_target
 
-    return set_target(url, target, type, value, connection=connection, output=output or OutputOptions())
+    kind, text = (None, type) if value is None else (type, value)
+    return set_target(url, target, kind, text, dry_run=dry_run, connection=connection, output=output or OutputOptions())
 
 
 def call(
     url: str,
     target: str,
-    type: str | None = None,  # noqa: A002 - the name of the argument in the help
+    type: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,  # noqa: A002 - the name in the help
     value: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     *,
+    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    yes: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     connection: ConnectionOptions | None = None,
     output: OutputOptions | None = None,
 ) -> int:
     """Invoke one method, with or without a parameter.
 
+    By its name a method gets the parameter that the standard prescribes, and
+    takes others without a type. What switches, changes keys, tariffs or firmware,
+    or loses billing data has to be confirmed: --yes does so beforehand.
+
     For example:
-      cosemic call cellar 70/0-0:96.3.10/1 integer 0        disconnect
-      cosemic call cellar 70/0-0:96.3.10/2 integer 0        reconnect
-      cosemic call cellar 8/0-0:1.0.0/1 integer 0           adjust the clock to the quarter
+      cosemic call cellar 0-0:96.3.10/remote_disconnect --yes
+      cosemic call cellar 70/0-0:96.3.10/2 integer 0 --yes    reconnect
+      cosemic call cellar 8/0-0:1.0.0/1 integer 0             adjust to the quarter
+      cosemic call cellar 0-0:1.0.0/shift_time -10 --dry-run
 
     Parameters
     ----------
     url
         Where the meter is, or its name.
     target
-        CLASS/OBIS/METHOD.
+        CLASS/OBIS/METHOD, or OBIS/NAME with the standard's name of the method.
     type
         The data type of the parameter (see 'cosemic set --help').
     value
         The parameter.
+    dry_run
+        Send nothing; show what would be sent.
+    yes
+        Do not ask.
     """
     from cosemic.cli.reading import call_target
 
-    return call_target(url, target, type, value, connection=connection, output=output or OutputOptions())
+    return call_target(
+        url, target, type, value, dry_run=dry_run, yes=yes, connection=connection, output=output or OutputOptions()
+    )
 
 
-def objects(url: str, *, connection: ConnectionOptions | None = None, output: OutputOptions | None = None) -> int:
+def objects(
+    url: str,
+    *,
+    units: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    connection: ConnectionOptions | None = None,
+    output: OutputOptions | None = None,
+) -> int:
     """List the objects of the meter, with what this client may do with them.
 
     For example:
       cosemic objects tcp://192.0.2.10:4059
+      cosemic objects cellar --units
       cosemic objects cellar --json
 
     Parameters
     ----------
     url
         Where the meter is, or its name.
+    units
+        Read the units of the registers too.
     """
     from cosemic.cli.reading import list_objects
 
-    return list_objects(url, connection=connection, output=output or OutputOptions())
+    return list_objects(url, units=units, connection=connection, output=output or OutputOptions())

@@ -22,6 +22,8 @@ def profile(
     column: Annotated[list[str] | None, Parameter(name="--column", negative="")] = None,
     format: Literal["table", "csv", "json", "parquet"] | None = None,  # noqa: A002 - the name of the option
     out: Path | None = None,
+    into: Path | None = None,
+    since_last: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     connection: ConnectionOptions | None = None,
     output: OutputOptions | None = None,
 ) -> int:
@@ -36,6 +38,7 @@ def profile(
       cosemic profile cellar 1-0:99.1.0 --from yesterday --to today
       cosemic profile cellar 1-0:99.1.0 --from -24h --format csv --out load.csv
       cosemic profile tcp://192.0.2.10:4059 1-0:99.1.0 --last 96 --json
+      cosemic profile cellar 1-0:99.1.0 --since-last --into load.sqlite
 
     Parameters
     ----------
@@ -55,7 +58,21 @@ def profile(
         table, csv, json or parquet. [default: table, json with --json; else after the name of --out]
     out
         Write to this file instead of the screen.
+    into
+        Add the rows to this file (.sqlite, .csv or .jsonl) piece by piece; what is in it already stays, and nothing
+        comes twice. A reading that broke off goes on where it was.
+    since_last
+        With --into: only what the file lacks, from its newest row on.
     """
+    if into is not None or since_last:
+        from cosemic.cli.harvesting import harvest_profile
+
+        others = {"--last": last, "--column": column, "--format": format, "--out": out}
+        return harvest_profile(
+            url, obis, into, since_last=since_last, from_=from_, to=to,
+            others=[name for name, given in others.items() if given is not None], connection=connection,
+            output=output or OutputOptions(),
+        )  # fmt: skip
     from cosemic.cli.profiles import show_profile
 
     return show_profile(

@@ -14,6 +14,7 @@ def simulate(
     hdlc_port: int = 4060,
     profile_rows: int | None = None,
     write_keys: Path | None = None,
+    model: Path | None = None,
     output: OutputOptions | None = None,
 ) -> int:
     """Run a simulated meter until Ctrl-C.
@@ -52,8 +53,10 @@ def simulate(
         Rows in the load profile.
     write_keys
         Folder for the keys of the simulated meter and a file of named meters.
+    model
+        Be the meter of this file (see 'cosemic model') instead of the demo meter.
     """
     from cosemic.cli.simulating import simulate_meter
 
     verbose = (output or OutputOptions()).verbose
-    return simulate_meter(host, wrapper_port, hdlc_port, profile_rows, write_keys, verbose=verbose)
+    return simulate_meter(host, wrapper_port, hdlc_port, profile_rows, write_keys, model, verbose=verbose)
