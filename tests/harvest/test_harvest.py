@@ -330,6 +330,16 @@ def test_an_ending_that_nobody_knows(tmp_path):
         open_store(tmp_path / "load.xlsx")
 
 
+def test_a_head_without_its_note_is_what_a_cut_leaves(tmp_path):
+    for text in ("", "0-0:1.0.0*255,0-0:96", "0-0:1.0.0*255,0-0:96.10.1*255,1-0:1.8.0*255,1-0:2.8.0*255\n"):
+        file = tmp_path / "load.csv"
+        file.write_text(text)
+        assert fetch(Meter(), file).new == 300
+        assert kept(file) == texts(Meter().rows())
+        file.unlink()
+        file.with_name("load.csv.cosemic").unlink()
+
+
 def test_a_file_that_another_harvest_writes(tmp_path):
     file = tmp_path / "load.csv"
     store = open_store(file)

@@ -105,6 +105,10 @@ def _answers(client: DlmsClient, targets: Sequence[Target], *, raw: bool, typed:
                 yield _by_obis(client, target, raw=raw, typed=typed)
             else:
                 yield _attribute(client, target, target.class_id, target.member, raw=raw)
+        except CommandError as error:
+            class_id = int(InterfaceClass.REGISTER) if target.class_id is None else target.class_id
+            words = str(error).removeprefix(f"{target.text}: ")
+            yield _Answer(target, class_id, 0, error=words, remedy="see 'cosemic objects' for what there is")
         except (ServiceError, DecodeError) as error:
             class_id = int(InterfaceClass.REGISTER) if target.class_id is None else target.class_id
             attribute = 2 if target.member is None else target.member

@@ -109,9 +109,10 @@ def harvest(
 ) -> Procedure[Harvest]:
     """Read the rows that ``store`` lacks, oldest first, and keep each piece before the next one is asked for.
 
-    It begins at ``start``, or else ``overlap`` before the newest row that is kept (a clock that was set back writes rows
-    before it), or where nothing is kept, or not ``since_last``, at the oldest row of the meter. ``now`` is a clock in seconds, for the size of the
-    pieces. ``zone`` reads timestamps without deviation. ``meter`` identifies the meter to the store.
+    It begins at ``start``, or else ``overlap`` before the newest row that is kept (a clock that was set back writes
+    rows before it), or where nothing is kept, or not ``since_last``, at the oldest row of the meter. ``now`` is a clock
+    in seconds, for the size of the pieces. ``zone`` reads timestamps without deviation. ``meter`` identifies the meter
+    to the store.
 
     LocalProtocolError for a profile without a clock column; DecodeError for timestamps that need a ``zone``.
     """

@@ -157,8 +157,9 @@ class _TextStore:
             self._about["octets"] = size
             self._load()
         else:
-            if self._path.stat().st_size:
+            if not self._head().encode().startswith(self._path.read_bytes()):
                 raise ValueError(f"{self._path} was not written by a harvest: choose another file")
+            os.truncate(self._path, 0)  # a cut may have left a head, or part of it, and no note yet
             self._append(self._head())
 
     def newest(self) -> datetime | None:
