@@ -60,7 +60,7 @@ def test_an_unknown_class_is_generic_and_never_fails():
     assert unknown.attribute_name(1) == "logical_name"
     assert unknown.attribute_name(7) == "attribute 7"
     assert unknown.method_name(1) == "method 1"
-    assert class_name(InterfaceClass.PRIME_MAC_SETUP) == "Prime mac setup"
+    assert class_name(InterfaceClass.WI_SUN_SETUP) == "Wi sun setup"
 
 
 def test_a_name_that_does_not_exist_is_a_key_error():

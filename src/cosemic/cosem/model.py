@@ -199,7 +199,7 @@ def _folded(name: str) -> str:
     return name.strip().lower().replace("-", "_").replace(" ", "_")
 
 
-_SUBJECTS = ("access", "communication", "control", "data", "payment")
+_SUBJECTS = ("access", "communication", "control", "data", "payment", "powerline", "radio")
 """The modules of declarations: tuples of class id, version, name, attributes and methods, as text."""
 
 

@@ -5,7 +5,7 @@ Attributes and methods are words with a blank between them, numbered in their or
 ========================== ==========================================================================================
 ``name:type|type``         an attribute and its types; without types, or with ``choice``, it may have any
 ``~name:…``, ``.name:…``   the same, and it is known to be dynamic or static
-``?``                      an attribute (``attribute 5``) or method of which nothing is confirmed
+``?``                      an attribute (``attribute 5``) or method of which nothing is confirmed; ask about it
 ``method(type)``           a method and the type of its parameter; ``method`` where that is not confirmed
 ``method(integer=0)``      a method whose parameter is always the same
 ``!method(…)``             a method to ask about before it is called
@@ -81,7 +81,7 @@ def read_methods(text: str) -> tuple[MethodDeclaration, ...]:
 
 def _read_method(number: int, item: str) -> MethodDeclaration:
     if item == "?":
-        return MethodDeclaration(number, f"method {number}")
+        return MethodDeclaration(number, f"method {number}", critical=True)
     critical = item.startswith("!")
     name, bracket, spec = item[critical:].partition("(")
     if not bracket:
