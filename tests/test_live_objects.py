@@ -77,7 +77,7 @@ def test_the_object_list_is_made_of_living_objects(meter):
     objects = meter.objects(units=True)
     by_code = {(item.class_id, str(item.obis)): item for item in objects}
     register = by_code[3, "1-0:32.7.0*255"]
-    assert (register.unit, register.name) == ("V", "Voltage L1")
+    assert (register.unit, register.name) == ("V", "Voltage L1 instantaneous")
     assert register.attributes[2] == AccessRight.READ | AccessRight.WRITE
     assert register.attribute_rights("value") == "read and write"
     assert by_code[8, "0-0:1.0.0*255"].unit is None

@@ -36,8 +36,8 @@ class Store(Protocol):
     def open(self, profile: ObisCode, columns: Sequence[Column], meter: str | None) -> None:
         """Make the store ready for rows of this profile; ValueError where it holds another meter's or other columns."""
 
-    def newest(self) -> datetime | None:
-        """The latest time of a row; None while there are no rows."""
+    def span(self) -> tuple[datetime, datetime] | None:
+        """The earliest and the latest time of a row; None while there are no rows."""
 
     def keep(self, rows: Sequence[Row], times: Sequence[datetime]) -> int:
         """Keep for good those rows that are not kept yet; how many they were."""
@@ -130,9 +130,12 @@ def harvest(
     if count == 0:
         return total.result
     newest, oldest = yield from reader.ends(count)
-    low = store.newest() if since_last and start is None else None
-    begin = oldest if low is None else min(low, newest or low)
-    begin = None if begin is None else begin - overlap
+    kept = store.span() if since_last and start is None else None
+    if kept is not None:
+        # What is older than the oldest row that is kept was not wanted before either.
+        begin: datetime | None = max(kept[0], min(kept[1], newest or kept[1]) - overlap)
+    else:
+        begin = None if oldest is None else oldest - overlap
     if start is not None:
         begin = start if begin is None else max(start, begin)
     # A clock that was set back leaves rows whose time is after that of the newest row.

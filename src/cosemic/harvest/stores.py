@@ -88,9 +88,9 @@ class SqliteStore:
         if known is not None:
             _same(known[0], meter, json.loads(known[1]), described)
 
-    def newest(self) -> datetime | None:
-        (newest,) = self._database.execute(f"SELECT max(recorded) FROM {self._table}").fetchone()
-        return None if newest is None else _EPOCH + newest * _MICROSECOND
+    def span(self) -> tuple[datetime, datetime] | None:
+        first, last = self._database.execute(f"SELECT min(recorded), max(recorded) FROM {self._table}").fetchone()
+        return None if first is None else (_EPOCH + first * _MICROSECOND, _EPOCH + last * _MICROSECOND)
 
     def keep(self, rows: Sequence[Row], times: Sequence[datetime]) -> int:
         places = ", ".join("?" * (self._width + 1))
@@ -162,8 +162,9 @@ class _TextStore:
             os.truncate(self._path, 0)  # a cut may have left a head, or part of it, and no note yet
             self._append(self._head())
 
-    def newest(self) -> datetime | None:
-        return max((time for time, _ in self._rows), default=None)
+    def span(self) -> tuple[datetime, datetime] | None:
+        times = [time for time, _ in self._rows]
+        return (min(times), max(times)) if times else None
 
     def keep(self, rows: Sequence[Row], times: Sequence[datetime]) -> int:
         low, high = min(times), max(times)
