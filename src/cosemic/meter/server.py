@@ -170,9 +170,10 @@ class MeterServer:
         """Serve on a stream whose clients sign on first (IEC 62056-21, mode E), until it ends.
 
         Options as for ``cosemic.meter.optical.serve_optical_port``: ``identification``, ``address``, ``initial_baud``,
-        ``software_parity``, ``patience``.
+        ``software_parity``, ``patience``, ``send_timeout`` (``idle_timeout`` here).
         """
         try:
+            options.setdefault("send_timeout", self.idle_timeout)
             await serve_optical_port(stream, self._new_hdlc_connection, **options)
         except (LinkError, OSError) as error:
             logger.info("stream lost: %s", error)
@@ -204,6 +205,9 @@ class MeterServer:
                         break
                     heard = now = clock()
                     out = connection.receive_data(data, now)
+                    due = connection.next_deadline()
+                    if due is not None and now >= due:  # a stream that never falls silent
+                        out += connection.on_time(now)
                 if out:
                     await stream.send(out, now + self.idle_timeout)
         except (LinkError, OSError) as error:
