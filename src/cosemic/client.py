@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -13,6 +13,7 @@ from cosemic.codec.axdr import Data, Typed, Value
 from cosemic.cosem import procedures, security_setup
 from cosemic.cosem.access import GetItem, ItemResult, Obis
 from cosemic.cosem.invocation_counter import CounterSource, read_invocation_counter
+from cosemic.cosem.meter_model import MeterModel, read_model
 from cosemic.cosem.object_list import ObjectEntry
 from cosemic.cosem.objects import Key, read_units
 from cosemic.cosem.procedures import CLOCK, CURRENT_ASSOCIATION
@@ -176,6 +177,19 @@ class DlmsClient(AsyncConnection):
         if ObisCode.parse(association) == CURRENT_ASSOCIATION:
             self.use_object_list(entries)
         return entries
+
+    async def read_model(
+        self, *, about: str = "", buffers: bool = False, progress: Callable[[int, int], object] | None = None
+    ) -> MeterModel:
+        """Everything that may be read of the meter but secrets, as ``cosemic.cosem.meter_model`` writes it to files.
+
+        ``buffers`` reads the rows of profiles too; ``progress`` is called with (attributes done, all of them).
+        """
+        entries = await self.list_objects()
+        reading = read_model(
+            entries, about=about, buffers=buffers, with_list=self.with_list, cache=self.cache, progress=progress
+        )
+        return await self.run(reading)
 
     def __getitem__(self, key: Key) -> LiveObject:
         """One object of the meter: ``meter["1-0:1.8.0"]``, or ``meter[3, "1-0:1.8.0"]`` without an object list.

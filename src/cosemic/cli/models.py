@@ -8,7 +8,7 @@ from pathlib import Path
 from cosemic.cli.failing import CommandError
 from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, warn
 from cosemic.cli.output import dumps, say
-from cosemic.cosem.meter_model import MeterModel, read_model
+from cosemic.cosem.meter_model import MeterModel
 from cosemic.cosem.model_differences import differences
 
 
@@ -77,6 +77,4 @@ def _model(source: str, buffers: bool, connection: ConnectionOptions | None, out
 def _read(url: str, buffers: bool, connection: ConnectionOptions | None, output: OutputOptions) -> MeterModel:
     with connected(url, connection, output) as client:
         about = f"{url}, read {datetime.now().astimezone().isoformat(timespec='seconds')}"
-        entries = client.list_objects()
-        reading = read_model(entries, about=about, buffers=buffers, with_list=client.with_list, cache=client.cache)
-        return client.run(reading)
+        return client.read_model(about=about, buffers=buffers)
