@@ -8,8 +8,10 @@ _MBUS = (
     " identification_number:double-long-unsigned manufacturer_id:long-unsigned version:unsigned device_type:unsigned"
     " access_number:unsigned status:unsigned alarm:unsigned"
 )
+# Later editions deinstall with an unsigned 0: a meter that answers type-unmatched wants that.
 _MBUS_METHODS = (
-    "slave_install !slave_deinstall capture reset_alarm synchronize_clock data_send !set_encryption_key !transfer_key"
+    "slave_install(unsigned) !slave_deinstall(integer=0) capture(integer=0) reset_alarm(integer=0)"
+    " synchronize_clock(integer=0) data_send(array) !set_encryption_key(octet-string) !transfer_key(octet-string)"
 )
 
 CLASSES = (
