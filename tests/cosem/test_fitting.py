@@ -45,6 +45,7 @@ SWITCH = interface_class(70)
         (8, "time", "2026-01-01T12:30:00+00:00", axdr.octet_string(OCTETS)),
         (8, "time_zone", -60, axdr.long(-60)),
         (8, "time_zone", "0x3c", axdr.long(60)),
+        (8, "time_zone", "060", axdr.long(60)),
         (8, "time_zone", Decimal("60.0"), axdr.long(60)),
         (8, "daylight_savings_enabled", True, axdr.boolean(True)),
         (8, "daylight_savings_enabled", "off", axdr.boolean(False)),
@@ -140,6 +141,7 @@ def test_names_of_bits_need_to_know_how_many_there_are() -> None:
         (8, "time_zone", 1.5, "not 1.5: it holds a whole number"),
         (8, "time_zone", Decimal("0.5"), "it holds a whole number"),
         (8, "time_zone", Decimal("NaN"), "it holds a whole number"),
+        (8, "time_zone", Decimal("1E+999999999"), "it holds smaller numbers"),
         (8, "time_zone", None, "takes long, not None"),
         (8, "time_zone", axdr.unsigned(1), "time_zone takes long, not unsigned: unsigned is not among them"),
         (8, "time", b"123", "takes octet-string or date-time (date-time), not 3 octets: a date-time has 12 octets"),
@@ -167,6 +169,11 @@ def test_what_does_not_fit_is_one_clear_error(class_id: int, attribute: str, val
         fit(item.attribute(attribute), value, owner=item.name)
     assert message in str(caught.value)
     assert attribute in str(caught.value)
+
+
+def test_a_number_too_large_for_a_float_is_refused() -> None:
+    with pytest.raises(LocalProtocolError, match="it holds smaller numbers"):
+        fit(interface_class(1).attribute("value"), Decimal("1E+400"), like=axdr.float64(1.0))
 
 
 def test_two_types_that_would_both_do_are_not_chosen_between() -> None:
