@@ -7,6 +7,7 @@ is guessed: where several types would do, or the declaration allows any, the err
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -27,8 +28,10 @@ from cosemic.times import CosemDate, CosemDateTime, CosemTime
 _FLOATS: Final = frozenset((DataType.FLOATING_POINT, DataType.FLOAT32, DataType.FLOAT64))
 _TEXTS: Final = frozenset((DataType.VISIBLE_STRING, DataType.UTF8_STRING))
 _TRUTHS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-_SECRET: Final = ("secret", "pass", "key", "pin")
-"""Parts of names of attributes whose value no message may show."""
+_SECRET: Final = frozenset(("secret", "pass", "password", "key", "keys", "pin", "token"))
+"""Words in the names of attributes whose value no message may show."""
+_MOST_DIGITS: Final = 40
+"""More than the widest integer has: what is larger need not be spelt out to be refused."""
 
 
 def fit(
@@ -189,7 +192,7 @@ def _shown(path: str, value: object) -> str:
 
 
 def _is_secret(path: str) -> bool:
-    return any(part in path.lower() for part in _SECRET)
+    return not _SECRET.isdisjoint(re.split(r"[^a-z0-9]+", path.lower()))
 
 
 def _elements(meaning: Meaning | None, like: Typed | None) -> tuple[Element, ...] | None:
@@ -253,16 +256,21 @@ def _number(meaning: Meaning | None, value: object) -> int:
         number = meaning.number_of(value) if meaning is not None and meaning.kind is MeaningKind.ENUMERATION else None
         if number is not None:
             return number
-        try:
-            return int(value, 0)
-        except ValueError:
-            raise _Unfit("it is neither a whole number nor the name of one") from None
+        for base in (0, 10):  # 10 for numbers such as 007
+            try:
+                return int(value, base)
+            except ValueError:
+                continue
+        raise _Unfit("it is neither a whole number nor the name of one")
     if isinstance(value, AbstractSet) and meaning is not None and meaning.kind is MeaningKind.BITS:
         return sum(1 << number for number in _named_bits(meaning, value))
     if isinstance(value, BitString):
         raise _Unfit("it holds a number; its lowest bit is number 0")
-    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
-        return int(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        if value.adjusted() > _MOST_DIGITS:
+            raise _Unfit("it holds smaller numbers")
+        if value == value.to_integral_value():
+            return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise _Unfit("it holds a whole number")
     return int(value)
@@ -273,7 +281,10 @@ def _float(value: object) -> float:
         return float(value)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise _Unfit("it holds a number")
-    return float(value)
+    number = float(value)
+    if isinstance(value, Decimal) and value.is_finite() and number - number != 0:
+        raise _Unfit("it holds smaller numbers")
+    return number
 
 
 def _truth(value: object) -> bool:

@@ -71,7 +71,7 @@ CLASSES = (
         "",
     ),
     (29, 1, "Auto connect", _AUTO_CONNECT, "?"),
-    (29, 2, "Auto connect", _AUTO_CONNECT, "connect"),
+    (29, 2, "Auto connect", _AUTO_CONNECT, "connect(integer=0)"),
     (40, 0, "Push setup", _PUSH, "push(integer=0)"),
     (40, 1, "Push setup", _PUSH + " ? ? ?", "push(integer=0)"),
     (

@@ -65,6 +65,7 @@ CLASSES = (
         " crc_nok_frames_counter:double-long-unsigned",
         "reset",
     ),
+    (55, 1, "IEC 61334-4-32 LLC setup", "max_frame_length reply_status_list:array", ""),
     (56, 0, "S-FSK reporting system list", "reporting_system_list:array", ""),
     (57, 0, "ISO/IEC 8802-2 LLC Type 1 setup", "max_octets_ui_pdu:long-unsigned", ""),
     (

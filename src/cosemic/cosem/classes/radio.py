@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-_CELLULAR = "operator:visible-string status:enum cs_attachment:enum ps_status:enum"
+_CELLULAR = (
+    "operator:visible-string"
+    " status:enum{not_registered,home_network,searching,registration_denied,unknown,roaming}"
+    " cs_attachment:enum ps_status:enum"
+)
 _MBUS = (
     "mbus_port_reference:@obis capture_definition:array capture_period:double-long-unsigned primary_address:unsigned"
     " identification_number:double-long-unsigned manufacturer_id:long-unsigned version:unsigned device_type:unsigned"
     " access_number:unsigned status:unsigned alarm:unsigned"
 )
+# Later editions deinstall with an unsigned 0: a meter that answers type-unmatched wants that.
 _MBUS_METHODS = (
-    "slave_install !slave_deinstall capture reset_alarm synchronize_clock data_send !set_encryption_key !transfer_key"
+    "slave_install(unsigned) !slave_deinstall(integer=0) capture(integer=0) reset_alarm(integer=0)"
+    " synchronize_clock(integer=0) data_send(array) !set_encryption_key(octet-string) !transfer_key(octet-string)"
 )
 
 CLASSES = (
@@ -33,7 +39,14 @@ CLASSES = (
         "",
     ),
     (72, 0, "M-Bus client", _MBUS, _MBUS_METHODS),
-    (72, 1, "M-Bus client", _MBUS + " configuration:long-unsigned encryption_key_status:enum", _MBUS_METHODS),
+    (
+        72,
+        1,
+        "M-Bus client",
+        _MBUS + " configuration:long-unsigned encryption_key_status:enum{no_encryption_key,encryption_key_set,"
+        "encryption_key_transferred,encryption_key_set_and_transferred,encryption_key_in_use}",
+        _MBUS_METHODS,
+    ),
     (
         73,
         1,
