@@ -11,6 +11,7 @@ from cosemic import blocking, decode_apdu
 from cosemic.apdu.services import ActionRequestNormal, SetRequestNormal
 from cosemic.codec import axdr
 from cosemic.cosem.model import interface_classes
+from cosemic.cosem.object_list import ObjectEntry
 from cosemic.cosem.objects import CosemObject
 from cosemic.enums import AccessRight
 from cosemic.errors import DataAccessError, LocalProtocolError
@@ -171,6 +172,20 @@ def test_what_rights_forbid_is_refused_here_and_by_the_meter_when_forced():
         assert switch.is_critical("remote_disconnect")
         with pytest.raises(LocalProtocolError, match="no access"):
             switch.remote_disconnect()
+
+
+def test_the_types_of_another_version_are_not_guessed(meter):
+    entry = ObjectEntry(
+        8, 9, ObisCode.parse("0-0:1.0.0"), {2: AccessRight.READ | AccessRight.WRITE}, {1: AccessRight.READ}
+    )
+    clock = CosemObject(meter.cache, (8, "0-0:1.0.0"), entry)
+    with pytest.raises(LocalProtocolError, match="version 9 of Clock, whose layout is not declared"):
+        clock.write_request("time", datetime.now().astimezone())
+    with pytest.raises(LocalProtocolError, match="version 9"):
+        clock.call_request(1)
+    assert clock.call_request(1, axdr.integer(0)) == clock.call_request(1, force=True)
+    unknown = CosemObject(meter.cache, (8, "0-0:1.0.0"))
+    assert unknown.is_critical(99)
 
 
 def test_names_that_are_not_there_are_told(meter):

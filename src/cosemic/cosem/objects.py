@@ -371,6 +371,8 @@ class CosemObject:
         target = attribute_target(self.class_id, self.obis, number)
         if not force and not self.may_write(number):
             raise LocalProtocolError(f"{target}: this association has {self.attribute_rights(number)}, not write")
+        if not force:
+            self._check_version(value, target)
         if number in _SCALED.get(self.class_id, ()):
             value = self._unscaled(value, target)
         typed = fit(self._attribute(number), value, like=self._data.get(number), owner=str(self.obis))
@@ -382,6 +384,8 @@ class CosemObject:
         target = method_target(self.class_id, self.obis, number)
         if not force and not self.may_call(number):
             raise LocalProtocolError(f"{target}: this association has {self.method_rights(number)}")
+        if not force:
+            self._check_version(parameters, target)
         try:
             declared = self.declaration.method(number)
         except KeyError:
@@ -391,7 +395,17 @@ class CosemObject:
     def is_critical(self, method: Member) -> bool:
         """Whether to ask before calling: it switches, changes keys, tariffs, firmware, or loses billing data."""
         number = self.method_number(method)
-        return any(item.critical for item in self.declaration.methods if item.number == number)
+        declared = next((item for item in self.declaration.methods if item.number == number), None)
+        return declared is None or declared.critical  # nobody knows what an undeclared one does
+
+    def _check_version(self, value: object, target: str) -> None:
+        """Refuse to guess types by the declaration of another version than the meter has."""
+        declared = self.declaration
+        if declared.version != self.version and not isinstance(value, Typed | Data):
+            raise LocalProtocolError(
+                f"{target}: the meter has version {self.version} of {declared.name}, whose layout is not declared "
+                f"(the nearest is {declared.version}); give a typed value such as axdr.unsigned(1), or force it"
+            )
 
     def _unscaled(self, value: object, target: str) -> object:
         """The number to send for a value in the unit of the register; what is no plain number stays as it is."""
