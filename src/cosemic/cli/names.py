@@ -55,11 +55,15 @@ def show_dry_run(target: Target, tried: DryRun, output: OutputOptions) -> int:
     return 0
 
 
+_RESETS = frozenset(((3, 1), (4, 1), (5, 1)))
+"""The reset of a register is what its rights are for; nothing else hangs on it."""
+
+
 def confirm(client: DlmsClient, target: Target, *, yes: bool) -> None:
     """Ask before a method that switches, changes keys, tariffs or firmware, or loses billing data."""
     assert target.member is not None
     item = client[target.obis if target.class_id is None else (target.class_id, target.obis)]
-    if yes or not item.is_critical(target.member):
+    if yes or not item.is_critical(target.member) or (item.class_id, target.member) in _RESETS:
         return
     what = f"{item.declaration.method_name(target.member)} of {item}"
     if sys.stdin.isatty() and sys.stderr.isatty():
