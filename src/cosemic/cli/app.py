@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError
 
 from cosemic.cli.commands import attributes, demo, doctor, explain, profile, simulate
 from cosemic.cli.failing import CommandError, ConnectionTrouble, one_line
-from cosemic.cli.options import hide_log
+from cosemic.cli.options import hide_log, without_empty_variables
 from cosemic.errors import DlmsError
 
 USAGE_ERROR = 2
@@ -49,7 +49,8 @@ def run(arguments: list[str]) -> int:
     silence = logging.NullHandler()
     logging.getLogger("cosemic").addHandler(silence)
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        with without_empty_variables():
+            code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except KeyboardInterrupt:
