@@ -10,7 +10,7 @@ import traceback
 
 from cyclopts import App, CycloptsError
 
-from cosemic.cli.commands import attributes, demo, doctor, explain, profile, simulate
+from cosemic.cli.commands import attributes, certificates, demo, doctor, explain, keys, profile, simulate
 from cosemic.cli.failing import CommandError, ConnectionTrouble, one_line
 from cosemic.cli.options import hide_log, without_empty_variables
 from cosemic.errors import DlmsError
@@ -38,6 +38,8 @@ app.command(attributes.set_, name="set", sort_key=21)
 app.command(attributes.call, sort_key=22)
 app.command(attributes.objects, sort_key=23)
 app.command(profile.profile, sort_key=30)
+app.command(certificates.app)
+app.command(keys.app)
 app.command(explain.explain, sort_key=60)
 app.command(doctor.doctor, sort_key=70)
 app.command(simulate.simulate, sort_key=80)

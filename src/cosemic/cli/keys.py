@@ -29,7 +29,7 @@ def asymmetric_options(settings: ConnectionOptions, held: Mapping[str, Any]) -> 
     ``held`` is what a key store and the certificates give beside the options.
     """
     private: dict[str, PrivateKey] = {
-        name: _private_key(text, _option(name)) if (text := getattr(settings, name)) is not None else held[name]
+        name: private_key(text, _option(name)) if (text := getattr(settings, name)) is not None else held[name]
         for name in ("signing_key", "agreement_key")
         if getattr(settings, name) is not None or name in held
     }
@@ -95,7 +95,8 @@ def _field_reading() -> dict[str, Any]:
     }
 
 
-def _private_key(text: str, option: str) -> SoftwareKey:
+def private_key(text: str, option: str) -> SoftwareKey:
+    """A private key as an option gives it: PEM or hexadecimal; CommandError without a word of it."""
     from cosemic.security.ec import SoftwareKey
 
     value = read_secret(text, option)
