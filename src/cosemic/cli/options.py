@@ -19,8 +19,8 @@ from cosemic.cli.keys import NAMES, asymmetric_options, check_complete
 from cosemic.cli.meters import find_meter
 from cosemic.cli.parsing import key_octets, password_octets
 from cosemic.cli.titles import own_title
-from cosemic.enums import AuthenticationMechanism
-from cosemic.errors import FrameError, LinkError
+from cosemic.enums import AuthenticationMechanism, ExceptionServiceError
+from cosemic.errors import ExceptionResponseError, FrameError, LinkError
 
 if TYPE_CHECKING:
     from cosemic.blocking import DlmsClient
@@ -184,6 +184,10 @@ def connected(
             yield client
     except (LinkError, FrameError) as error:
         raise ConnectionTrouble(error, url, associated=associated) from error
+    except ExceptionResponseError as error:
+        if associated or settings.device_address is None or error.service_error != ExceptionServiceError.OTHER_REASON:
+            raise
+        raise ConnectionTrouble(error, url, associated=False) from error
 
 
 def make_client(
