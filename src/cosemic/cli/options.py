@@ -60,6 +60,7 @@ _WITHOUT_PASSWORD = (
     AuthenticationMechanism.HLS_GMAC,
     AuthenticationMechanism.HLS_ECDSA,
 )
+_OWN_KEYS = frozenset(("ek", "ak", "kek", "signing_key", "agreement_key"))
 _LOG = "cosemic command"
 _CHOICES: dict[str, tuple[str, ...]] = {
     "auth": get_args(Auth),
@@ -262,7 +263,8 @@ def make_security(settings: ConnectionOptions) -> SecurityContext | None:
     held = held_keys(settings)
     check_complete(settings, held)
     keys = (settings.ek, settings.ak, settings.system_title, *(getattr(settings, name) for name in NAMES))
-    if all(key is None for key in keys) and not held:
+    # Certificates alone make no security: they are for whoever has keys of his own.
+    if all(key is None for key in keys) and not held.keys() & _OWN_KEYS:
         if settings.key_store is not None:
             raise CommandError(f"--key-store: {settings.key_store} holds no key that this client could use")
         return None
