@@ -9,7 +9,7 @@ from collections.abc import Iterator, MutableMapping
 from cosemic.errors import DlmsError, SecurityError
 from cosemic.security.counters import CounterStore
 from cosemic.security.replay_window import ReplayWindow
-from cosemic.security.taken import TakenCounters
+from cosemic.security.taken import TakenCounters, check_room, note_taken
 from cosemic.tolerances import Tolerance, note
 
 logger = logging.getLogger("cosemic.security")
@@ -151,7 +151,9 @@ class Incoming:
 
     def _take_carefully(self, counter: int) -> int | None:
         """The same where more is to be looked at than the last counter."""
-        last, window = self.last, self._window
+        last, window, seen = self.last, self._window, self._seen
+        if seen is not None:
+            check_room(seen, self._key_id)
         is_taken = self._is_taken(counter)
         if last is None or counter > last:
             if is_taken:
@@ -172,11 +174,13 @@ class Incoming:
         return None
 
     def _is_taken(self, counter: int) -> bool:
-        """Whether any association took a message with this counter."""
+        """Whether any association took a message with this counter, or may have taken it."""
         if self._taken is None:
             return False
         taken = self._taken.get(self._key_id)
-        return taken is not None and counter in taken
+        if taken is not None:
+            return counter in taken
+        return self._seen is not None and counter <= self._seen.get(self._key_id, -1)  # it had to give way
 
     def accept_unproved(self, counter: int) -> int | None:
         """Note the counter of a message without a tag; what it does not exceed, if it is not new, else None.
@@ -204,6 +208,8 @@ class Incoming:
 
     def accept_inner(self, counter: int) -> None:
         """Note the counter of a GMAC that was found right."""
+        if self._seen is not None:
+            check_room(self._seen, self._key_id)
         if self._window is not None:
             self._mark(self._window, counter)
         if self.last is None or counter > self.last:
@@ -219,12 +225,9 @@ class Incoming:
 
     def _note(self, counter: int) -> None:
         """Tell the other associations."""
-        if self._taken is not None:
-            counters = self._taken.get(self._key_id)
-            if counters is None:
-                counters = self._taken[self._key_id] = TakenCounters()
-            counters.add(counter)
         seen = self._seen
+        if self._taken is not None:
+            note_taken(self._taken, self._key_id, counter, -1 if seen is None else seen.get(self._key_id, -1))
         if seen is None:
             return
         if self._lenient and counter <= self._floor:

@@ -118,6 +118,7 @@ class AssociationKeys:
         self._peer_title = bytes(title)
         self._recall(GLOBAL)
         self._recall(TO_ALL)
+        self._recall_fresh(self._peer_title)
 
     @property
     def tolerances(self) -> AbstractSet[Tolerance]:
@@ -167,8 +168,11 @@ class AssociationKeys:
     def set_dedicated_key(self, key: bytes) -> None:
         """Use this dedicated key from now on; SecurityError when its length does not fit the suite."""
         title = self.own_title()
+        is_first = self._keys[DEDICATED] is None
         self._keys[DEDICATED] = self.context.dedicated_cipher(key)
         self._look_ahead(DEDICATED)
+        if is_first and self._role is Role.CLIENT and key == self.context.dedicated_key:
+            self.context.count_dedicated_key()
         previous = self._outgoing[DEDICATED]
         if previous is not None:
             previous.close()
@@ -193,6 +197,10 @@ class AssociationKeys:
         self._epoch = context.epoch
         self._control = context.suite | int(context.policy) & CIPHERING
         self._minimum = int(context.minimum_policy) & CIPHERING
+        dedicated = self._keys[DEDICATED]
+        if dedicated is not None:
+            # The authentication key is one for all of them. The counters go on: the cipher key is the same.
+            self._keys[DEDICATED] = context.renewed(dedicated)
         for stream in (GLOBAL, TO_ALL):
             key, title = self._keys[stream], self._peer_title
             name = None if title is None else context.counter_id(title, broadcast=stream == TO_ALL)
@@ -219,6 +227,9 @@ class AssociationKeys:
             self._incoming[stream].remember(seen, name, lenient)
             if self._role is Role.SERVER:
                 self._incoming[stream].share(self.context.taken, name)
+
+    def _recall_fresh(self, title: bytes) -> None:
+        """The same for keys that come with their messages."""
 
     def _remembered(self) -> MutableMapping[str, int] | None:
         return self.context.last_received if self._role is Role.CLIENT else self._received

@@ -35,6 +35,10 @@ class CipherKey:
     def __repr__(self) -> str:
         return f"<CipherKey {self.name}>"
 
+    def with_authentication_key(self, key: bytes | None) -> CipherKey:
+        """The same cipher key with that authentication key; itself where it has that one."""
+        return self if key == self._authentication_key else CipherKey(bytes(self._aes.key), key, self.name)
+
     def associated(self, control: int) -> bytes:
         """``SC || AK``, the start of the additional authenticated data; KeyMissing without an authentication key."""
         data = self.associated_data.get(control)

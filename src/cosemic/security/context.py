@@ -187,8 +187,8 @@ class AssociationSecurity(AssociationKeys):
         if self._unheard:
             self._unheard = False
             context.hear(title)
-        if context.is_changing_keys and stream == GLOBAL:
-            context.settle_keys()
+        if context.is_changing_keys and stream != TO_ALL:
+            context.settle_keys() if stream == GLOBAL else context.settle_authentication_key()
         return information
 
     def check_policy(self, received: SecurityPolicy | int, minimum: SecurityPolicy | None = None) -> None:
@@ -276,7 +276,13 @@ class AssociationSecurity(AssociationKeys):
         """
         context = self.context
         broadcast = stream == TO_ALL
-        key = context.other_cipher(broadcast=broadcast) if context.is_changing_keys and stream != DEDICATED else None
+        if not context.is_changing_keys:
+            return None
+        present = self._keys[stream]
+        if stream != DEDICATED:
+            key = context.other_cipher(broadcast=broadcast)
+        else:
+            key = None if present is None else context.other_dedicated(present)
         if key is None:
             return None
         try:
@@ -291,6 +297,14 @@ class AssociationSecurity(AssociationKeys):
             check_first(information, first)
         if self._peer_title is None:
             self.peer_system_title = title
+        if stream == DEDICATED:  # the cipher key and its counters are the same
+            bar = self._incoming[DEDICATED].take(counter)
+            if bar is not None:
+                raise self._replay(control, title, counter, bar, key.name)
+            context.prove_other_authentication()
+            context.hear(title)
+            logger.info("a message verified under the %s and the other authentication key", key.name)
+            return information
         name = context.counter_id(title, broadcast=broadcast, other=True) or ""
         # Should the key have been in use before, its counters go on where they were.
         incoming = self._no_counters(stream)
@@ -310,6 +324,10 @@ class AssociationSecurity(AssociationKeys):
             self._refresh()
             self._incoming[stream] = incoming
         return information
+
+    def _recall_fresh(self, title: bytes) -> None:
+        if self.context.has_kek or self.context.agreement_key is not None:
+            self.general.recall(title)
 
     def wrong_control(self, control: int) -> SecurityError:
         """The error for a security control of another suite, or of a compressed message."""
