@@ -75,6 +75,8 @@ class AssociationSecurity(AssociationKeys):
     When the context gets other keys or another policy, this takes them over with the next message.
     """
 
+    __slots__ = ()
+
     @property
     def general(self) -> GeneralProtection:
         """General-ciphering under other keys than the global ones, and general-signing."""
