@@ -39,7 +39,7 @@ from cosemic.errors import (
 )
 from cosemic.protocol import exchange, hints, opening
 from cosemic.protocol.association import Trace, logger
-from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, invocation_counter, seal
+from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, invocation_counter, seal, unseal
 from cosemic.protocol.client_opening import ClientOpening
 from cosemic.protocol.dispatch import start, unanswered
 from cosemic.protocol.events import (
@@ -210,8 +210,9 @@ class ClientAssociation(ClientOpening):
         if CIPHERED[apdu[0]]:
             if self._blocks_used and self._defer(apdu):
                 return
+            security = self._security
             try:
-                plain, envelope = self._open(apdu)
+                plain, envelope = self._open(apdu) if security is None else unseal(security, apdu)
             except DlmsError:
                 if apdu[0] not in _PUSH_ENVELOPES and self.state is not _ASSOCIATED:
                     raise  # while nothing is asked it cannot be an answer
