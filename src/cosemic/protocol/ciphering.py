@@ -143,7 +143,7 @@ def seal(security: AssociationSecurity, apdu: bytes, envelope: Envelope) -> byte
         return apdu
     if envelope.order is not None or envelope.key is not None:
         return _seal_general(security, apdu, envelope)
-    content = security.protect(apdu, dedicated=dedicated, policy=policy)
+    content = security.protect(apdu, dedicated=dedicated, policy=policy, broadcast=envelope.broadcast)
     if not envelope.general:
         tag = (DED_TAG if dedicated else GLO_TAG).get(apdu[0])
         if tag is not None:
@@ -251,7 +251,8 @@ def _seal_general(security: AssociationSecurity, apdu: bytes, envelope: Envelope
         apdu = _sign(security, apdu, header)
     if policy and envelope.key is None:
         inside = apdu[0] == _SIGNING
-        apdu = seal(security, apdu, Envelope(policy, envelope.dedicated, envelope.general or inside))
+        general_form = envelope.general or inside
+        apdu = seal(security, apdu, Envelope(policy, envelope.dedicated, general_form, broadcast=envelope.broadcast))
     elif policy and envelope.key is not None:
         info, content = general.seal(apdu, header, envelope.key, policy)
         apdu = bytes((_CIPHERING,)) + header.octets + b"\1" + _field(info).encode() + encode_octet_string(content)

@@ -371,6 +371,8 @@ class ClientAssociation(ClientOpening):
                 logger.info("a push came again, as our confirmation was lost; it is confirmed again")
                 return
             self._confirmed_push = plain
+        elif type(apdu) is DataNotification and apdu.confirmed:
+            logger.info("a push in UI frames asks to be confirmed; it is not, as it came outside the connection")
         self._events.append(Notified(apdu, envelope.policy))
 
     def _confirm(self, long_invoke_id_and_priority: int, envelope: Envelope) -> None:

@@ -238,6 +238,11 @@ class SecurityContext:
         return "encryption_key" in self._keys.present
 
     @property
+    def has_broadcast_key(self) -> bool:
+        """Whether a global broadcast key was given."""
+        return "broadcast_key" in self._keys.present
+
+    @property
     def kek(self) -> bytes:
         """The master key; KeyMissing when there is none."""
         if self._masters.present is None:
