@@ -30,6 +30,7 @@ from cosemic.enums import ApplicationContext, AuthenticationMechanism, Interface
 from cosemic.meter import consumption, demo_keys
 from cosemic.meter.administration import association_objects, device_objects, ports, sap_assignment
 from cosemic.meter.consumption import Energy
+from cosemic.meter.image_transfer import ImageStore
 from cosemic.meter.instruments import POWER_UP, Switch, clock, demand, maximum_demand, register, scratch_register
 from cosemic.meter.model import Access, LogicalDevice, MeterAssociation, SimulatedMeter
 from cosemic.meter.objects import FREE, MANAGED, READ_ALL, Attribute, Level, MeterObject, Rights, fixed, rights, stored
@@ -75,12 +76,13 @@ def demo_meter(
     security: SecurityContext | None = None,
     security_setup_version: int | None = None,
     certificates: CertificateStore | None = None,
+    images: ImageStore | None = None,
 ) -> SimulatedMeter:
     """Make the meter. ``clock`` gives the true time (aware; by default the computer's), ``profile_rows`` up to 100,000.
 
     ``counters`` keeps the meter's own invocation counters, in memory by default. ``security`` replaces the test keys of
     client 1. The rest is for its security setup (see ``SecuritySetup``), whose version is 0 in suite 0 and 1 in the
-    others, unless given.
+    others, unless given. ``images`` takes the images that are transferred.
     """
     if security is None:
         security = SecurityContext(
@@ -122,6 +124,7 @@ def demo_meter(
     events.record((time() - timedelta(days=3)).astimezone(zone), POWER_UP)
     _electricity(management, events, profile_rows)
     _gas(gas, events)
+    management.add((ImageStore() if images is None else images).meter_object())
     return SimulatedMeter(devices, time=time, zone=zone)
 
 
