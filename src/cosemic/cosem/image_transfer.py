@@ -23,6 +23,7 @@ from typing import Final
 from cosemic.codec import axdr
 from cosemic.codec.axdr import BitString, Value
 from cosemic.cosem.access import ItemResult, MeterCache, Obis, Procedure, call_method, get, get_list
+from cosemic.cosem.octet_names import readable
 from cosemic.enums import ActionResult, InterfaceClass, known
 from cosemic.errors import ActionError, DecodeError, LocalProtocolError, ServiceError
 from cosemic.obis import ObisCode
@@ -96,15 +97,6 @@ class ImageState:
         if first is not None and first < count and bits[first] == "1":
             missing = sorted([*missing, first])
         return missing
-
-
-def readable(identification: bytes) -> str:
-    """An identification as text where it is text, else as hex."""
-    return (
-        identification.decode("ascii")
-        if identification.isascii() and identification.decode().isprintable()
-        else (identification.hex())
-    )
 
 
 def read_image_state(

@@ -8,6 +8,7 @@ nothing new and is not looked at.
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 
 from cosemic.times import (
     DAYLIGHT_SAVINGS_BEGIN,
@@ -31,12 +32,12 @@ def names_day(rule: CosemDate, day: date) -> bool:
     return day == _day_of_month(rule, day.year, day.month)
 
 
-def days_in(rule: CosemDate, year: int) -> list[date]:
+@lru_cache(maxsize=512)
+def days_in(rule: CosemDate, year: int) -> tuple[date, ...]:
     """Every day of a year that a date with wildcards names, in order."""
     first = date(year, 1, 1)
-    return [
-        day for number in range(366) if (day := first + timedelta(days=number)).year == year and names_day(rule, day)
-    ]
+    days = (first + timedelta(days=number) for number in range(366))
+    return tuple(day for day in days if day.year == year and names_day(rule, day))
 
 
 def change_in(rule: CosemDateTime, year: int) -> datetime | None:

@@ -37,6 +37,7 @@ from cosemic.meter.objects import FREE, MANAGED, READ_ALL, Attribute, Level, Met
 from cosemic.meter.profiles import EVENT_COLUMNS, LOAD_COLUMNS, EventRows, LoadRows, profile
 from cosemic.meter.security_setup import SecuritySetup, setup_name
 from cosemic.meter.short_names import DeviceNames, association_object
+from cosemic.meter.tariffs import tariff_objects
 from cosemic.obis import ObisCode
 from cosemic.protocol.settings import ServerSettings
 from cosemic.protocol.short_naming import SHORT_NAME_CONFORMANCE
@@ -124,7 +125,7 @@ def demo_meter(
     events.record((time() - timedelta(days=3)).astimezone(zone), POWER_UP)
     _electricity(management, events, profile_rows)
     _gas(gas, events)
-    management.add((ImageStore() if images is None else images).meter_object())
+    management.add((ImageStore() if images is None else images).meter_object(), *tariff_objects())
     return SimulatedMeter(devices, time=time, zone=zone)
 
 
