@@ -10,7 +10,7 @@ import traceback
 
 from cyclopts import App, CycloptsError
 
-from cosemic.cli.commands import attributes, demo, doctor, explain, profile, simulate
+from cosemic.cli.commands import attributes, clock, demo, doctor, explain, image, profile, simulate, tariffs
 from cosemic.cli.failing import CommandError, ConnectionTrouble, one_line
 from cosemic.cli.options import hide_log
 from cosemic.errors import DlmsError
@@ -38,6 +38,9 @@ app.command(attributes.set_, name="set", sort_key=21)
 app.command(attributes.call, sort_key=22)
 app.command(attributes.objects, sort_key=23)
 app.command(profile.profile, sort_key=30)
+app.command(clock.clock, sort_key=40)
+app.command(tariffs.tariffs, sort_key=41)
+app.command(image.image, sort_key=42)
 app.command(explain.explain, sort_key=60)
 app.command(doctor.doctor, sort_key=70)
 app.command(simulate.simulate, sort_key=80)

@@ -22,6 +22,7 @@ from cosemic.errors import FrameError, LinkError
 
 if TYPE_CHECKING:
     from cosemic.blocking import DlmsClient
+    from cosemic.cli.progress import Watch
     from cosemic.security.context import SecurityContext
 
 CONNECTION = Group("Connection", sort_key=5)
@@ -132,12 +133,20 @@ class OutputOptions:
 
 
 @contextmanager
-def connected(url: str, options: ConnectionOptions | None, output: OutputOptions) -> Iterator[DlmsClient]:
-    """The client for a URL or a named meter, connected; an error on the way comes as ConnectionTrouble."""
+def connected(
+    url: str, options: ConnectionOptions | None, output: OutputOptions, watch: Watch | None = None
+) -> Iterator[DlmsClient]:
+    """The client for a URL or a named meter, connected; an error on the way comes as ConnectionTrouble.
+
+    What takes longer shows how far it is: by ``watch``, or else by the messages that have come.
+    """
+    from cosemic.cli.progress import Watch
+
     url, settings = resolve(url, options)
     associated = False
     try:
-        with make_client(url, settings, output) as client:
+        client = make_client(url, settings, output)
+        with (Watch(output, "reading") if watch is None else watch).on(client), client:
             associated = True
             yield client
     except (LinkError, FrameError) as error:

@@ -237,20 +237,23 @@ def measure_offset(
 
 
 def set_time(
-    moment: datetime | CosemDateTime,
+    moment: datetime | CosemDateTime | Now,
     obis: Obis = CLOCK,
     *,
     zone: tzinfo | None = None,
     cache: MeterCache | None = None,
 ) -> Procedure[None]:
-    """Set the clock. An aware datetime is written as the meter writes its own time; a CosemDateTime as it is."""
+    """Set the clock. An aware datetime is written as the meter writes its own time; a CosemDateTime as it is.
+
+    A function is asked for the time when it is to be sent, so that it is not late by what is read before.
+    """
     if isinstance(moment, CosemDateTime):
         value = axdr.octet_string(bytes(moment))
-    elif moment.tzinfo is None:
+    elif isinstance(moment, datetime) and moment.tzinfo is None:
         raise ValueError("a clock is set with an aware datetime, or with a CosemDateTime as it is to be written")
     else:
         state = yield from read_clock_state(obis, cache=cache)
-        value = state.write_form(moment, zone)
+        value = state.write_form(moment if isinstance(moment, datetime) else moment(), zone)
     yield from set_attribute(_CLASS, obis, 2, value, cache=cache)
 
 
