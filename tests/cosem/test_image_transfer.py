@@ -1,17 +1,22 @@
 """The life of an image, against the simulated meter: every step, and what ends it."""
 
+import contextlib
 import hashlib
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from cosemic.apdu.services import ActionOutcome
 from cosemic.codec import axdr
+from cosemic.codec.axdr import Data
 from cosemic.cosem.image_transfer import ImageInfo, ImageState, ImageTransfer, ImageTransferStatus, read_image_state
 from cosemic.enums import DataAccessResult
-from cosemic.errors import ActionError, DataAccessError, DecodeError, LocalProtocolError, ServiceError
+from cosemic.errors import ActionError, DataAccessError, DecodeError, DlmsError, LocalProtocolError, ServiceError
 from cosemic.meter.demo import demo_meter
 from cosemic.meter.image_transfer import ImageStore
-from cosemic.protocol.requests import Action
+from cosemic.protocol.requests import Action, ActionResults, GetResults
 from tests.cosem.driving import ScriptedMeter, drive
 
 IMAGE = bytes(range(256)) * 4 + b"end"
@@ -238,6 +243,67 @@ def test_a_client_without_rights_is_told_so():
     world = World()
     with pytest.raises(DataAccessError):
         drive(ImageTransfer(IMAGE, NAME).send(), lambda request: world.meter.execute((16, 1), request))
+
+
+def test_another_block_size_in_another_association_begins_anew():
+    world = World()
+    transfer = ImageTransfer(IMAGE, NAME)
+    steps = transfer.send()
+    request = next(steps)
+    while len(world.calls) < 6:
+        request = steps.send(world.execute(request))
+    world.store.block_size, world.store.identification = 64, b""  # it keeps no blocks of another size
+    world.calls.clear()
+    world.run(transfer.send())
+    assert [call[0] for call in world.calls].count(1) == 1
+    assert world.store.image() == IMAGE
+
+
+def test_a_block_size_that_changes_meanwhile_is_an_error():
+    world = World()
+    transfer = ImageTransfer(IMAGE, NAME)
+
+    def execute(request):
+        world.store.block_size = 100 if len(world.calls) < 5 else 101
+        return world.execute(request)
+
+    with pytest.raises((ServiceError, ActionError)):
+        drive(transfer.send(), execute)
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_whatever_a_meter_answers_there_is_an_end(data):
+    numbers = st.sampled_from([0, 1, 2, 3, 5, 40, 0xFFFFFFFF])
+    answers = {
+        2: numbers.map(axdr.double_long_unsigned) | st.just(DataAccessResult.READ_WRITE_DENIED),
+        3: st.text("01", max_size=60).map(axdr.bit_string) | st.just(axdr.null_data()),
+        4: numbers.map(axdr.double_long_unsigned) | st.just(DataAccessResult.READ_WRITE_DENIED),
+        5: st.sampled_from([axdr.boolean(True), axdr.boolean(True), axdr.unsigned(3)]),
+        6: st.integers(0, 8).map(axdr.enum),
+        7: st.just(axdr.array()) | st.just(axdr.unsigned(1)),
+    }
+    steady = data.draw(st.fixed_dictionaries(answers))
+    asked = 0
+
+    def execute(request):
+        nonlocal asked
+        asked += 1
+        assert asked < 3000
+        if isinstance(request, Action):
+            result = data.draw(st.sampled_from([0, 0, 0, 2, 250])) if asked < 60 else 0
+            return ActionResults((ActionOutcome(result, None),))
+        draw = asked < 60 and data.draw(st.booleans())
+        values = [data.draw(answers[at.attribute]) if draw else steady[at.attribute] for at, _ in request.items]
+        return GetResults(tuple(Data.of(value) if isinstance(value, axdr.Typed) else value for value in values))
+
+    transfer = ImageTransfer(bytes(50), NAME, polls=5, resume=data.draw(st.booleans()))
+    with contextlib.suppress(DlmsError):
+        drive(transfer.send(), execute)
+        for step in (transfer.verify, transfer.activate):
+            while drive(step(), execute):
+                pass
+        assert transfer.activated
 
 
 @pytest.mark.parametrize("size", [0, None])

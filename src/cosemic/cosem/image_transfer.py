@@ -151,6 +151,7 @@ class ImageTransfer:
     activated: bool = False
     _asked: bool = False
     _began: bool = False
+    _block_size: int | None = None
     _distrusts: bool = False
     _verifications: int = 0
     _activations: int = 0
@@ -176,15 +177,17 @@ class ImageTransfer:
         state = yield from self._read()
         if self._is_beyond_sending(state.status):
             return state
-        if not self._is_under_way(state):
+        if not self._is_under_way(state) or self._is_cut_otherwise(state):
             state = yield from self._initiate()
-        distrusts, self._distrusts = self._distrusts, False
+        self._block_size = state.block_size
+        # After a failed verification nothing is believed: every block is sent once, whatever the meter claims to have.
+        unsent = set(range(self._count(state))) if self._distrusts else set[int]()
+        self._distrusts = False
         initiations = 0
         tries: dict[int, int] = {}
         while True:
             count = self._count(state)
-            missing = list(range(count)) if distrusts else state.missing(count)
-            distrusts = False
+            missing = sorted(unsent.union(state.missing(count)))
             self._report(count - len(missing), count)
             if not missing or state.status == ImageTransferStatus.VERIFICATION_SUCCESSFUL:
                 return state
@@ -205,8 +208,13 @@ class ImageTransfer:
                     elif tries[number] > self.retries:
                         raise
                     break
+                unsent.discard(number)
                 self._report(count - len(missing) + place + 1, count)
             state = yield from self._read()
+            if state.block_size != self._block_size:
+                raise ServiceError(
+                    f"the meter changed its block size from {self._block_size} to {state.block_size} octets meanwhile"
+                )
 
     def _is_beyond_sending(self, status: ImageTransferStatus | int) -> bool:
         """Whether this plan has the meter verifying or activating already, and only has to see how that ends."""
@@ -232,6 +240,10 @@ class ImageTransfer:
             f"the meter has an image{other} already ({state.status}): resume if it is this one, or replace it"
         )
 
+    def _is_cut_otherwise(self, state: ImageState) -> bool:
+        """Whether the meter wants blocks of another size now than those that it has of us."""
+        return state.status == ImageTransferStatus.INITIATED and self._block_size not in (None, state.block_size)
+
     def _initiate(self) -> Procedure[ImageState]:
         assert isinstance(self.identification, bytes)
         # Where the answer is lost nobody knows whose blocks the meter has, so that it is asked again. With the answer
@@ -242,7 +254,9 @@ class ImageTransfer:
         parameters = axdr.structure(axdr.octet_string(self.identification), axdr.double_long_unsigned(len(self.image)))
         yield from call_method(_CLASS, self.obis, _INITIATE, parameters, cache=self.cache)
         self._began = True
-        return (yield from self._read())
+        state = yield from self._read()
+        self._block_size = state.block_size
+        return state
 
     def _block(self, number: int, state: ImageState) -> Procedure[None]:
         size = state.block_size
