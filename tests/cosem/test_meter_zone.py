@@ -1,5 +1,6 @@
 """The zone of a meter, against changes worked out by hand and against the zones of the operating system."""
 
+import pickle
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -149,3 +150,14 @@ def test_days_of_a_rule_by_hand():
     assert len(days_in(CosemDate(), 2024)) == 366
     assert names_day(CosemDate(None, None, None, 1), date(2025, 11, 24))
     assert not names_day(CosemDate(None, None, None, 1), date(2025, 11, 25))
+
+
+def test_a_zone_is_compared_copied_and_named():
+    again = pickle.loads(pickle.dumps(BERLIN))
+    assert again == BERLIN
+    assert hash(again) == hash(BERLIN)
+    assert BERLIN != SYDNEY
+    assert datetime(2025, 7, 1, tzinfo=BERLIN).tzname() == "UTC+02:00"
+    assert NEW_YORK.tzname(datetime(2025, 1, 1)) == "UTC-05:00"
+    assert (BERLIN.utcoffset(None), MeterZone(HOUR).utcoffset(None)) == (None, HOUR)
+    assert "last Sun" in repr(BERLIN)

@@ -44,14 +44,17 @@ class MeterZone(tzinfo):
         if begin is not None:
             self._of_year(2000)  # says now what is wrong with the rules
 
-    def utcoffset(self, moment: datetime | None) -> timedelta:
-        """The offset from UTC; an hour that is there twice is decided by ``fold``."""
-        return self.standard + self.dst(moment)
+    def utcoffset(self, moment: datetime | None) -> timedelta | None:
+        """The offset from UTC; an hour that is there twice is decided by ``fold``. None without a date to decide by."""
+        saving = self.dst(moment)
+        return None if saving is None else self.standard + saving
 
-    def dst(self, moment: datetime | None) -> timedelta:
+    def dst(self, moment: datetime | None) -> timedelta | None:
         """How much of the offset is daylight saving."""
-        if moment is None or not self.saving:
+        if not self.saving:
             return _NOTHING
+        if moment is None:
+            return None
         local = moment.replace(tzinfo=None)
         as_saving = self._saves(local - self.standard - self.saving)
         as_standard = not self._saves(local - self.standard)
@@ -63,7 +66,8 @@ class MeterZone(tzinfo):
 
     def tzname(self, moment: datetime | None) -> str:
         """Such as ``UTC+01:00``."""
-        return "UTC" + _signed(self.utcoffset(moment))
+        offset = self.utcoffset(moment)
+        return "UTC" + _signed(self.standard if offset is None else offset)
 
     def fromutc(self, moment: datetime) -> datetime:
         """Local time of this zone, ``fold`` set in the later one of an hour that is there twice."""
