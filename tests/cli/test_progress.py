@@ -101,7 +101,7 @@ def test_a_dumb_terminal_shows_nothing(terminal, monkeypatch):
 def test_a_real_reading_is_counted_by_blocks(meter, terminal, monkeypatch):
     monkeypatch.setattr(progress, "PATIENCE", 3600.0)
     watch = Watch(OutputOptions(), "reading", file=terminal)
-    with connected(meter.hdlc, ConnectionOptions(), OutputOptions(), watch) as client:
+    with connected(meter.hdlc, ConnectionOptions(), OutputOptions(), watch=watch) as client:
         before = watch.messages
         rows = client.read_profile("1-0:99.1.0*255")
     assert len(rows) == 200

@@ -10,9 +10,21 @@ import traceback
 
 from cyclopts import App, CycloptsError
 
-from cosemic.cli.commands import attributes, clock, demo, doctor, explain, image, profile, simulate, tariffs
+from cosemic.cli.commands import (
+    attributes,
+    certificates,
+    clock,
+    demo,
+    doctor,
+    explain,
+    image,
+    keys,
+    profile,
+    simulate,
+    tariffs,
+)
 from cosemic.cli.failing import CommandError, ConnectionTrouble, one_line
-from cosemic.cli.options import hide_log
+from cosemic.cli.options import hide_log, without_empty_variables
 from cosemic.errors import DlmsError
 
 USAGE_ERROR = 2
@@ -41,6 +53,8 @@ app.command(profile.profile, sort_key=30)
 app.command(clock.clock, sort_key=40)
 app.command(tariffs.tariffs, sort_key=41)
 app.command(image.image, sort_key=42)
+app.command(certificates.app)
+app.command(keys.app)
 app.command(explain.explain, sort_key=60)
 app.command(doctor.doctor, sort_key=70)
 app.command(simulate.simulate, sort_key=80)
@@ -52,7 +66,8 @@ def run(arguments: list[str]) -> int:
     silence = logging.NullHandler()
     logging.getLogger("cosemic").addHandler(silence)
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        with without_empty_variables():
+            code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except KeyboardInterrupt:

@@ -91,7 +91,7 @@ def _carry_out(
     began = False
     for left in range(reconnects, -1, -1):
         try:
-            with connected(url, connection, output, watch) as client:
+            with connected(url, connection, output, watch=watch) as client:
                 began = True
                 _steps(client, transfer, verify, activate)
                 return

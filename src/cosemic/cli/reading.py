@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cosemic.cli.failing import CommandError, service_remedy
-from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, warn
+from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, resolve, warn
 from cosemic.cli.output import dumps, human, say, table, typed_tree
 from cosemic.cli.parsing import Target, parse_target, parse_value
 from cosemic.codec import axdr
@@ -175,44 +175,52 @@ def _is_moment(class_id: int, attribute: int) -> bool:
 
 
 def set_target(
-    url: str, text: str, kind: str, value: str, *, connection: ConnectionOptions | None, output: OutputOptions
-) -> int:
-    """Write one attribute and say so."""
+    url: str, text: str, kind: str, value: str, *, confirmed: bool, connection: ConnectionOptions | None,
+    output: OutputOptions,
+) -> int:  # fmt: skip
+    """Write one attribute and say so; without ``confirmed`` (and to all stations) nobody answers."""
     target = parse_target(text)
     if target.class_id is None or target.member is None:
         raise CommandError(f"{text!r} is no target to write: write CLASS/OBIS/ATTRIBUTE, for example 3/1.0.1.8.0.255/2")
     data = parse_value(kind, value)
+    url, settings = resolve(url, connection)
+    confirmed = confirmed and not settings.broadcast
     error: ServiceError | None = None
-    with connected(url, connection, output) as client:
+    with connected(url, settings, output, answers=confirmed) as client:
         try:
             client.set(target.class_id, target.obis, target.member, data)
         except ServiceError as caught:
             error = caught
-    result = "success" if error is None else _result_name(error)
-    _report(output, target, "attribute", {"result": result}, error, f"{target.text}: written")
+    result = _result_name(error) if error is not None else "success" if confirmed else "sent"
+    done = f"{target.text}: written" if confirmed else f"{target.text}: sent; no answer is awaited"
+    _report(output, target, "attribute", {"result": result}, error, done)
     return 0 if error is None else 1
 
 
 def call_target(
-    url: str, text: str, kind: str | None, value: str | None, *, connection: ConnectionOptions | None,
-    output: OutputOptions,
+    url: str, text: str, kind: str | None, value: str | None, *, confirmed: bool,
+    connection: ConnectionOptions | None, output: OutputOptions,
 ) -> int:  # fmt: skip
-    """Invoke one method and print what it returns."""
+    """Invoke one method and print what it returns; without ``confirmed`` (and to all stations) nobody answers."""
     target = parse_target(text, method=True)
     assert target.class_id is not None
     assert target.member is not None
     if kind is not None and value is None and kind != "null-data":
         raise CommandError(f"a value is missing after the type {kind!r}")
     data = None if kind is None else parse_value(kind, value or "")
+    url, settings = resolve(url, connection)
+    confirmed = confirmed and not settings.broadcast
     error: ServiceError | None = None
     answer: object = None
-    with connected(url, connection, output) as client:
+    with connected(url, settings, output, answers=confirmed) as client:
         try:
             answer = client.action(target.class_id, target.obis, target.member, data)
         except ServiceError as caught:
             error = caught
     done = f"{target.text}: done" if answer is None else f"{target.text}: {human(answer)}"
-    result = "success" if error is None else _result_name(error)
+    if not confirmed:
+        done = f"{target.text}: sent; no answer is awaited"
+    result = _result_name(error) if error is not None else "success" if confirmed else "sent"
     _report(output, target, "method", {"result": result, "value": answer}, error, done)
     return 0 if error is None else 1
 

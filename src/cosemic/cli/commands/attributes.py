@@ -62,6 +62,7 @@ def set_(
     type: str,  # noqa: A002 - the name of the argument in the help
     value: Annotated[str, Parameter(allow_leading_hyphen=True)],
     *,
+    unconfirmed: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     connection: ConnectionOptions | None = None,
     output: OutputOptions | None = None,
 ) -> int:
@@ -84,6 +85,7 @@ def set_(
       cosemic set cellar 1/0-0:96.1.1/2 octet-string text:cellar --client 1
       cosemic set cellar 8/0-0:1.0.0/2 octet-string time:now
       cosemic set cellar 3/1-0:1.8.0/2 double-long-unsigned 12345
+      cosemic set hdlc://192.0.2.10 8/0-0:1.0.0/2 octet-string time:now --broadcast --server 127
 
     Parameters
     ----------
@@ -95,10 +97,14 @@ def set_(
         The data type of the value.
     value
         The value.
+    unconfirmed
+        Send it and await no answer.
     """
     from cosemic.cli.reading import set_target
 
-    return set_target(url, target, type, value, connection=connection, output=output or OutputOptions())
+    return set_target(
+        url, target, type, value, confirmed=not unconfirmed, connection=connection, output=output or OutputOptions()
+    )
 
 
 def call(
@@ -107,6 +113,7 @@ def call(
     type: str | None = None,  # noqa: A002 - the name of the argument in the help
     value: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     *,
+    unconfirmed: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     connection: ConnectionOptions | None = None,
     output: OutputOptions | None = None,
 ) -> int:
@@ -127,10 +134,14 @@ def call(
         The data type of the parameter (see 'cosemic set --help').
     value
         The parameter.
+    unconfirmed
+        Send it and await no answer.
     """
     from cosemic.cli.reading import call_target
 
-    return call_target(url, target, type, value, connection=connection, output=output or OutputOptions())
+    return call_target(
+        url, target, type, value, confirmed=not unconfirmed, connection=connection, output=output or OutputOptions()
+    )
 
 
 def objects(url: str, *, connection: ConnectionOptions | None = None, output: OutputOptions | None = None) -> int:
