@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cosemic.cli.critical import what_it_does
 from cosemic.cli.failing import CommandError, service_remedy
 from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, resolve, warn
 from cosemic.cli.output import dumps, human, say, table, typed_tree
@@ -198,16 +199,24 @@ def set_target(
 
 
 def call_target(
-    url: str, text: str, kind: str | None, value: str | None, *, confirmed: bool,
+    url: str, text: str, kind: str | None, value: str | None, *, confirmed: bool, yes: bool,
     connection: ConnectionOptions | None, output: OutputOptions,
 ) -> int:  # fmt: skip
-    """Invoke one method and print what it returns; without ``confirmed`` (and to all stations) nobody answers."""
+    """Invoke one method and print what it returns; without ``confirmed`` (and to all stations) nobody answers.
+
+    What is hard to take back (supply, keys, tariffs, firmware) is asked about first, or refused, without ``yes``.
+    """
     target = parse_target(text, method=True)
     assert target.class_id is not None
     assert target.member is not None
     if kind is not None and value is None and kind != "null-data":
         raise CommandError(f"a value is missing after the type {kind!r}")
     data = None if kind is None else parse_value(kind, value or "")
+    critical = what_it_does(target.class_id, target.member)
+    if critical is not None:
+        from cosemic.cli.certificates import confirm
+
+        confirm(f"{critical} ({target.text})", yes=yes)
     url, settings = resolve(url, connection)
     confirmed = confirmed and not settings.broadcast
     error: ServiceError | None = None

@@ -114,14 +114,15 @@ def call(
     value: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     *,
     unconfirmed: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    yes: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     connection: ConnectionOptions | None = None,
     output: OutputOptions | None = None,
 ) -> int:
     """Invoke one method, with or without a parameter.
 
     For example:
-      cosemic call cellar 70/0-0:96.3.10/1 integer 0        disconnect
-      cosemic call cellar 70/0-0:96.3.10/2 integer 0        reconnect
+      cosemic call cellar 70/0-0:96.3.10/1 integer 0 --yes  disconnect
+      cosemic call cellar 70/0-0:96.3.10/2 integer 0 --yes  reconnect
       cosemic call cellar 8/0-0:1.0.0/1 integer 0           adjust the clock to the quarter
 
     Parameters
@@ -136,12 +137,15 @@ def call(
         The parameter.
     unconfirmed
         Send it and await no answer.
+    yes
+        Do not ask before what is hard to take back: supply, keys, tariffs, firmware.
     """
     from cosemic.cli.reading import call_target
 
     return call_target(
-        url, target, type, value, confirmed=not unconfirmed, connection=connection, output=output or OutputOptions()
-    )
+        url, target, type, value, confirmed=not unconfirmed, yes=yes, connection=connection,
+        output=output or OutputOptions(),
+    )  # fmt: skip
 
 
 def objects(url: str, *, connection: ConnectionOptions | None = None, output: OutputOptions | None = None) -> int:
