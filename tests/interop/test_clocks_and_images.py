@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ from cosemic import blocking
 from cosemic.cosem import clock
 from cosemic.cosem.image_transfer import ImageInfo, ImageTransfer, ImageTransferStatus
 from cosemic.errors import LinkError, ServiceError
+from cosemic.meter.demo import demo_meter
+from cosemic.meter.image_transfer import ImageStore
+from cosemic.meter.server import running
 from tests.interop import peers
 
 pytestmark = pytest.mark.interop
@@ -94,3 +98,34 @@ def test_the_clock_of_their_simulator_tells_time_and_zone_only() -> None:
         assert (state.time_zone, state.saving, state.enabled) == (-60, None, None)
         meter.run(clock.set_time(datetime(2025, 12, 24, 17, 30, tzinfo=UTC)))
         assert meter.run(clock.read_clock_state()).moment() == datetime(2025, 12, 24, 17, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("verifying", [0, 2])
+def test_their_client_transfers_an_image_into_our_meter(verifying: int) -> None:
+    lost = [1, 4]
+    store = ImageStore(
+        block_size=100,
+        verifying=verifying,
+        activating=verifying,
+        loses=lambda number: number in lost and not lost.remove(number),
+    )
+    with running(demo_meter(profile_rows=1, images=store)) as ports:
+        config = {
+            "port": ports.wrapper,
+            "ek": peers.EK,
+            "ak": peers.AK,
+            "system_title": "5055520000AA0001",
+            "image": IMAGE.hex(),
+            "name": NAME.decode(),
+            "options": {"activate": True, "poll": 0.01},
+        }
+        driver = peers.DRIVERS / "pydlms_image_client_driver.py"
+        done = subprocess.run(
+            [peers.python_of("pydlms"), driver, json.dumps(config)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr[-1500:]
+    assert (store.active, store.active_identification, lost) == (IMAGE, NAME, [])
