@@ -177,6 +177,12 @@ def test_a_calendar_is_saved_changed_compared_written_and_activated(cosemic, own
     content["days"][0]["actions"][1]["time"] = "07:00"
     content["special_days"].append({"index": 3, "date": "*-05-01", "day": 2})
     file.write_text(json.dumps(content))
+    limit = "limiter 0-0:17.0.0*255 monitors"
+    content["others"][limit] = "3/1-0:2.7.0*255/2"
+    file.write_text(json.dumps(content))
+    assert f"+ {limit}: 3/1-0:2.7.0*255/2" in cosemic("tariffs", own.wrapper, *LLS, "--diff", str(file)).out
+    del content["others"]
+    file.write_text(json.dumps(content))
     different = cosemic("tariffs", own.wrapper, *LLS, "--diff", str(file))
     assert different.code == 1
     assert "- name: DEMO\n+ name: 2026\n" in different.out

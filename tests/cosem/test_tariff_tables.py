@@ -236,6 +236,7 @@ def test_date_times_as_people_write_them():
         ({"days": [{"id": 1, "actions": [{"time": "06:00", "table": "x", "script": 1}]}]}, "actions, number 1"),
         ({"days": [7]}, "no object"),
         ({"name": 1}, "name is a text"),
+        ({"other": {}}, "no 'other'"),
         ({"special_days": [{"index": 1, "date": "2025-12-24", "day": True}]}, "not True"),
     ],
 )

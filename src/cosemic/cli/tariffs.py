@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
     from cosemic.cosem.tariff_tables import ActivityCalendar, CalendarTables, SpecialDay
     from cosemic.cosem.tariffs import TariffSettings
     from cosemic.obis import ObisCode
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What a tariff file holds; None for what it leaves out."""
+
+    tables: CalendarTables
+    special_days: tuple[SpecialDay, ...] | None
+    others: dict[str, str] | None
+
 
 DIFFERENT = 1
 NOT_DONE = 1
@@ -75,11 +86,13 @@ def _calendar(settings: TariffSettings, code: ObisCode) -> ActivityCalendar:
         raise CommandError(f"{error}; name one with --calendar, or give a --client that may read it") from None
 
 
-def _load(file: Path) -> tuple[CalendarTables, tuple[SpecialDay, ...] | None]:
-    from cosemic.cosem.tariff_text import calendar_from
+def _load(file: Path) -> _File:
+    from cosemic.cosem.tariff_text import calendar_from, others_from
 
     try:
-        return calendar_from(json.loads(file.read_text(encoding="utf-8")))
+        content = json.loads(file.read_text(encoding="utf-8"))
+        tables, special = calendar_from(content)
+        return _File(tables, special, others_from(content))
     except (ValueError, RecursionError) as error:
         raise CommandError(f"{file} is no tariff file: {error}") from None
 
@@ -164,7 +177,7 @@ def _day_dict(settings: TariffSettings, found: DayForecast) -> dict[str, object]
 def _show_difference(
     calendar: ActivityCalendar,
     settings: TariffSettings,
-    compared: tuple[CalendarTables, tuple[SpecialDay, ...] | None] | None,
+    compared: _File | None,
     output: OutputOptions,
 ) -> int:
     from cosemic.cosem.tariff_text import calendar_lines, difference, special_day_lines
@@ -174,11 +187,13 @@ def _show_difference(
     if compared is None:
         new = calendar_lines(calendar.passive)
     else:
-        tables, special = compared
-        new = calendar_lines(tables)
-        if special is not None:
+        new = calendar_lines(compared.tables)
+        if compared.special_days is not None:
             old |= special_day_lines(settings.special_days.get(SPECIAL_DAYS, ()))
-            new |= special_day_lines(special)
+            new |= special_day_lines(compared.special_days)
+        if compared.others is not None:
+            old |= settings.other_lines()
+            new |= compared.others
     changes = difference(old, new)
     for line in changes:
         say(dumps({"change": line[0], "text": line[2:]}) if output.json else line)
@@ -190,6 +205,7 @@ def _save(settings: TariffSettings, code: ObisCode, file: Path) -> int:
     from cosemic.cosem.tariffs import SPECIAL_DAYS
 
     content = calendar_dict(_calendar(settings, code).active, settings.special_days.get(SPECIAL_DAYS))
+    content["others"] = settings.other_lines()
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     warn(f"the active calendar written to {file}")
     return 0
@@ -199,7 +215,7 @@ def _change(
     client: DlmsClient,
     settings: TariffSettings,
     code: ObisCode,
-    new: tuple[CalendarTables, tuple[SpecialDay, ...] | None] | None,
+    new: _File | None,
     activate: bool,
     yes: bool,
     output: OutputOptions,
@@ -214,7 +230,7 @@ def _change(
     )
 
     calendar = _calendar(settings, code)
-    tables, special = (calendar.passive, None) if new is None else new
+    tables, special = (calendar.passive, None) if new is None else (new.tables, new.special_days)
     problems = tables.problems()
     if problems:
         raise CommandError(f"the calendar does not fit together: {'; '.join(problems)}")

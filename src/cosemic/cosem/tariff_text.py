@@ -199,9 +199,11 @@ def calendar_from(content: Mapping[str, object]) -> tuple[CalendarTables, tuple[
     """The calendar of a file, and its special days (None where it has none). ValueError says where it is wrong."""
     if not isinstance(content, Mapping):
         raise ValueError("a tariff file holds one object with name, seasons, weeks and days")
-    unknown = sorted(set(content) - {"name", "seasons", "weeks", "days", "special_days"})
+    unknown = sorted(set(content) - {"name", "seasons", "weeks", "days", "special_days", "others"})
     if unknown:
-        raise ValueError(f"a tariff file has no {unknown[0]!r}; it has name, seasons, weeks, days and special_days")
+        raise ValueError(
+            f"a tariff file has no {unknown[0]!r}; it has name, seasons, weeks, days, special_days and others"
+        )
     tables = CalendarTables(
         octets_of(_text(content.get("name", ""), "name")),
         tuple(_each(content, "seasons", _season)),
@@ -210,6 +212,16 @@ def calendar_from(content: Mapping[str, object]) -> tuple[CalendarTables, tuple[
     )
     special = tuple(_each(content, "special_days", _special_day)) if "special_days" in content else None
     return tables, special
+
+
+def others_from(content: Mapping[str, object]) -> dict[str, str] | None:
+    """The lines of other tariff objects in a file, which are there to be compared; None where it has none."""
+    others = content.get("others")
+    if others is None:
+        return None
+    if not isinstance(others, Mapping) or not all(isinstance(text, str) for text in others.values()):
+        raise ValueError("others are texts by name")
+    return {str(key): str(text) for key, text in others.items()}
 
 
 def _season(item: Mapping[str, Any]) -> Season:

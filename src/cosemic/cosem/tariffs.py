@@ -121,6 +121,11 @@ class TariffSettings:
                 lines[f"calendar {obis} passive becomes active"] = date_time_text(calendar.activation)
         for obis, days in self.special_days.items():
             lines |= {f"special days {obis} {key}": text for key, text in special_day_lines(days).items()}
+        return lines | self.other_lines()
+
+    def other_lines(self) -> dict[str, str]:
+        """The lines of all that is no calendar and no special day: scripts, schedules, limiters, registers."""
+        lines: dict[str, str] = {}
         for obis, scripts in self.scripts.items():
             for script in scripts:
                 steps = "; ".join(map(action_text, script.actions)) or "nothing"

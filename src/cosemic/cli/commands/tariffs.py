@@ -44,9 +44,9 @@ def tariffs(
     date
         What the meter does on this day: 2025-12-25, today, or as for 'cosemic profile'.
     diff
-        Compare the active calendar with this file, or with the passive one (passive).
+        Compare what is active with this file, or with the passive calendar (passive).
     save
-        Write the active calendar and the special days to this file (JSON).
+        Write the active calendar, the special days and the other tables to this file (JSON).
     write
         Write the calendar of this file into the passive side (needs --yes).
     activate
