@@ -188,6 +188,18 @@ def test_a_verified_image_is_not_sent_again():
     assert world.calls == []
 
 
+def test_a_verified_image_that_nobody_names_is_not_taken_for_ours():
+    meter = ScriptedMeter({
+        (18, IMAGES, 2): axdr.double_long_unsigned(100),
+        (18, IMAGES, 4): axdr.double_long_unsigned(11),
+        (18, IMAGES, 6): axdr.enum(3),
+    })  # fmt: skip
+    with pytest.raises(LocalProtocolError, match=r"has an image already \(verification successful\)"):
+        drive(ImageTransfer(IMAGE, NAME, resume=True).send(), meter)
+    with pytest.raises(LocalProtocolError, match="does not tell which image"):
+        drive(ImageTransfer(IMAGE, NAME).verify(), meter)
+
+
 def test_a_bad_image_is_said_and_sent_whole_again():
     verdicts = iter([False, True])
     world = World(accepts=lambda image: next(verdicts))

@@ -179,7 +179,7 @@ class ImageTransfer:
             return state
         if not self._is_under_way(state) or self._is_cut_otherwise(state):
             state = yield from self._initiate()
-        self._block_size = state.block_size
+        self._began, self._block_size = True, state.block_size
         # After a failed verification nothing is believed: every block is sent once, whatever the meter claims to have.
         unsent = set(range(self._count(state))) if self._distrusts else set[int]()
         self._distrusts = False
@@ -231,7 +231,9 @@ class ImageTransfer:
         if state.status not in _HELD or self._distrusts or (self._asked and not self._began):
             return False
         named = [info.identification for info in state.images]
-        if (self._began or self.resume) and (not named or self.identification in named):
+        # A verified image that nobody names could be any: only what this plan has sent is taken for it.
+        resumes = self.resume and (bool(named) or state.status == ImageTransferStatus.INITIATED)
+        if (self._began or resumes) and (not named or self.identification in named):
             return True
         if self.replace:
             return False
@@ -324,6 +326,8 @@ class ImageTransfer:
                 f"the meter would activate {'; '.join(map(str, state.images))}, not "
                 f"{ImageInfo(len(self.image), bytes(self._identification), b'')}: do not activate it"
             )
+        if not state.images and not self._began:
+            raise LocalProtocolError("the meter does not tell which image it has verified: send this one")
         self.info = ours[0] if ours else None
 
     # Activating
