@@ -159,10 +159,14 @@ def test_what_makes_no_sense(cosemic: Run, arguments: tuple[str, ...], said: str
 
 
 def test_suite_0_has_no_certificates(cosemic: Run, keys: Path) -> None:
-    for command in (("list", "manager"), ("request", "manager", "signing")):
+    commands = (("list", "manager"), ("export", "manager", "signing"), ("request", "manager", "signing"))
+    for command in commands:
         done = cosemic("certificates", *command)
         assert done.code == 1
         assert len(done.err.splitlines()) == 1
+        assert command[0] == "request" or "security setup of version 1" in done.err
+    pem = cosemic("certificates", "request", "suite1", "signing", "--json").objects[0]["pem"]
+    assert pem.startswith("-----BEGIN CERTIFICATE REQUEST-----")
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,10 @@ def test_a_private_key_with_a_password_and_the_meters_certificate(
         write(certificates / "meter.pem", certificate.pem())
         done = cosemic("read", meter.wrapper, ENERGY, *options, "--certificates", str(certificates))
         assert done.code == 2
-        assert "the authorities that you trust belong into" in done.err or "has a password" in done.err
+        assert "has a password" in done.err
+        done = cosemic("certificates", "list", "--certificates", str(certificates))
+        assert done.code == 2
+        assert "the authorities that you trust belong into" in done.err
         write(certificates / "anchors" / "root.pem", authority.pem())
         options += ["--certificates", str(certificates), "--peer-system-title", demo.SYSTEM_TITLE.hex()]
     done = cosemic("read", meter.wrapper, ENERGY, *options)
@@ -154,6 +157,16 @@ def test_a_store_without_the_key_that_is_needed(cosemic: Run, folder: Path) -> N
     done = cosemic("read", "tcp://127.0.0.1:1", ENERGY, "--key-store", f"file:{folder}")
     assert done.code == 2
     assert "holds no key" in done.err
+
+
+def test_certificates_alone_change_nothing(
+    cosemic: Run, meter: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "anchors").mkdir()
+    monkeypatch.setenv("COSEMIC_CERTIFICATES", str(tmp_path))
+    done = cosemic("read", meter.wrapper, ENERGY, "-vv")
+    assert done.code == 0, done.err
+    assert "system title" not in done.err.lower()
 
 
 @needs_softhsm

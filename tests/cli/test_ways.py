@@ -62,8 +62,18 @@ def test_a_named_meter_behind_a_gateway(
 def test_a_gateway_that_does_not_know_the_device(cosemic: Run, gateway: dict[str, str]) -> None:
     options = ("--network-id", "3", "--device-address", "87654321", "--timeout", "0.5")
     done = cosemic("read", gateway["wrapper"], ENERGY, *options)
-    assert done.code == 1
-    assert len(done.err.splitlines()) == 1
+    assert "check --network-id and --device-address" in failure(done, 1)
+
+
+def test_the_doctor_says_what_it_does_not_examine(cosemic: Run) -> None:
+    done = cosemic("doctor", "tcp://127.0.0.1:1", "--device-address", ADDRESS)
+    assert "does not look behind gateways" in failure(done, 2)
+    assert "leave out --broadcast" in failure(cosemic("doctor", "hdlc://127.0.0.1:1", "--broadcast"), 2)
+
+
+def test_help_is_named_for_the_subcommand(cosemic: Run) -> None:
+    assert "See 'cosemic keys transfer --help'" in cosemic("keys", "transfer").err
+    assert "See 'cosemic certificates --help'" in cosemic("certificates", "expord").err
 
 
 @pytest.mark.parametrize("way", ["hdlc", "udp"])

@@ -111,4 +111,10 @@ def _debug(arguments: list[str]) -> None:
 
 
 def _command_of(arguments: list[str]) -> str:
-    return f"{arguments[0]} " if arguments and arguments[0] in app else ""
+    """The names of command and subcommand, as far as they are right."""
+    found, place = "", app
+    for name in arguments[:2]:
+        if name.startswith("-") or name not in place:
+            break
+        found, place = f"{found}{name} ", place[name]
+    return found

@@ -17,7 +17,7 @@ from cosemic.cli.output import dumps, say, table
 from cosemic.cli.parsing import key_octets, parse_obis
 from cosemic.cosem.access import Obis
 from cosemic.enums import CertificateEntity, CertificateType
-from cosemic.errors import CertificateError, LocalProtocolError, ServiceError
+from cosemic.errors import CertificateError, DlmsError, LocalProtocolError, ServiceError
 from cosemic.obis import ObisCode
 from cosemic.security.certificate_store import BySerial, CertificateInfo, Identification
 from cosemic.security.certificates import Certificate
@@ -64,7 +64,7 @@ def list_certificates(
             raise CommandError("name a meter, or a folder with --certificates")
         return _list_local(open_certificates(settings.certificates), output)
     with connected(url, connection, output) as client:
-        infos = client.list_certificates(setup=setup_of(client, setup))
+        infos = _listed(client, setup_of(client, setup))
     rows = [_row(info) for info in infos]
     if output.json:
         for row in rows:
@@ -124,7 +124,7 @@ def export_certificate(
     with connected(url, settings, output) as client:
         at = setup_of(client, setup)
         certificate = client.export_certificate(_which(client, at, purpose, title, serial), setup=at)
-    _write(certificate.pem(), out, str(certificate))
+    _write(certificate.pem(), out, str(certificate), json=output.json)
     if store is None:
         return 0
     try:
@@ -197,7 +197,7 @@ def request_certificate(
             warn(f"the meter makes no request: {_said(error)}{remedy}")
             return 1
     pem = _pem("CERTIFICATE REQUEST", request.der)
-    _write(pem, out, f"request of {request.system_title.hex().upper()} for {purpose}")
+    _write(pem, out, f"request of {request.system_title.hex().upper()} for {purpose}", json=output.json)
     return 0
 
 
@@ -241,11 +241,25 @@ def confirm(what: str, *, yes: bool) -> None:
         raise CommandError("nothing was done")
 
 
+class NoCertificatesError(DlmsError):
+    """The meter shows no certificates."""
+
+
+def _listed(client: DlmsClient, setup: Obis) -> list[CertificateInfo]:
+    try:
+        return client.list_certificates(setup=setup)
+    except ServiceError as error:
+        raise NoCertificatesError(
+            f"{_said(error)}; certificates are there in a security setup of version 1 (suites 1 and 2), for a client "
+            "that may read it"
+        ) from None
+
+
 def _which(
     client: DlmsClient, setup: Obis, purpose: str | None, title: str | None, serial: str | None
 ) -> Identification:
     """As an identification by serial number, which cannot mean two; from the meter's own list."""
-    infos = client.list_certificates(setup=setup)
+    infos = _listed(client, setup)
     if serial is not None:
         wanted = _serial(serial)
         found = [info for info in infos if info.serial_number.lstrip(b"\0") == wanted]
@@ -292,15 +306,15 @@ def _parse(file: Path) -> Certificate:
         raise CommandError(f"{file}: {error}") from None
 
 
-def _write(pem: str, out: Path | None, what: str) -> None:
+def _write(pem: str, out: Path | None, what: str, *, json: bool = False) -> None:
     if out is None:
-        say(pem.rstrip("\n"))
+        say(dumps({"pem": pem}) if json else pem.rstrip("\n"))
         return
     try:
         out.expanduser().write_text(pem, encoding="ascii")
     except OSError as error:
         raise CommandError(f"--out: {out} cannot be written: {error.strerror or error}") from None
-    say(f"{what}: written to {out}")
+    say(dumps({"file": str(out)}) if json else f"{what}: written to {out}")
 
 
 def _done(output: OutputOptions, text: str, certificate: Certificate | None) -> None:

@@ -19,8 +19,8 @@ from cosemic.cli.keys import NAMES, asymmetric_options, check_complete
 from cosemic.cli.meters import find_meter
 from cosemic.cli.parsing import key_octets, password_octets
 from cosemic.cli.titles import own_title
-from cosemic.enums import AuthenticationMechanism
-from cosemic.errors import FrameError, LinkError
+from cosemic.enums import AuthenticationMechanism, ExceptionServiceError
+from cosemic.errors import ExceptionResponseError, FrameError, LinkError
 
 if TYPE_CHECKING:
     from cosemic.blocking import DlmsClient
@@ -61,6 +61,7 @@ _WITHOUT_PASSWORD = (
     AuthenticationMechanism.HLS_GMAC,
     AuthenticationMechanism.HLS_ECDSA,
 )
+_OWN_KEYS = frozenset(("ek", "ak", "kek", "signing_key", "agreement_key"))
 _LOG = "cosemic command"
 _CHOICES: dict[str, tuple[str, ...]] = {
     "auth": get_args(Auth),
@@ -190,6 +191,10 @@ def connected(
             yield client
     except (LinkError, FrameError) as error:
         raise ConnectionTrouble(error, url, associated=associated) from error
+    except ExceptionResponseError as error:
+        if associated or settings.device_address is None or error.service_error != ExceptionServiceError.OTHER_REASON:
+            raise
+        raise ConnectionTrouble(error, url, associated=False) from error
 
 
 def make_client(
@@ -264,7 +269,8 @@ def make_security(settings: ConnectionOptions) -> SecurityContext | None:
     held = held_keys(settings)
     check_complete(settings, held)
     keys = (settings.ek, settings.ak, settings.system_title, *(getattr(settings, name) for name in NAMES))
-    if all(key is None for key in keys) and not held:
+    # Certificates alone make no security: they are for whoever has keys of his own.
+    if all(key is None for key in keys) and not held.keys() & _OWN_KEYS:
         if settings.key_store is not None:
             raise CommandError(f"--key-store: {settings.key_store} holds no key that this client could use")
         return None
