@@ -9,6 +9,7 @@ import pytest
 
 from cosemic.cli import progress
 from cosemic.cli.options import ConnectionOptions, OutputOptions, connected
+from cosemic.cli.output import say
 from cosemic.cli.progress import Watch
 
 
@@ -61,6 +62,19 @@ def test_after_a_second_it_is_shown_and_then_gone(terminal):
         assert "4 of 11 blocks" in terminal.getvalue()
     assert watch._bar is None
     assert terminal.getvalue().endswith("\x1b[2K")  # the line is wiped
+
+
+def test_what_is_said_takes_its_place(terminal, capsys):
+    watch = Watch(OutputOptions(), "reading", file=terminal)
+    with watch.running():
+        watch._start()
+        assert watch._bar is not None
+        say("a result")
+        assert watch._bar is None
+        watch._start()
+        assert watch._bar is None  # and it does not come back
+    say("another")
+    assert capsys.readouterr().out == "a result\nanother\n"
 
 
 def test_what_starts_when_it_is_over_is_not_shown(terminal):

@@ -13,7 +13,7 @@ from cosemic.cli.failing import CommandError
 from cosemic.cli.key_stores import open_certificates, read_certificate
 from cosemic.cli.keys import private_key
 from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, resolve, warn
-from cosemic.cli.output import dumps, say, table
+from cosemic.cli.output import clear_line, dumps, say, table
 from cosemic.cli.parsing import key_octets, parse_obis
 from cosemic.cosem.access import Obis
 from cosemic.enums import CertificateEntity, CertificateType
@@ -236,6 +236,7 @@ def confirm(what: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise CommandError(f"to {what}, say --yes")
+    clear_line()
     print(f"cosemic: {what}? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise CommandError("nothing was done")

@@ -17,6 +17,7 @@ from cosemic.cli.failing import CommandError, ConnectionTrouble
 from cosemic.cli.key_stores import held_keys
 from cosemic.cli.keys import NAMES, asymmetric_options, check_complete
 from cosemic.cli.meters import find_meter
+from cosemic.cli.output import clear_line
 from cosemic.cli.parsing import key_octets, password_octets
 from cosemic.cli.titles import own_title
 from cosemic.enums import AuthenticationMechanism, ExceptionServiceError
@@ -405,4 +406,5 @@ def hide_log() -> None:
 
 def warn(text: str) -> None:
     """A remark on stderr."""
+    clear_line()
     print(f"cosemic: {text}", file=sys.stderr)

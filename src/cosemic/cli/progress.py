@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from cosemic.cli.options import OutputOptions
+from cosemic.cli.output import CLEARING
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -70,15 +71,22 @@ class Watch:
         self._timer = threading.Timer(PATIENCE, self._start)
         self._timer.daemon = True
         self._timer.start()
+        CLEARING.append(self.stop)
         try:
             yield self
         finally:
-            self._timer.cancel()
-            with self._lock:
-                self._timer = None
-                bar, self._bar = self._bar, None
-            if bar is not None:
-                bar.stop()
+            CLEARING.remove(self.stop)
+            self.stop()
+
+    def stop(self) -> None:
+        """Take it away, and show it no more."""
+        with self._lock:
+            timer, self._timer = self._timer, None
+            bar, self._bar = self._bar, None
+        if timer is not None:
+            timer.cancel()
+        if bar is not None:
+            bar.stop()
 
     @contextmanager
     def on(self, client: DlmsClient) -> Iterator[Watch]:
