@@ -100,6 +100,14 @@ def test_there_and_back_again(zone, moment):
     assert utc.astimezone(zone).astimezone(UTC) == utc
 
 
+def test_where_the_calendar_ends_nothing_overflows():
+    for moment in (datetime.min, datetime.max, datetime(2, 1, 1), datetime(9998, 12, 31, 23, 59)):
+        assert moment.replace(tzinfo=SYDNEY).utcoffset() in (10 * HOUR, 11 * HOUR)
+    for year in (1, 9999):
+        strange = CosemDateTime(year, 1, 1, None, 0, 0, 0, 0, None, 0x80)
+        assert strange.to_datetime(BERLIN).year == year
+
+
 def test_a_rule_for_one_year_holds_in_that_year_only():
     zone = MeterZone(HOUR, HOUR, rule(3, 30, 7, 2, year=2025), rule(10, 26, 7, 3, year=2025))
     assert datetime(2025, 7, 1, tzinfo=zone).dst() == HOUR

@@ -4,13 +4,14 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosemic.codec import axdr
 from cosemic.cosem import tariff_tables as tables
 from cosemic.cosem import tariff_text as text
 from cosemic.cosem.octet_names import octets_of, readable
+from cosemic.cosem.tariff_forecast import execution_times, forecast
 from cosemic.cosem.tariff_tables import (
     CalendarTables,
     DayAction,
@@ -21,9 +22,11 @@ from cosemic.cosem.tariff_tables import (
     ScriptAction,
     ScriptReference,
     Season,
+    SingleActionSchedule,
     SpecialDay,
     WeekProfile,
 )
+from cosemic.cosem.tariff_text import calendar_lines
 from cosemic.errors import DecodeError
 from cosemic.obis import ObisCode
 from cosemic.times import CosemDate, CosemDateTime, CosemTime
@@ -102,6 +105,16 @@ def test_the_others_there_and_back(executions, monitored, emergency, over, under
     assert tables.decode_limiter_actions(through(tables.encode_limiter_actions(over, under))) == (over, under)
     assert tables.decode_registers(through(tables.encode_registers(registers))) == registers
     assert tables.decode_masks(through(tables.encode_masks(masks))) == masks
+
+
+@given(calendars, special_days, st.dates(), st.lists(st.tuples(times, dates | sane_dates), max_size=3).map(tuple))
+@settings(max_examples=60, deadline=None)
+def test_whatever_a_meter_has_there_is_a_forecast(calendar, special, day, executions):
+    found = forecast(calendar, special, day)
+    assert found.date == day
+    assert all(isinstance(problem, str) for problem in found.problems)
+    execution_times(SingleActionSchedule(ScriptReference(SCRIPTS, 1), 1, executions), day)
+    assert calendar_lines(calendar)["name"] == readable(calendar.name)
 
 
 plain = st.recursive(

@@ -23,7 +23,7 @@ class MeterZone(tzinfo):
     offset is always ``standard``. ValueError for rules that name no single moment of a year.
     """
 
-    __slots__ = ("_changes", "begin", "end", "saving", "standard")
+    __slots__ = ("_changes", "_window", "begin", "end", "saving", "standard")
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class MeterZone(tzinfo):
         self.begin = begin
         self.end = end
         self._changes: dict[int, tuple[datetime | None, datetime | None]] = {}
+        self._window = (datetime.max, datetime.min, False)  # between two changes; a profile mostly stays in one
         if begin is not None:
             self._of_year(2000)  # says now what is wrong with the rules
 
@@ -56,6 +57,8 @@ class MeterZone(tzinfo):
         if moment is None:
             return None
         local = moment.replace(tzinfo=None)
+        if not 2 <= local.year <= 9998:
+            return _NOTHING  # where the calendar ends, so that no meter's nonsense overflows it
         as_saving = self._saves(local - self.standard - self.saving)
         as_standard = not self._saves(local - self.standard)
         if as_saving is not as_standard:
@@ -82,14 +85,23 @@ class MeterZone(tzinfo):
         """Whether daylight saving is in force at a moment of UTC (naive)."""
         if not self.saving:
             return False
+        since, until, saves = self._window
+        if since <= utc < until:
+            return saves
         year = (utc + self.standard).year
-        latest: tuple[datetime, bool] | None = None
+        since, until, saves = datetime.min, datetime.max, False
         for candidate in (year - 1, year, year + 1):
             begin, end = self._of_year(candidate)
-            for change, saves in ((begin, True), (end, False)):
-                if change is not None and change <= utc and (latest is None or change >= latest[0]):
-                    latest = change, saves
-        return latest is not None and latest[1]
+            for change, starts in ((begin, True), (end, False)):
+                if change is None:
+                    continue
+                if since <= change <= utc:
+                    since, saves = change, starts
+                elif utc < change < until:
+                    until = change
+        if since > datetime.min and until < datetime.max:
+            self._window = since, until, saves
+        return saves
 
     def _of_year(self, year: int) -> tuple[datetime | None, datetime | None]:
         found = self._changes.get(year)
@@ -107,7 +119,7 @@ class MeterZone(tzinfo):
 
     @staticmethod
     def _in_utc(rule: CosemDateTime, year: int, offset: timedelta) -> datetime | None:
-        if not 1 <= year <= 9999:
+        if not 2 <= year <= 9998:
             return None
         local = change_in(rule, year)
         if local is None:
