@@ -1,8 +1,11 @@
 """The clock of a meter: reading, measuring, setting and synchronising, with a true time that the test makes."""
 
+import contextlib
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cosemic.codec import axdr
 from cosemic.cosem import clock
@@ -280,3 +283,44 @@ def test_rounding_methods():
         world.run(method())
         assert [request.items[0].method for request in world.changes()] == [number]
         assert abs(world.off_by()) < 0.5 * SECOND
+
+
+twelve = st.binary(min_size=12, max_size=12).map(axdr.octet_string)
+likely = st.builds(
+    CosemDateTime,
+    st.none() | st.sampled_from([1, 2025, 9999]),
+    st.none() | st.sampled_from([1, 3, 10, 13, 0xFD]),
+    st.none() | st.sampled_from([1, 31, 0xFD, 0xFE]),
+    st.none() | st.sampled_from([7, 9]),
+    st.none() | st.sampled_from([0, 2, 24]),
+    st.sampled_from([0, 61]),
+    st.just(0),
+    st.none() | st.just(0),
+    st.none() | st.sampled_from([0, -60, 32767]),
+    st.none() | st.just(0x80),
+).map(lambda value: axdr.octet_string(bytes(value)))
+anything = st.sampled_from([axdr.null_data(), axdr.unsigned(3), axdr.array(), axdr.octet_string(b"")])
+
+
+@given(st.tuples(
+    likely | twelve,
+    st.sampled_from([-60, 60, 0, -32768, 32767]).map(axdr.long) | anything,
+    st.integers(0, 255).map(axdr.unsigned) | anything,
+    likely | twelve | anything,
+    likely | twelve | anything,
+    st.integers(-128, 127).map(axdr.integer) | anything,
+    st.booleans().map(axdr.boolean) | anything,
+    st.integers(0, 255).map(axdr.enum) | anything,
+))  # fmt: skip
+@settings(max_examples=200, deadline=None)
+def test_whatever_a_clock_shows_is_read_or_a_decode_error(values):
+    meter = ScriptedMeter({(8, CLOCK, number): value for number, value in enumerate(values, 2)})
+    world = World()
+    with contextlib.suppress(DecodeError):
+        state = drive(clock.read_clock_state(), meter)
+        assert isinstance(state.zone_reversed, bool)
+        with contextlib.suppress(DecodeError):
+            state.zone().utcoffset(datetime(2025, 7, 1))
+        state.moment()
+        state.write_form(world.now())
+        drive(clock.measure_offset(world.now, state=state), meter)

@@ -139,6 +139,8 @@ def test_timestamps_without_a_deviation_are_read_by_it():
         (rule(3, 0xFE, 9, 2), rule(10, 0xFE, 7, 3), "weekday 9"),
         (rule(13, 1, None, 2), rule(10, 0xFE, 7, 3), "month 13"),
         (rule(3, 0xFE, 7, 25), rule(10, 0xFE, 7, 3), "no time of day"),
+        (rule(None, 1, None, 2, year=2025), rule(10, 0xFE, 7, 3), "no single moment"),
+        (rule(3, 1, None, 2, year=0xFFFE), rule(10, 0xFE, 7, 3), "out of range"),
         (rule(3, 0xFE, 7, 2), None, "begin and an end"),
     ],
 )

@@ -42,8 +42,9 @@ class MeterZone(tzinfo):
         self.end = end
         self._changes: dict[int, tuple[datetime | None, datetime | None]] = {}
         self._window = (datetime.max, datetime.min, False)  # between two changes; a profile mostly stays in one
-        if begin is not None:
-            self._of_year(2000)  # says now what is wrong with the rules
+        for rule in (begin, end):
+            if rule is not None:
+                change_in(rule, 2000 if rule.year is None else rule.year)  # says now what is wrong with it
 
     def utcoffset(self, moment: datetime | None) -> timedelta | None:
         """The offset from UTC; an hour that is there twice is decided by ``fold``. None without a date to decide by."""
