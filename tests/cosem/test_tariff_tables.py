@@ -117,11 +117,12 @@ def test_whatever_a_meter_has_there_is_a_forecast(calendar, special, day, execut
     assert calendar_lines(calendar)["name"] == readable(calendar.name)
 
 
-plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.binary(max_size=13) | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=8).map(tuple),
-    max_leaves=12,
-)
+def _nested(inner):
+    return inner | st.lists(inner, max_size=3) | st.lists(inner, max_size=8).map(tuple)
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.binary(max_size=13) | st.text(max_size=3)
+plain = _nested(_nested(_nested(scalars)))
 DECODERS = [
     tables.decode_seasons,
     tables.decode_weeks,
