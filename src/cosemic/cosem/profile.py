@@ -7,16 +7,18 @@ A null in the clock column means: one capture period after the row before. A nul
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from cosemic.codec.axdr import DEFAULT_LIMITS, Data, Limits, Value
 from cosemic.codec.axdr import decode as decode_value
+from cosemic.cosem.intervals import MARKS, NO_STATUS, Gap, Mark, status_names
 from cosemic.cosem.profile_cells import convert
 from cosemic.cosem.profile_column import Column, make_columns
-from cosemic.cosem.profile_tables import arrow_array, field
+from cosemic.cosem.profile_intervals import Intervals, row_times
+from cosemic.cosem.profile_tables import arrow_array, field, status_array
 from cosemic.errors import DecodeError, MissingExtra
 from cosemic.obis import ObisCode
 
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
     import polars
     import pyarrow
 
+    from cosemic.codec.columns import Array
     from cosemic.cosem.profile_vectors import Vectors
 
-__all__ = ["Cell", "Column", "Profile", "decode_profile", "make_columns", "make_profile"]
+__all__ = ["Cell", "Column", "Gap", "Mark", "Profile", "decode_profile", "make_columns", "make_profile"]
 
 Cell: TypeAlias = "Value | Decimal | datetime"
 """What a row holds: aware datetimes (CosemDateTime where that is impossible), Decimals in columns with a unit."""
@@ -43,20 +46,37 @@ class Profile:
     A large buffer is kept as columns, and its rows are made when they are asked for.
     """
 
-    __slots__ = ("_columns", "_rows", "_vectors")
+    __slots__ = ("_columns", "_raw_times", "_rows", "_vectors", "capture_period", "newest_first")
 
-    def __init__(self, columns: Sequence[Column], rows: list[tuple[Cell, ...]]) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        rows: list[tuple[Cell, ...]],
+        *,
+        capture_period: int = 0,
+        newest_first: bool = False,
+    ) -> None:
         self._columns = tuple(columns)
         self._rows: list[tuple[Cell, ...]] | None = rows
         self._vectors: Vectors | None = None
+        self._raw_times: Sequence[Value] | None = None
+        self.capture_period = capture_period
+        """Seconds from one row to the next, 0 where rows are captured on other grounds."""
+        self.newest_first = newest_first
+        """Whether time runs backwards from row to row."""
 
-    @classmethod
-    def _of(cls, vectors: Vectors) -> Profile:
-        self = object.__new__(cls)
-        self._columns = vectors.columns
-        self._rows = None
-        self._vectors = vectors
-        return self
+    def _with(
+        self,
+        columns: Sequence[Column],
+        rows: list[tuple[Cell, ...]] | None,
+        vectors: Vectors | None,
+        raw_times: Sequence[Value] | None,
+    ) -> Profile:
+        new = Profile(columns, rows or [], capture_period=self.capture_period, newest_first=self.newest_first)
+        new._rows = rows
+        new._vectors = vectors
+        new._raw_times = raw_times
+        return new
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -85,7 +105,7 @@ class Profile:
         return f"Profile({len(self)} rows of {', '.join(column.key for column in self._columns)})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Profile, (self._columns, self.rows)
+        return _restore, (self._columns, self.rows, self.capture_period, self.newest_first)
 
     def column(self, key: str | ObisCode) -> list[Cell]:
         """All values of one column, by its key or OBIS code; KeyError if there is none."""
@@ -99,27 +119,104 @@ class Profile:
         keys = [column.key for column in self.columns]
         return [dict(zip(keys, row, strict=True)) for row in self.rows]
 
-    def newest(self, count: int, *, newest_first: bool = False) -> Profile:
-        """The last ``count`` rows, the first ones where the newest row comes first."""
+    def newest(self, count: int) -> Profile:
+        """The ``count`` rows that are the newest, by their place in the buffer."""
         if count >= len(self):
             return self
-        rows = slice(0, count) if newest_first else slice(len(self) - count, len(self))
+        return self.select(slice(0, count) if self.newest_first else slice(len(self) - count, len(self)))
+
+    def select(self, rows: slice | Sequence[int]) -> Profile:
+        """The same profile with some of its rows."""
         if self._vectors is not None:
-            return Profile._of(self._vectors.select(rows))
-        return Profile(self.columns, self.rows[rows])
+            return self._with(self._columns, None, self._vectors.select(rows), None)
+        places = range(len(self))[rows] if isinstance(rows, slice) else rows
+        raw = None if self._raw_times is None else [self._raw_times[place] for place in places]
+        return self._with(self._columns, [self.rows[place] for place in places], None, raw)
+
+    def between_columns(self, start: datetime | None, end: datetime | None) -> Profile | None:
+        """The rows from ``start`` to ``end``, by columns; None where ``profile_cutting.between`` has to tell."""
+        if self._vectors is None or any(limit is not None and limit.tzinfo is None for limit in (start, end)):
+            return None
+        found = self._vectors.between(start, end)
+        return None if found is None else self._with(self._columns, None, found, None)
 
     def pick(self, places: Sequence[int], columns: Sequence[Column]) -> Profile:
         """The columns at these places, under the names of ``columns``."""
         if self._vectors is not None:
-            return Profile._of(self._vectors.pick(places, columns))
-        return Profile(columns, [tuple(row[place] for place in places) for row in self.rows])
+            return self._with(columns, None, self._vectors.pick(places, columns), None)
+        rows = [tuple(row[place] for place in places) for row in self.rows]
+        return self._with(columns, rows, None, self._raw_times)
 
-    def to_arrow(self, *, scaled: bool = True) -> pyarrow.Table:
+    def gaps(
+        self, start: datetime | None = None, end: datetime | None = None, *, period: int | None = None
+    ) -> tuple[Gap, ...]:
+        """The rows that are missing: between the first and the last row, or from ``start`` to ``end``.
+
+        ``period`` is the seconds from one row to the next, the capture period by default; a profile without one has
+        no gaps. ValueError for a profile without a clock column.
+        """
+        step = self._period(period)
+        return self._intervals().gaps(step, start, end) if step else ()
+
+    @property
+    def completeness(self) -> float:
+        """Rows that are there for each one expected between the first and the last, from 0 to 1."""
+        return self.completeness_between(None, None)
+
+    def completeness_between(self, start: datetime | None, end: datetime | None, *, period: int | None = None) -> float:
+        """Rows that are there for each one expected from ``start`` to ``end``; see ``gaps``."""
+        step = self._period(period)
+        return self._intervals().completeness(step, start, end) if step else 1.0
+
+    def marks(self) -> list[Mark]:
+        """For each row what its time tells about it: duplicate, clock set, daylight saving, doubtful."""
+        return [MARKS[mark] for mark in self._in_order(self._intervals().marks(self._period(None)))]
+
+    def clock_statuses(self) -> list[int | None]:
+        """For each row the status of the meter's clock (see ``cosemic.times``); None where it is not specified."""
+        return [None if status == NO_STATUS else int(status) for status in self._in_order(self._intervals().statuses())]
+
+    def status_names(self, key: str | ObisCode, names: Mapping[int, str]) -> list[tuple[str, ...]]:
+        """For each row the names of the bits that are set in a status column, given the name of each bit.
+
+        An octet-string is read as one number; of a bit-string bit 0 is the first one.
+        """
+        known: dict[Any, tuple[str, ...]] = {}
+        found = []
+        for cell in self.column(key):
+            if cell not in known:
+                known[cell] = status_names(cell, names)
+            found.append(known[cell])
+        return found
+
+    def _period(self, period: int | None) -> int:
+        period = self.capture_period if period is None else period
+        if period < 0:
+            raise ValueError(f"a period cannot be {period} seconds")
+        return period * 1_000_000
+
+    def _in_order(self, oldest_first: Sequence[int] | Array) -> Sequence[int] | Array:
+        return oldest_first[::-1] if self.newest_first else oldest_first
+
+    def _intervals(self) -> Intervals:
+        place = next((place for place, column in enumerate(self._columns) if column.is_clock), None)
+        if place is None:
+            raise ValueError("the profile has no column with the time of its rows: read it with its clock")
+        raw = self._raw_times
+        if self._vectors is not None:
+            times = self._vectors.times(newest_first=self.newest_first)
+            if times is not None:
+                return Intervals(times, None)
+            raw = self._vectors.raw(place)
+        return Intervals(None, row_times([row[place] for row in self.rows], raw, self.newest_first))
+
+    def to_arrow(self, *, scaled: bool = True, clock_status: bool = False, marks: bool = False) -> pyarrow.Table:
         """A table: timestamps in UTC, exact decimal128 for scaled values, integers as they are.
 
         With ``scaled`` False the numbers are those of the meter; the scaler is in the metadata of the field, together
         with OBIS code, class, attribute, unit and label. Times without a deviation, where all of them lack it, are
-        timestamps without a zone.
+        timestamps without a zone. ``clock_status`` and ``marks`` add a column each: the status of the meter's clock,
+        and the marks of ``marks()`` as a number.
         """
         try:
             import pyarrow
@@ -134,6 +231,16 @@ class Profile:
             field(pyarrow, column, array.type, scaled=scaled)
             for column, array in zip(self.columns, arrays, strict=True)
         ]
+        if clock_status:
+            status = self._in_order(self._intervals().statuses())
+            arrays.append(status_array(status))
+            fields.append(pyarrow.field("clock_status", pyarrow.uint8()))
+        if marks:
+            found = self._in_order(self._intervals().marks(self._period(None)))
+            arrays.append(pyarrow.array(found, pyarrow.uint16()))
+            fields.append(
+                pyarrow.field("marks", pyarrow.uint16(), metadata={mark.name: str(int(mark)) for mark in Mark})
+            )
         return pyarrow.Table.from_arrays(arrays, schema=pyarrow.schema(fields))
 
     def to_pandas(self, *, scaled: bool = True) -> pandas.DataFrame:
@@ -193,7 +300,8 @@ def decode_profile(
 
         table = tabulate(octets, len(columns), limits=limits)
         if table is not None:
-            return Profile._of(Vectors(table, columns, step, repeat_nulls, zone))
+            profile = Profile(columns, [], capture_period=capture_period, newest_first=newest_first)
+            return profile._with(columns, None, Vectors(table, columns, step, repeat_nulls, zone), None)
     value = buffer.value if isinstance(buffer, Data) else decode_value(octets, limits=limits)
     return make_profile(
         columns,
@@ -203,6 +311,10 @@ def decode_profile(
         repeat_nulls=repeat_nulls,
         zone=zone,
     )
+
+
+def _restore(columns: Sequence[Column], rows: list[tuple[Cell, ...]], period: int, newest_first: bool) -> Profile:
+    return Profile(columns, rows, capture_period=period, newest_first=newest_first)
 
 
 def _worth_columns(octets: int) -> bool:
@@ -231,13 +343,16 @@ def make_profile(
     ``zone`` reads timestamps whose deviation the meter leaves out; without it they stay CosemDateTime.
     """
     step = timedelta(seconds=-capture_period if newest_first else capture_period)
-    return Profile(columns, convert_rows(columns, buffer, step, repeat_nulls, zone))
+    profile = Profile(columns, [], capture_period=capture_period, newest_first=newest_first)
+    rows = _rows(columns, buffer, step, repeat_nulls, zone)
+    clock = next((place for place, column in enumerate(columns) if column.is_clock), None)
+    raw = None if clock is None or not rows else [row[clock] for row in buffer]  # type: ignore[union-attr,index]
+    return profile._with(columns, rows, None, raw)
 
 
-def convert_rows(
+def _rows(
     columns: Sequence[Column], buffer: Value, step: timedelta, repeat_nulls: bool, zone: tzinfo | None
 ) -> list[tuple[Cell, ...]]:
-    """The rows of a decoded buffer; see ``make_profile``."""
     if buffer is None:
         buffer = []
     if not isinstance(buffer, list):

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from cosemic.cosem.intervals import NO_STATUS
 from cosemic.cosem.values import EXACT
 from cosemic.times import CosemDateTime
 
 if TYPE_CHECKING:
+    from cosemic.codec.columns import Array
     from cosemic.cosem.profile_column import Column
 
 LEAST_SCALER, GREATEST_SCALER = -30, 15
@@ -66,6 +68,17 @@ def arrow_array(pyarrow: Any, values: Sequence[Any], column: Column, *, scaled: 
     if len(kinds) <= 1 and _is_plain(kinds):
         return pyarrow.array(values)
     return pyarrow.array(_text(values), type=pyarrow.string())
+
+
+def status_array(status: Sequence[int] | Array) -> Any:
+    """Clock statuses, null where one is not specified."""
+    import pyarrow
+    import pyarrow.compute
+
+    array = pyarrow.array(status, pyarrow.uint8())
+    return pyarrow.compute.if_else(
+        pyarrow.compute.equal(array, NO_STATUS), pyarrow.scalar(None, pyarrow.uint8()), array
+    )
 
 
 def _expected(pyarrow: Any, column: Column, scaled: bool) -> Any:

@@ -141,7 +141,7 @@ def _offset(moment: datetime, zone: tzinfo) -> int | None:
     return None if offset is None else offset // timedelta(microseconds=1)
 
 
-def fill_times(times: Times, step: int) -> Times:
+def fill_times(times: Times, step: int, zone: tzinfo | None) -> Times:
     """A row without a time is ``step`` microseconds after the row before; before the first time there is none."""
     if times.valid is None:
         return times
@@ -150,15 +150,26 @@ def fill_times(times: Times, step: int) -> Times:
     valid = last >= 0
     last = np.maximum(last, 0)
     ahead = (numbers - last) * step
+    local = times.local[last] + ahead
     utc = None if times.utc is None else times.utc[last] + ahead
-    return Times(
-        times.local[last] + ahead,
-        utc,
-        None if bool(valid.all()) else valid,
-        times.status,
-        times.deviation[last],
-        valid & ~times.valid,
-    )
+    deviation = times.deviation[last]
+    filled = valid & ~times.valid
+    if utc is not None and zone is not None:
+        # Where the zone told the time, its clocks may have changed since.
+        place = np.flatnonzero(filled & (deviation == _NO_DEVIATION))
+        local[place] = utc[place] + _offsets_at(utc[place], zone)
+    return Times(local, utc, None if bool(valid.all()) else valid, times.status, deviation, filled)
+
+
+def _offsets_at(utc: Array, zone: tzinfo) -> Array:
+    """How far a zone is ahead of UTC at each moment, in microseconds."""
+    hours, inverse = np.unique(utc // (900 * _SECOND), return_inverse=True)
+    found = np.empty(len(hours), np.int64)
+    for number, hour in enumerate(hours.tolist()):
+        moment = (_EPOCH + timedelta(seconds=900 * hour)).replace(tzinfo=UTC)
+        offset = moment.astimezone(zone).utcoffset()
+        found[number] = 0 if offset is None else offset // timedelta(microseconds=1)
+    return found[inverse]
 
 
 def microseconds(moment: datetime) -> int:

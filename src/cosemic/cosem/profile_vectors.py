@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -13,7 +13,7 @@ from cosemic.codec.columns import NOTHING, Array, Numbers, Strings, Table
 from cosemic.cosem.profile_cells import convert
 from cosemic.cosem.profile_column import Column
 from cosemic.cosem.profile_tables import GREATEST_SCALER, LEAST_SCALER, arrow_array
-from cosemic.cosem.profile_times import Times, fill_times, read_times
+from cosemic.cosem.profile_times import Times, fill_times, microseconds, read_times
 from cosemic.enums import DataType
 
 if TYPE_CHECKING:
@@ -57,9 +57,11 @@ class Vectors:
             return len(range(*self._selected.indices(self.table.rows)))
         return len(self._selected)
 
-    def select(self, rows: slice | Array) -> Vectors:
+    def select(self, rows: slice | Sequence[int] | Array) -> Vectors:
         """The same with fewer rows."""
         new = self._copy()
+        if not isinstance(rows, slice):
+            rows = np.asarray(rows, np.int64)
         new._selected = rows if self._selected is None else np.arange(self.table.rows)[self._selected][rows]
         return new
 
@@ -90,6 +92,34 @@ class Vectors:
         vector: Vector = self._shared[key]
         return vector if self._selected is None or vector is None else _take(vector, self._selected)
 
+    def times(self, *, newest_first: bool) -> Times | None:
+        """The column of the clock, the oldest row first; None where there is none, or only the plain way reads it."""
+        place = next((place for place, column in enumerate(self.columns) if column.is_clock), None)
+        vector = None if place is None else self.vector(place)
+        if not isinstance(vector, Times):
+            return None
+        if newest_first:
+            turned = _take(vector, slice(None, None, -1))
+            assert isinstance(turned, Times)
+            return turned
+        return vector
+
+    def between(self, start: datetime | None, end: datetime | None) -> Vectors | None:
+        """The rows whose time, which is UTC, lies between two aware datetimes; None for other times."""
+        times = self.times(newest_first=False)
+        if times is None or times.utc is None:
+            return None
+        inside = np.ones(len(self), np.bool_) if times.valid is None else times.valid.copy()
+        if start is not None:
+            inside &= times.utc >= microseconds(start)
+        if end is not None:
+            inside &= times.utc <= microseconds(end)
+        return self.select(np.flatnonzero(inside))
+
+    def raw(self, place: int) -> list[Any]:
+        """The decoded values of a column, as they came."""
+        return self._chosen([row[self._picked[place]] for row in self.table.plain()])  # type: ignore[index]
+
     def arrow(self, pyarrow: Any, *, scaled: bool = True) -> list[Any]:
         """All columns as Arrow arrays."""
         return [self._arrow(pyarrow, place, scaled) for place in range(len(self.columns))]
@@ -107,7 +137,7 @@ class Vectors:
                 return None if self.repeat_nulls else times
             if not self.step:
                 return times
-            times = fill_times(times, self.step // timedelta(microseconds=1))
+            times = fill_times(times, self.step // timedelta(microseconds=1), self.zone)
             return times if int(np.abs(times.local).max()) < _LAST_MOMENT else None
         vector: Numbers | Strings | None = (
             table.integers(index) or table.floats(index) or table.booleans(index) or table.strings(index)
@@ -119,7 +149,9 @@ class Vectors:
     def _cells(self, place: int) -> list[Any]:
         index, column = self._picked[place], self.columns[place]
         values = [row[index] for row in self.table.plain()]  # type: ignore[index]
-        cells = list(convert(column, values, self.step, self.repeat_nulls, self.zone))
+        return self._chosen(list(convert(column, values, self.step, self.repeat_nulls, self.zone)))
+
+    def _chosen(self, cells: list[Any]) -> list[Any]:
         if self._selected is None:
             return cells
         return cells[self._selected] if isinstance(self._selected, slice) else [cells[row] for row in self._selected]

@@ -72,6 +72,8 @@ def single_get(request: Request, terms: Terms) -> GetRequestNormal | None:
     """
     if type(request) is not Get or len(request.items) != 1 or not terms.conformance & _GET or not terms.confirmed:
         return None
+    if request.decode_later:
+        return None
     attribute, access = request.items[0]
     return None if access is not None else GetRequestNormal(terms.invoke(), attribute)
 
@@ -95,7 +97,7 @@ def get(request: Get, terms: Terms) -> Generator[Apdu, Apdu, GetResults]:
         response = yield GetRequestNormal(octet, attribute, access)
         if type(response) is GetResponseNormal:
             return GetResults((response.result,))
-        return GetResults((yield from _get_rest(octet, response, 1, terms)))
+        return GetResults((yield from _get_rest(octet, response, 1, terms, request.decode_later)))
     _check_get_items(items, terms)
     results: list[_GetResult] = []
     for part in runs([_item_octets(item) for item in items], 3, 1, terms):
@@ -122,7 +124,9 @@ def _check_get_items(items: Sequence[_Item], terms: Terms) -> None:
             )
 
 
-def _get_rest(octet: int, response: Apdu, count: int, terms: Terms) -> Generator[Apdu, Apdu, tuple[_GetResult, ...]]:
+def _get_rest(
+    octet: int, response: Apdu, count: int, terms: Terms, decode_later: bool = False
+) -> Generator[Apdu, Apdu, tuple[_GetResult, ...]]:
     """Everything after the first answer to a GET of ``count`` attributes."""
     if type(response) is GetResponseWithList:
         if len(response.results) != count:
@@ -148,7 +152,7 @@ def _get_rest(octet: int, response: Apdu, count: int, terms: Terms) -> Generator
         response = yield GetRequestNext(octet, response.block_number)
     octets = bytes(collector.octets)
     if count == 1:
-        return (blocks.exact(octets, terms.tolerances),)
+        return ((blocks.exact_later if decode_later else blocks.exact)(octets, terms.tolerances),)
     results = blocks.decode_get_results(octets, terms.tolerances)
     if len(results) != count:
         raise _short_list(len(results), count)
