@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosemic.codec import axdr
+from cosemic.codec.deltas import resolve_deltas
 from cosemic.cosem import profile as profile_module
 from cosemic.cosem.profile import decode_profile, make_columns, make_profile
 from cosemic.cosem.selection import CLOCK_TIME, CaptureObject
@@ -43,7 +44,8 @@ def both_ways(octets, columns=COLUMNS, *, columnar=None, **options):
     """The profile of these octets, after a look at whether both ways say the same about it."""
     refusal = plain = None
     try:
-        plain = make_profile(columns, axdr.decode(octets), **options)
+        value = resolve_deltas(octets, axdr.decode(octets), len(columns))
+        plain = make_profile(columns, value, **options)
     except DecodeError as error:
         refusal = str(error)
     if plain is None:

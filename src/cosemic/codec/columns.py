@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from cosemic.codec.decoding import decode
+from cosemic.codec.deltas import DELTAS
 from cosemic.codec.limits import DEFAULT_LIMITS, Limits
 from cosemic.codec.scalars import FORMATS, SIZE
 from cosemic.codec.typed import Value
@@ -32,7 +33,6 @@ ODD: Final = 254
 """In place of a tag: a cell that only the plain decoder reads."""
 
 NOTHING: Final = frozenset((int(DataType.NULL_DATA), int(DataType.DONT_CARE)))
-DELTAS: Final = frozenset(range(DataType.DELTA_INTEGER, DataType.DELTA_DOUBLE_LONG_UNSIGNED + 1))
 FLOATS: Final = frozenset((int(DataType.FLOATING_POINT), int(DataType.FLOAT32), int(DataType.FLOAT64)))
 BOOLEANS: Final = frozenset((int(DataType.BOOLEAN),))
 INTEGERS: Final = frozenset(FORMATS) - FLOATS - BOOLEANS - DELTAS
@@ -92,7 +92,7 @@ class Strings:
 class Table:
     """Where the cells of an array of structures stand. All columns are as long as there are rows."""
 
-    __slots__ = ("_array", "_limits", "_plain", "_tags", "octets", "parts", "rows", "width")
+    __slots__ = ("_array", "_plain", "_tags", "limits", "octets", "parts", "rows", "width")
 
     def __init__(
         self, octets: bytes, rows: int, width: int, parts: Sequence[Run | Scattered], limits: Limits = DEFAULT_LIMITS
@@ -102,7 +102,7 @@ class Table:
         self.width = width
         self.parts = parts
         self._array = np.frombuffer(octets, np.uint8)
-        self._limits = limits
+        self.limits = limits
         self._plain: list[Value] | None = None
         self._tags = [frozenset(_tags_of(parts, index)) for index in range(width)]
 
@@ -113,7 +113,7 @@ class Table:
     def plain(self) -> list[Value]:
         """All rows by the plain decoder."""
         if self._plain is None:
-            value = decode(self.octets, limits=self._limits)
+            value = decode(self.octets, limits=self.limits)
             assert isinstance(value, list)
             self._plain = value
         return self._plain
@@ -262,6 +262,22 @@ def _tags_of(parts: Sequence[Run | Scattered], index: int) -> Iterator[int]:
             yield part.cells[index].tag
         else:
             yield from _distinct(part.tags[index])
+
+
+def accumulate(numbers: Numbers) -> Numbers | None:
+    """Each difference added to the last value before it; null where there is none. None for sums beyond int64."""
+    values, delta = numbers.values, numbers.delta
+    if delta is None:
+        return numbers
+    if values.dtype != np.int64 or float(np.abs(values.astype(np.float64)).sum()) >= 2.0**62:
+        return None
+    there = np.ones(len(values), np.bool_) if numbers.valid is None else numbers.valid
+    last = np.maximum.accumulate(np.where(there & ~delta, np.arange(len(values)), -1))
+    based = last >= 0
+    last = np.maximum(last, 0)
+    sums = np.cumsum(np.where(delta & based, values, 0))
+    valid = there & (based | ~delta)
+    return Numbers(np.where(delta, values[last] + sums - sums[last], values), None if bool(valid.all()) else valid)
 
 
 def tabulate(octets: bytes, width: int, *, limits: Limits = DEFAULT_LIMITS) -> Table | None:

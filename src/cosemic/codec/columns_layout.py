@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from cosemic.codec.columns import DELTAS, NOTHING, ODD, STRINGS, Array, Cell, Run, Scattered
+from cosemic.codec.columns import NOTHING, ODD, STRINGS, Array, Cell, Run, Scattered
 from cosemic.codec.compact import description_of
 from cosemic.codec.decoding import decode_prefix
 from cosemic.codec.limits import Limits
@@ -278,7 +278,7 @@ def _compact(octets: bytes, width: int, limits: Limits) -> tuple[int, list[Run |
     size = 0
     for element in description.elements:
         contents = int(_CONTENTS[element.type])
-        if contents < 0 or element.type in DELTAS:
+        if contents < 0:
             return None
         cells.append(Cell(int(element.type), size, contents))
         size += contents

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from cosemic.codec.axdr import DEFAULT_LIMITS, Data, Limits, Value
 from cosemic.codec.axdr import decode as decode_value
+from cosemic.codec.deltas import resolve_deltas
 from cosemic.cosem.intervals import MARKS, NO_STATUS, Gap, Mark, status_names
 from cosemic.cosem.profile_cells import convert
 from cosemic.cosem.profile_column import Column, make_columns
@@ -303,6 +304,9 @@ def decode_profile(
             profile = Profile(columns, [], capture_period=capture_period, newest_first=newest_first)
             return profile._with(columns, None, Vectors(table, columns, step, repeat_nulls, zone), None)
     value = buffer.value if isinstance(buffer, Data) else decode_value(octets, limits=limits)
+    if isinstance(buffer, Data):
+        octets = buffer.octets  # without what followed the value
+    value = resolve_deltas(octets, value, len(columns), limits)
     return make_profile(
         columns,
         value,
@@ -338,6 +342,8 @@ def make_profile(
     zone: tzinfo | None = None,
 ) -> Profile:
     """Turn a decoded buffer into a Profile; DecodeError when a row does not have one element a column.
+
+    Decoded values do not tell differences (delta types) from numbers: ``decode_profile`` does.
 
     ``capture_period`` (seconds) fills null timestamps; ``newest_first`` says that time runs backwards in the buffer.
     ``zone`` reads timestamps whose deviation the meter leaves out; without it they stay CosemDateTime.

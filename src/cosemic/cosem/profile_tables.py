@@ -106,9 +106,10 @@ def _integers(pyarrow: Any, values: Sequence[Any]) -> Any:
         return pyarrow.array(values, type=pyarrow.int64())
     if highest < 1 << 64 and lowest >= 0:
         return pyarrow.array(values, type=pyarrow.uint64())
-    return pyarrow.array(
-        [None if value is None else Decimal(value) for value in values], pyarrow.decimal128(_DIGITS, 0)
-    )
+    if max(highest, -lowest) < 10**_DIGITS:
+        decimals = [None if value is None else Decimal(value) for value in values]
+        return pyarrow.array(decimals, pyarrow.decimal128(_DIGITS, 0))
+    return pyarrow.array([None if value is None else float(value) for value in values], pyarrow.float64())
 
 
 def _fits(value: Decimal, scale: int) -> bool:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
-from cosemic.codec.columns import NOTHING, Array, Numbers, Strings, Table
+from cosemic.codec.columns import NOTHING, Array, Numbers, Strings, Table, accumulate
+from cosemic.codec.deltas import DELTAS, resolve_deltas
 from cosemic.cosem.profile_cells import convert
 from cosemic.cosem.profile_column import Column
 from cosemic.cosem.profile_tables import GREATEST_SCALER, LEAST_SCALER, arrow_array
@@ -49,6 +50,9 @@ class Vectors:
         self._picked: Sequence[int] = range(len(columns))
         self._selected: slice | Array | None = None
         self._shared: dict[str, Any] = {}
+        for index in range(table.width):
+            if table.tags(index) & DELTAS and table.integers(index) is None:
+                self._plain()  # an error of its differences has to come now
 
     def __len__(self) -> int:
         if self._selected is None:
@@ -118,7 +122,7 @@ class Vectors:
 
     def raw(self, place: int) -> list[Any]:
         """The decoded values of a column, as they came."""
-        return self._chosen([row[self._picked[place]] for row in self.table.plain()])  # type: ignore[index]
+        return self._chosen([row[self._picked[place]] for row in self._plain()])
 
     def arrow(self, pyarrow: Any, *, scaled: bool = True) -> list[Any]:
         """All columns as Arrow arrays."""
@@ -139,16 +143,25 @@ class Vectors:
                 return times
             times = fill_times(times, self.step // timedelta(microseconds=1), self.zone)
             return times if int(np.abs(times.local).max()) < _LAST_MOMENT else None
-        vector: Numbers | Strings | None = (
-            table.integers(index) or table.floats(index) or table.booleans(index) or table.strings(index)
-        )
+        numbers = table.integers(index)
+        if numbers is not None and numbers.delta is not None:
+            numbers = accumulate(numbers)
+        vector = numbers or table.floats(index) or table.booleans(index) or table.strings(index)
         if vector is None or vector.valid is None or not self.repeat_nulls:
             return vector
         return _repeat(vector)
 
+    def _plain(self) -> list[Any]:
+        """All rows by the plain decoder, differences added up."""
+        if "plain" not in self._shared:
+            table = self.table
+            self._shared["plain"] = resolve_deltas(table.octets, table.plain(), table.width, table.limits)
+        rows: list[Any] = self._shared["plain"]
+        return rows
+
     def _cells(self, place: int) -> list[Any]:
         index, column = self._picked[place], self.columns[place]
-        values = [row[index] for row in self.table.plain()]  # type: ignore[index]
+        values = [row[index] for row in self._plain()]
         return self._chosen(list(convert(column, values, self.step, self.repeat_nulls, self.zone)))
 
     def _chosen(self, cells: list[Any]) -> list[Any]:
