@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def _rows(octets: bytes, offset: int, count: int, width: int) -> tuple[int, list
         nonlocal done
         if pending:
             tags = np.concatenate([tags for tags, _ in pending], axis=1)
-            starts = np.concatenate([starts for _, starts in pending], axis=1)
+            starts = np.concatenate([starts for _, starts in pending], axis=1, dtype=_places(array))
             parts.append(Scattered(done, tags.shape[1], tags, starts))
             done += tags.shape[1]
             pending.clear()
@@ -195,11 +195,11 @@ def _walk(array: Array, offset: int, left: int, width: int) -> tuple[Array, Arra
     stretch = array[offset : offset + _STRETCH]
     # Whatever looks like the head of a row is walked through; which of them are rows is seen afterwards.
     heads = np.flatnonzero((stretch[:-1] == DataType.STRUCTURE) & (stretch[1:] == width))[: left * 2] + offset
-    none = np.zeros((width, 0), np.uint8), np.zeros((width, 0), np.int64), offset
+    none = np.zeros((width, 0), np.uint8), np.zeros((width, 0), _places(array)), offset
     if not len(heads) or heads[0] != offset:
         return none
     tags = np.empty((width, len(heads)), np.uint8)
-    starts = np.empty((width, len(heads)), np.int64)
+    starts = np.empty((width, len(heads)), _places(array))
     good = np.ones(len(heads), np.bool_)
     place = heads + 2
     for index in range(width):
@@ -221,6 +221,11 @@ def _walk(array: Array, offset: int, left: int, width: int) -> tuple[Array, Arra
     good &= place <= len(array)
     rows, offset = _chain(heads, place, good, left)
     return tags[:, rows], starts[:, rows], offset
+
+
+def _places(array: Array) -> type[np.signedinteger[Any]]:
+    """The type of offsets: half as large where it can be, as there is one for each cell."""
+    return np.int32 if len(array) < 1 << 31 else np.int64
 
 
 def _chain(heads: Array, ends: Array, good: Array, left: int) -> tuple[Array | slice, int]:
