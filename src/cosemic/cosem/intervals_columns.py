@@ -38,10 +38,10 @@ def mark_columns(times: Times, period: int) -> Array:
     status = times.status
     marks = _BY_STATUS.take(status)
     if times.filled is not None:
-        marks[times.filled] |= Mark.INFERRED
+        marks[times.filled] |= np.uint16(Mark.INFERRED)
     rows = np.arange(len(status)) if times.valid is None else np.flatnonzero(times.valid)
     if times.valid is not None:
-        marks[~times.valid] |= Mark.NO_TIME
+        marks[~times.valid] |= np.uint16(Mark.NO_TIME)
     if not len(rows):
         return marks
     values = (times.local if times.utc is None else times.utc)[rows]
@@ -50,17 +50,17 @@ def mark_columns(times: Times, period: int) -> Array:
     _, firsts = np.unique(values, return_index=True)
     duplicate = np.ones(len(rows), np.bool_)
     duplicate[firsts] = False
-    found[duplicate] |= Mark.DUPLICATE
+    found[duplicate] |= np.uint16(Mark.DUPLICATE)
     step, shift = np.diff(values), np.diff(offset)
     later = found[1:]
     set_back = step < 0
     if period:
         set_back |= (step % period != 0) & ((step + shift) % period != 0)
-        later[(2 * step + period - 1) // (2 * period) > 1] |= Mark.AFTER_GAP
-    later[set_back] |= Mark.CLOCK_SET
+        later[(2 * step + period - 1) // (2 * period) > 1] |= np.uint16(Mark.AFTER_GAP)
+    later[set_back] |= np.uint16(Mark.CLOCK_SET)
     daylight = np.where(status[rows] == NO_STATUS, 0, np.where(status[rows] & CLOCK_DAYLIGHT_SAVING, 2, 1))
     known = np.maximum.accumulate(np.where(daylight > 0, np.arange(len(rows)), -1))
     daylight = np.where(known < 0, 0, daylight[np.maximum(known, 0)])
-    later[(shift != 0) | ((daylight[:-1] > 0) & (daylight[1:] != daylight[:-1]))] |= Mark.DST_CHANGE
+    later[(shift != 0) | ((daylight[:-1] > 0) & (daylight[1:] != daylight[:-1]))] |= np.uint16(Mark.DST_CHANGE)
     marks[rows] |= found
     return marks
