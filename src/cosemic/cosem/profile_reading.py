@@ -44,8 +44,11 @@ def read_profile(
 
     ``columns`` picks columns by OBIS code or capture object. ``scale`` reads the scaler_unit of the captured registers
     and makes exact Decimals; without it the raw numbers stay. ``zone`` reads timestamps that lack their deviation.
-    A meter that refuses selective access by range is asked by entries, then for the whole buffer, which is cut here;
-    each step is logged as a warning.
+    A meter that refuses selective access by range is asked without a choice of columns, then by entries, then for the
+    whole buffer, which is cut here; each step is logged as a warning. Where the rows are sorted by a value the ``last``
+    ones are those with the latest times.
+
+    What comes in blocks is decoded as a whole, by columns where numpy is installed (see ``decode_profile``).
     """
     if last is not None and last < 1:
         raise ValueError(f"last counts rows from 1, not {last}")
@@ -173,13 +176,16 @@ def _by_time(
         selected = [buffer.captures[index] for index in sorted(buffer.wanted)]
     first = start if start is not None else _far(end, 2000, 1, 1, 0)
     until = end if end is not None else _far(start, 2099, 12, 31, 23)
-    try:
-        access = by_range(first, until, restricting=restricting, columns=selected, style=style)
-        return (yield from buffer.read(access)), False
-    except ServiceError as error:
-        if not _refuses_selection(error):
-            raise
-        logger.warning("the meter refuses selective access by range (%s)", error)
+    # Some meters select rows, but no columns: all of them then.
+    for chosen in (selected, []) if selected else ([],):
+        try:
+            access = by_range(first, until, restricting=restricting, columns=chosen, style=style)
+            return (yield from buffer.read(access)), False
+        except ServiceError as error:
+            if not _refuses_selection(error):
+                raise
+            what = "a choice of columns in a range" if chosen else "selective access by range"
+            logger.warning("the meter refuses %s (%s)", what, error)
     if not any(capture.is_clock for capture in buffer.captures):
         raise LocalProtocolError(f"{buffer.code} has no clock column and refuses ranges: read it whole, or by last=")
     if isinstance(start, datetime) and start.tzinfo is not None and buffer.period > 0 and buffer.ordered:
