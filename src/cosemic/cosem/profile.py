@@ -10,7 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
 
 from cosemic.codec.axdr import DEFAULT_LIMITS, Data, Limits, Value
 from cosemic.codec.axdr import decode as decode_value
@@ -18,6 +19,7 @@ from cosemic.codec.deltas import resolve_deltas
 from cosemic.cosem.intervals import MARKS, NO_STATUS, Gap, Mark, status_names
 from cosemic.cosem.profile_cells import convert
 from cosemic.cosem.profile_column import Column, make_columns
+from cosemic.cosem.profile_files import write_csv, write_json, write_parquet
 from cosemic.cosem.profile_intervals import Intervals, row_times
 from cosemic.cosem.profile_tables import arrow_array, field, status_array
 from cosemic.errors import DecodeError, MissingExtra
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     from cosemic.codec.columns import Array
+    from cosemic.cosem.profile_files import Style
     from cosemic.cosem.profile_vectors import Vectors
 
 __all__ = ["Cell", "Column", "Gap", "Mark", "Profile", "decode_profile", "make_columns", "make_profile"]
@@ -273,6 +276,30 @@ class Profile:
         frame = polars.from_arrow(self.to_arrow(scaled=scaled))
         assert isinstance(frame, polars.DataFrame)
         return frame
+
+    def write_csv(self, file: TextIO) -> None:
+        """A heading and a line a row: times as ISO 8601 with their offset, exact numbers, octets as hex."""
+        write_csv(self, file)
+
+    def write_json(self, file: TextIO) -> None:
+        """One JSON object a line, by the keys of the columns; see ``write_csv``."""
+        write_json(self, file)
+
+    def write_parquet(self, where: str | PathLike[str]) -> None:
+        """The table of ``to_arrow`` as a Parquet file, with its metadata."""
+        write_parquet(self, fspath(where))
+
+    def texts(self, style: Style) -> list[object] | None:
+        """Each column as an Arrow array of texts; None where there are no columns to make them of."""
+        if self._vectors is None or not self._columns:
+            return None
+        try:
+            import pyarrow
+        except ImportError:
+            return None
+        from cosemic.cosem.profile_texts import column_texts
+
+        return [column_texts(pyarrow, self._vectors, place, style) for place in range(len(self._columns))]
 
     def _cells(self) -> list[Sequence[Any]]:
         return list(zip(*self.rows, strict=True)) if self.rows else [()] * len(self.columns)

@@ -84,7 +84,7 @@ class Vectors:
 
     def rows(self) -> list[tuple[Cell, ...]]:
         """The rows, by the plain way."""
-        columns = [self._cells(place) for place in range(len(self.columns))]
+        columns = [self.cells(place) for place in range(len(self.columns))]
         return list(zip(*columns, strict=True))
 
     def vector(self, place: int) -> Vector:
@@ -128,6 +128,14 @@ class Vectors:
         """All columns as Arrow arrays."""
         return [self._arrow(pyarrow, place, scaled) for place in range(len(self.columns))]
 
+    def arrow_column(self, pyarrow: Any, place: int) -> Any:
+        """One column as an Arrow array, scaled."""
+        return self._arrow(pyarrow, place, True)
+
+    def tags(self, place: int) -> frozenset[int]:
+        """The tags that occur in a column."""
+        return self.table.tags(self._picked[place])
+
     def _vector(self, index: int, column: Column) -> Vector:
         table = self.table
         if table.tags(index) <= NOTHING:
@@ -159,7 +167,8 @@ class Vectors:
         rows: list[Any] = self._shared["plain"]
         return rows
 
-    def _cells(self, place: int) -> list[Any]:
+    def cells(self, place: int) -> list[Any]:
+        """The cells of a column, by the plain way."""
         index, column = self._picked[place], self.columns[place]
         values = [row[index] for row in self._plain()]
         return self._chosen(list(convert(column, values, self.step, self.repeat_nulls, self.zone)))
@@ -177,13 +186,13 @@ class Vectors:
         if isinstance(vector, Times):
             return _arrow_times(pyarrow, vector)
         if isinstance(vector, Strings):
-            octets = DataType.OCTET_STRING in self.table.tags(self._picked[place])
+            octets = DataType.OCTET_STRING in self.tags(place)
             return _arrow_strings(pyarrow, vector, pyarrow.binary() if octets else pyarrow.string())
         if isinstance(vector, Numbers):
             made = _arrow_numbers(pyarrow, vector, column.scaler, scaled)
             if made is not None:
                 return made
-        return arrow_array(pyarrow, self._cells(place), column, scaled=scaled)
+        return arrow_array(pyarrow, self.cells(place), column, scaled=scaled)
 
 
 def _take(vector: Times | Numbers | Strings, rows: slice | Array) -> Times | Numbers | Strings:
