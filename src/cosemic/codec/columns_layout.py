@@ -16,10 +16,10 @@ from cosemic.errors import DecodeError
 
 _LEAST_RUN: Final = 256
 """Rows that are worth a run of their own; fewer are walked through with their neighbours."""
-_STRETCH: Final = 1 << 18
-"""Octets that are walked through at a time: small enough for the caches of a processor."""
+_STRETCHES: Final = (1 << 11, 1 << 14, 1 << 18)
+"""Octets that are walked through at a time: few after an odd row, never too many for the caches of a processor."""
 _PATIENCE: Final = 64
-"""Odd rows, beyond one in eight, before the plain decoder gets everything."""
+"""Odd rows, beyond one in 32, before the plain decoder gets everything."""
 _FIXED: Final = 512
 """Fixed octets of a row beyond which it is no run."""
 
@@ -55,6 +55,7 @@ def _rows(octets: bytes, offset: int, count: int, width: int) -> tuple[int, list
     parts: list[Run | Scattered] = []
     pending: list[tuple[Array, Array]] = []
     row = done = odd = 0
+    stretch = 1
 
     def flush() -> None:
         nonlocal done
@@ -74,13 +75,15 @@ def _rows(octets: bytes, offset: int, count: int, width: int) -> tuple[int, list
             done = row
             offset += run.count * run.size
             continue
-        tags, starts, offset = _walk(array, offset, count - row, width)
+        tags, starts, offset = _walk(array, offset, count - row, width, _STRETCHES[stretch])
         if tags.shape[1]:
             pending.append((tags, starts))
             row += tags.shape[1]
+            stretch = min(stretch + 1, len(_STRETCHES) - 1)
             continue
+        stretch = 0
         odd += 1
-        if odd > _PATIENCE + row // 8:
+        if odd > _PATIENCE + row // 32:
             return None
         single = _odd_row(octets, offset, width)
         if single is None:
@@ -190,9 +193,9 @@ def _skip(octets: bytes, offset: int, row: int, fixed: list[int]) -> tuple[int, 
     return offset + size, offset
 
 
-def _walk(array: Array, offset: int, left: int, width: int) -> tuple[Array, Array, int]:
-    """Tags and starts of the rows of a stretch, from its first row to one that only the plain decoder reads."""
-    stretch = array[offset : offset + _STRETCH]
+def _walk(array: Array, offset: int, left: int, width: int, octets: int) -> tuple[Array, Array, int]:
+    """Tags and starts of the rows that begin in so many octets, up to one that only the plain decoder reads."""
+    stretch = array[offset : offset + octets]
     # Whatever looks like the head of a row is walked through; which of them are rows is seen afterwards.
     heads = np.flatnonzero((stretch[:-1] == DataType.STRUCTURE) & (stretch[1:] == width))[: left * 2] + offset
     none = np.zeros((width, 0), np.uint8), np.zeros((width, 0), _places(array)), offset

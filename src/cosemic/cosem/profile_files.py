@@ -41,7 +41,7 @@ def write_csv(profile: Profile, file: TextIO) -> None:
 
 
 def write_json(profile: Profile, file: TextIO) -> None:
-    """One object a line, by the keys of the columns: exact numbers, times as ISO 8601 with their offset, octets as hex."""
+    """One object a line, by the keys of the columns: exact numbers, times as ISO 8601 with offset, octets as hex."""
     heads = [f"{json.dumps(column.key, ensure_ascii=False)}: " for column in profile.columns]
     if not heads:
         return
