@@ -85,7 +85,7 @@ def get_data(
 ) -> Procedure[Data]:
     """Read one attribute with its type; DataAccessError when the meter refuses.
 
-    With ``decode_later`` what comes in blocks is decoded, and so checked, when its value is asked for.
+    With ``decode_later`` an array is decoded, and so checked, when its value is asked for.
     """
     request = get_request(class_id, obis, attribute, access, decode_later=decode_later)
     return got(request, (yield request), cache)

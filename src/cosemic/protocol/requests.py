@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Get:
     """Read one attribute or several. ``items`` holds (attribute, selective access or None).
 
-    With ``decode_later`` the value of a single attribute that comes in blocks is decoded when it is asked for.
+    With ``decode_later`` the value of a single attribute, if it is an array, is decoded when it is asked for.
     """
 
     items: tuple[tuple[AttributeDescriptor, SelectiveAccess | None], ...]
