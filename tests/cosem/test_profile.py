@@ -168,9 +168,16 @@ def test_arrow_takes_what_is_not_uniform_as_text():
 
 
 @pytest.mark.parametrize(
-    ("method", "package"), [("to_arrow", "pyarrow"), ("to_pandas", "pandas"), ("to_polars", "polars")]
+    ("method", "package"),
+    [
+        ("to_arrow", "pyarrow"),
+        ("to_pandas", "pandas"),
+        ("to_pandas", "pyarrow"),
+        ("to_polars", "polars"),
+        ("to_polars", "pyarrow"),
+    ],
 )
 def test_a_missing_package_names_its_extra(method, package, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, package, None)
-    with pytest.raises(MissingExtra, match="pip install"):
+    with pytest.raises(MissingExtra, match=rf"pip install 'cosemic\[{method.removeprefix('to_')}"):
         getattr(make_profile(COLUMNS, []), method)()

@@ -250,10 +250,11 @@ class Profile:
     def to_pandas(self, *, scaled: bool = True) -> pandas.DataFrame:
         """A data frame by way of ``to_arrow``; scaled values stay exact, as decimals of Arrow."""
         try:
+            table = self.to_arrow(scaled=scaled)
             import pandas
+            import pyarrow
         except ImportError:
             raise MissingExtra("pandas", "Profile.to_pandas()") from None
-        import pyarrow
 
         def kind(arrow: Any) -> object:
             # Without nullable integers a single missing value would make floats of a whole column.
@@ -263,17 +264,18 @@ class Profile:
                 return pandas.UInt64Dtype()
             return pandas.ArrowDtype(arrow) if pyarrow.types.is_decimal(arrow) else None
 
-        frame = self.to_arrow(scaled=scaled).to_pandas(types_mapper=kind)
+        frame = table.to_pandas(types_mapper=kind)
         assert isinstance(frame, pandas.DataFrame)
         return frame
 
     def to_polars(self, *, scaled: bool = True) -> polars.DataFrame:
         """A data frame by way of ``to_arrow``: timestamps in UTC, exact decimals for scaled values."""
         try:
+            table = self.to_arrow(scaled=scaled)
             import polars
         except ImportError:
             raise MissingExtra("polars", "Profile.to_polars()") from None
-        frame = polars.from_arrow(self.to_arrow(scaled=scaled))
+        frame = polars.from_arrow(table)
         assert isinstance(frame, polars.DataFrame)
         return frame
 
@@ -352,6 +354,8 @@ def _worth_columns(octets: int) -> bool:
     """Whether a buffer is large enough for columns, and numpy is there for them."""
     if octets < _WORTH_COLUMNS or (octets < _WORTH_NUMPY and "numpy" not in sys.modules):
         return False
+    if sys.byteorder != "little":
+        return False  # decimals are put together from halves in the order of the machine
     try:
         import numpy
     except ImportError:
