@@ -424,3 +424,46 @@ def test_profiles_are_equal_and_can_be_stored():
     assert again.capture_period == 900
     assert "300 rows" in repr(profile)
     assert profile != 5
+
+
+def test_a_character_in_two_rows_is_no_character():
+    # Put together, the column is valid UTF-8: the first octet of Ž ends one row, the second begins the next.
+    rows = [row(NOON, axdr.utf8_string("ab"), axdr.unsigned(1), axdr.unsigned(2)) for _ in range(600)]
+    octets = array_of(rows)
+    first = octets.index(b"\x0c\x02ab", 5000)
+    second = octets.index(b"\x0c\x02ab", first + 4)
+    split = octets[:first] + b"\x0c\x02a\xc5" + octets[first + 4 : second] + b"\x0c\x02\xbdb" + octets[second + 4 :]
+    assert both_ways(split) is None
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        "0001 01 01 FF 00 00 00 00 0000 00",
+        "270F 0C 1F FF 17 3B 3B 63 FC40 00",
+        "07E9 00 01 FF 00 00 00 00 0000 00",
+        "07E9 0D 01 FF 00 00 00 00 0000 00",
+        "07E9 01 00 FF 00 00 00 00 0000 00",
+        "07E9 02 1D FF 00 00 00 00 0000 00",
+        "07E8 02 1D FF 00 00 00 00 0000 00",
+        "07E9 02 FE FF 00 00 00 00 0000 00",
+        "07E9 02 FD FF 00 00 00 00 0000 00",
+        "07E9 FE 01 FF 00 00 00 00 0000 00",
+        "07E9 01 01 FF 18 00 00 00 0000 00",
+        "07E9 01 01 FF 00 3C 00 00 0000 00",
+        "07E9 01 01 FF 00 00 3C 00 0000 00",
+        "07E9 01 01 FF 00 00 00 64 0000 00",
+        "07E9 01 01 FF 00 00 00 63 0000 00",
+        "07E9 01 01 FF 00 00 00 FF 059F 00",
+        "07E9 01 01 FF 00 00 00 FF 05A0 00",
+        "07E9 01 01 FF 00 00 00 FF FA60 00",
+        "07E9 01 01 FF 00 00 FF FF 0000 00",
+        "FFFF FF FF FF FF FF FF FF 8000 FF",
+    ],
+)
+@pytest.mark.parametrize("zone", [None, BERLIN])
+def test_times_at_the_edge(octets, zone):
+    cells = [axdr.unsigned(1)] * 3
+    odd = axdr.structure(axdr.octet_string(octets.replace(" ", "")), *cells)
+    for rows in ([odd], [row(NOON, *cells), odd, row(None, *cells)], [odd, row(None, *cells)]):
+        both_ways(array_of(rows), columnar=True, zone=zone, capture_period=900)
