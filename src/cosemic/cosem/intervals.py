@@ -124,16 +124,16 @@ def moment(microseconds: int, aware: bool) -> datetime:
     return time.replace(tzinfo=UTC) if aware else time
 
 
-def mark_rows(rows: RowTimes, period: int) -> list[Mark]:
-    """The marks of each row; ``period`` in microseconds, 0 where there is none."""
+def mark_rows(rows: RowTimes, period: int) -> list[int]:
+    """The marks of each row as numbers; ``period`` in microseconds, 0 where there is none."""
     seen: set[int] = set()
-    marks: list[Mark] = []
+    marks: list[int] = []
     last: int | None = None
     last_offset = daylight = 0
     for time, offset, status, filled in zip(rows.times, rows.offset, rows.status, rows.filled, strict=True):
         mark = STATUS_MARKS[status]
         if time is None:
-            marks.append(MARKS[mark | Mark.NO_TIME])
+            marks.append(int(mark | Mark.NO_TIME))
             continue
         if filled:
             mark |= Mark.INFERRED
@@ -150,7 +150,7 @@ def mark_rows(rows: RowTimes, period: int) -> list[Mark]:
             if offset != last_offset or (daylight and now != daylight):
                 mark |= Mark.DST_CHANGE
         last, last_offset, daylight = time, offset, now
-        marks.append(MARKS[mark])
+        marks.append(int(mark))
     return marks
 
 
@@ -184,5 +184,15 @@ def _status_mark(status: int) -> int:
 
 
 STATUS_MARKS: Final = [_status_mark(status) for status in range(256)]
-MARKS: Final = [Mark(number) for number in range(1024)]
-"""One object for each combination, so that none is made for a row."""
+
+
+class _Marks(dict[int, Mark]):
+    """One object for each combination, so that none is made for a row."""
+
+    def __missing__(self, number: int) -> Mark:
+        mark = self[int(number)] = Mark(int(number))
+        return mark
+
+
+MARKS: Final = _Marks()
+"""The marks by their number."""
