@@ -147,8 +147,8 @@ def test_an_unknown_column_is_a_key_error_that_lists_the_columns():
 
 
 def test_a_column_is_found_by_its_code_in_any_form():
-    profile = Profile(COLUMNS[:1], [(1,)])
-    code = COLUMNS[0].obis
+    profile = make_profile(COLUMNS[:2], [(None, 1)])
+    code = COLUMNS[1].obis
     for form in (code, str(code), code.dotted, str(code).removesuffix("*255")):
         assert profile.column(form) == [1]
 
