@@ -171,11 +171,17 @@ def explain_groups(octets: bytes) -> list[tuple[str, int, str]]:
         "A": MEDIA.get(a, "a medium that the catalogue does not know"),
         "B": "no channel, or the only one" if b == 0 else f"channel {b}" if b <= 64 else _outside(b, 65, 127),
         "C": quantity.rows[c][0] if quantity and c in quantity.rows else _outside(c, 256, 256),
-        "D": processing.rows[d][0] if processing and d in processing.rows else _outside(d, 256, 256),
+        "D": processing.rows[d][0]
+        if processing and d in processing.rows
+        else _outside(d, 256, 256)
+        if d > 127
+        else f"type {d} of what C says",
         "E": "total, or nothing further"
         if e == 0
         else _outside(e, 256, 256)
         if e > 127
+        else f"item {e}"
+        if a == 0
         else f"tariff, harmonic or item {e}",
         "F": "the present value, or not used" if f == 255 else _period(f)[2:],
     }

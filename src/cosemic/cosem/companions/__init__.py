@@ -47,7 +47,7 @@ class StatusTable:
     source: str
 
     def read(self, value: int) -> list[str]:
-        """The names of the bits that are set, ``bit 6`` for one without a name. Raises ValueError for too wide a value."""
+        """The names of the bits that are set, ``bit 6`` for one without a name. ValueError when too wide."""
         if not 0 <= value < 1 << self.width:
             raise ValueError(f"{value} is no status of {self.width} bits")
         return [self.bits.get(bit, f"bit {bit}") for bit in range(self.width) if value >> bit & 1]
