@@ -51,6 +51,7 @@ def test_what_is_wrong_is_said_in_one_line(cosemic, tmp_path: Path) -> None:
         (["obis"], "give one OBIS code"),
         (["obis", "1-0:1.8.0", "--search", "x"], "give one OBIS code"),
         (["obis", "banana"], "not an OBIS code"),
+        (["obis", "--search", "voltage", "--limit", "0"], "--limit must be 1 or more"),
         (["obis", "1-0:1.8.0", "--companion", "atlantis"], "--companion: there is no companion 'atlantis'"),
     ):
         done = cosemic(*arguments)

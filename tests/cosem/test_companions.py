@@ -94,6 +94,7 @@ def test_a_file_of_ones_own_extends_another(tmp_path: Path) -> None:
         ('title = "x"\n[status]\ns = {width = 8, source="m"}', "status.s.bits: must be a table"),
         ('title = "x"\n[profiles]\n"1-0:99.1.0" = {name="p", columns=["1-0:1.*.0"]}', "is not an OBIS code"),
         ('title = "x"\n[clients]\n999 = "x"', "clients.999: must be a number from 1 to 127"),
+        ("a = " + "[" * 5000, "nested too deep"),
         ('title = "x"\nsources = "one"', "sources: must be a list of texts"),
         ('title = "x"\n[quirks]\na = 1', "quirks.a: must be a text"),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cosemic.cosem.companions import companion
 from cosemic.obis import ObisCode
 from cosemic.obis_names import look_up
 from tests.interop.peers import python_of
@@ -107,3 +108,22 @@ def test_every_code_of_pydlms_has_a_name() -> None:
     rows = list(csv.reader(path.read_text("utf-8").splitlines()))[1:]
     assert len(rows) > 30
     assert [row for row in rows if look_up(bytes(ObisCode.parse(row[0]))).generic] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "least"), [("india", "India.txt", 150), ("italy", "Italy.txt", 75), ("spain", "Spain.txt", 60)]
+)
+def test_companions_know_the_codes_of_gurux_with_their_classes(name: str, file: str, least: int) -> None:
+    ours = companion(name)
+    known, different = 0, []
+    for line in (_folder("gurux", "gurux_dlms") / file).read_text("utf-8").splitlines():
+        fields = line.split(";")
+        if not fields[0].isdigit():
+            continue
+        found = ours.look_up(fields[1])
+        if found is not None:
+            known += 1
+            if int(fields[0]) not in found.classes:
+                different.append((fields[0], fields[1], found.name, found.classes))
+    assert different == []
+    assert known >= least

@@ -22,6 +22,8 @@ def show_obis(code: str | None, search: str | None, companion_name: str | None, 
     """Explain a code, or list what a search finds; the exit code is 1 when nothing fits."""
     if (code is None) == (search is None):
         raise CommandError("give one OBIS code, or --search with words or a pattern such as 1-0:*.8.0")
+    if limit < 1:
+        raise CommandError("--limit must be 1 or more")
     own = None
     if companion_name is not None:
         try:

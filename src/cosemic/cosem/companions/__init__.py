@@ -118,6 +118,8 @@ def _read(name: str, folder: str, above: tuple[str, ...]) -> Companion:
     except FileNotFoundError:
         known = "" if own_file else f"; there are {', '.join(companion_names())}, or give the path of a .toml file"
         raise CompanionError(f"there is no companion {name!r}{known}") from None
+    except RecursionError:
+        raise CompanionError(f"{path}: tables or lists are nested too deep") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CompanionError(f"{path}: {error}") from None
     short = os.path.splitext(os.path.basename(path))[0]
