@@ -20,6 +20,7 @@ from cosemic.cli.commands import (
     image,
     keys,
     model,
+    obis,
     profile,
     simulate,
     tariffs,
@@ -58,6 +59,7 @@ app.command(model.model, sort_key=50)
 app.command(model.diff, sort_key=51)
 app.command(certificates.app)
 app.command(keys.app)
+app.command(obis.obis, sort_key=55)
 app.command(explain.explain, sort_key=60)
 app.command(doctor.doctor, sort_key=70)
 app.command(simulate.simulate, sort_key=80)
