@@ -103,6 +103,7 @@ class BlockTalk:
         before = state_of(talk.meter_security)
         asked = self._to_meter(blocks)
         assert len(asked) <= 1, self.what
+        self.counts["blocks unharmed" if asked else "blocks"] += 1
         if altered:
             assert not asked, self.what
         if not asked:
@@ -125,7 +126,6 @@ class BlockTalk:
         assert state_of(talk.meter_security) == after, self.what
         self.counts["replay"] += 1
         self.counts["downgrade"] += 1
-        self.counts["blocks"] += 1
 
     def attempt_answer(self, name: str, answer: bytes, blocks: Blocks, *, altered: bool) -> bool:
         """Blocks on their way to the client: the right value, no value, or the end. Whether the association lives."""
@@ -139,7 +139,8 @@ class BlockTalk:
             events += talk.client.events()
         talk.client.apdus_to_send()
         assert len(events) <= 1, (self.what, events)
-        self.counts["blocks"] += 1
+        is_complete = bool(events) and isinstance(events[0], Completed)
+        self.counts["blocks unharmed" if is_complete else "blocks"] += 1
         if not events:
             assert not altered, self.what
             assert state_of(security) == before, self.what
