@@ -23,7 +23,8 @@ where the standard starts at 0 with each; a receiver that demands rising counter
 above all before is new. A counter of 0 is compared with the memory of such messages; any other is a repetition. An
 answer to a request of ours is new when it repeats the random transaction id of that request, which is then used up;
 that holds only where the tag, the key or a signature proves the id. Signed messages without a tag, whatever is around
-them, are remembered likewise.
+them, are remembered likewise. What is encrypted alone proves nothing, not even its counter: it is taken once by an
+association, and bars nothing but its like.
 
 Checked in this order: signature of the key, tag, what is inside (signature), policy, counter.
 """
@@ -94,12 +95,13 @@ class KeyInfo:
 class GeneralProtection:
     """The general protection of one association; see ``AssociationSecurity.general``."""
 
-    __slots__ = ("_asked", "_outgoing", "_security")
+    __slots__ = ("_asked", "_outgoing", "_security", "_unproved")
 
     def __init__(self, security: AssociationSecurity) -> None:
         self._security = security
         self._outgoing: dict[str, Outgoing] = {}
         self._asked: bytes | None = None
+        self._unproved = ReplayMemory()  # what came without a tag: it bars nothing but its own repetitions
 
     def close(self) -> None:
         """Give unused counters back."""
@@ -227,7 +229,11 @@ class GeneralProtection:
         proves_id = info.key is GeneralKey.STATIC_UNIFIED or bool(covered and control & AUTHENTICATED)
         is_asked = proves_id and self._is_asked(header)
         if not is_asked:
-            self._check_fresh(name, counter, token, what)
+            self._check_fresh(context.replays, name, counter, token, what)
+        if not control & AUTHENTICATED:
+            if not is_asked:
+                self._check_fresh(self._unproved, name, counter, token, what)
+            _remember(self._unproved, name, counter, token)
         if security.peer_system_title is None:
             security.peer_system_title = originator
         if control & AUTHENTICATED:
@@ -236,8 +242,7 @@ class GeneralProtection:
                 context.prove_other_authentication()
         return information
 
-    def _check_fresh(self, name: str, counter: int, token: bytes, what: str) -> None:
-        replays = self._security.context.replays
+    def _check_fresh(self, replays: ReplayMemory, name: str, counter: int, token: bytes, what: str) -> None:
         last = replays.last.get(name, -1)
         if counter > last:
             return
@@ -252,13 +257,9 @@ class GeneralProtection:
         )
 
     def _accept(self, name: str, counter: int, is_asked: bool, token: bytes) -> None:
-        replays = self._security.context.replays
         if is_asked:
             self._asked = None
-        if counter == 0:
-            replays.add(token)
-        if counter > replays.last.get(name, -1):
-            replays.last[name] = counter
+        _remember(self._security.context.replays, name, counter, token)
 
     def _is_asked(self, header: GeneralHeader) -> bool:
         """Whether this is the answer to the last request, by its transaction id, and the first such answer."""
@@ -389,3 +390,10 @@ def _given(value: _T | None, what: str, name: str) -> _T:
     if value is None:
         raise KeyMissing(f"{what} is needed ({name}); none was given")
     return value
+
+
+def _remember(replays: ReplayMemory, name: str, counter: int, token: bytes) -> None:
+    if counter == 0:
+        replays.add(token)
+    if counter > replays.last.get(name, -1):
+        replays.last[name] = counter
