@@ -12,15 +12,14 @@ from dataclasses import replace
 
 from cosemic.apdu.base import decode_apdu
 from cosemic.apdu.general import GeneralBlockTransfer
-from cosemic.apdu.services import ExceptionResponse, GetResponseNormal
-from cosemic.codec import axdr
+from cosemic.apdu.services import ExceptionResponse
 from cosemic.codec.axdr import Data
 from cosemic.enums import ApduTag
 from cosemic.errors import RemoteProtocolError, SecurityError
 from cosemic.protocol.events import Completed, Failed, Requested
 from cosemic.protocol.requests import Access, Request
 from cosemic.protocol.states import State
-from tests.protocol.matrix import SERVICES, Case, Talk, counters_of, flipped, state_of
+from tests.protocol.matrix import ANSWERS, SERVICES, Case, Talk, counters_of, flipped, refused_in_plain, state_of
 
 Blocks = list[bytes]
 _HEADER = 7
@@ -127,6 +126,23 @@ class BlockTalk:
         self.counts["replay"] += 1
         self.counts["downgrade"] += 1
 
+    def repeat_request(self, request: bytes) -> None:
+        """The blocks of the last request once more, as after a lost answer: its octets again, and nothing is done."""
+        talk = self.talk
+        self.what = (str(talk.case), self.service, "request again in blocks")
+        (event,) = self._to_meter(cut(request))
+        talk.meter.respond(talk.application.answer(event.request))
+        answer = talk.meter.apdus_to_send()
+        state = state_of(talk.meter_security)
+        for _ in range(2):
+            for block in cut(request):
+                talk.meter.receive_apdu(block)
+            assert talk.meter.events() == [], self.what
+            assert talk.meter.apdus_to_send() == answer, self.what
+            assert state_of(talk.meter_security) == state, self.what
+            self.counts["replay"] += 1
+        talk.finish(b"".join(map(_content, answer)))
+
     def attempt_answer(self, name: str, answer: bytes, blocks: Blocks, *, altered: bool) -> bool:
         """Blocks on their way to the client: the right value, no value, or the end. Whether the association lives."""
         talk = self.talk
@@ -140,8 +156,10 @@ class BlockTalk:
         talk.client.apdus_to_send()
         assert len(events) <= 1, (self.what, events)
         is_complete = bool(events) and isinstance(events[0], Completed)
-        self.counts["blocks unharmed" if is_complete else "blocks"] += 1
-        if not events:
+        if events:
+            self.counts["blocks unharmed" if is_complete else "blocks"] += 1
+        else:
+            self.counts["blocks waiting"] += 1
             assert not altered, self.what
             assert state_of(security) == before, self.what
             assert talk.client.state is State.EXCHANGING, self.what
@@ -176,12 +194,14 @@ class BlockTalk:
 
 
 def attack_blocks(case: Case, service: str, counts: Counter[str], bits: tuple[int, ...]) -> None:
-    """Everything that can be done to the blocks of a request and of an answer that a tag or a signature protects."""
-    assert case.has_tag
+    """Everything that can be done to the blocks of a request and of an answer.
+
+    What they carry is altered only where a tag or a signature proves it.
+    """
     counts["associations"] += 1
     talk = BlockTalk(case, service, counts)
     sample = cut(talk.talk.ask(service))
-    pending = [(name, True) for name, _ in altered_contents(sample)]
+    pending = [(name, True) for name, _ in altered_contents(sample) if case.has_tag]
     pending += [(name, False) for name, _ in altered_headers(sample, bits)]
     pending += [(name, False) for name, _ in rearranged(bytes(3), sample)]
     request = b"".join(decode_apdu(block).block_data for block in sample)
@@ -192,6 +212,7 @@ def attack_blocks(case: Case, service: str, counts: Counter[str], bits: tuple[in
             continue  # the message is a few octets longer or shorter than the first one
         talk.attempt_request(name, request, kinds[name], altered=altered)
         request = talk.talk.ask(service)
+    talk.repeat_request(request)
     _attack_answers(case, service, counts, bits)
 
 
@@ -203,12 +224,13 @@ def _attack_answers(case: Case, service: str, counts: Counter[str], bits: tuple[
         talk.talk.meter.receive_apdu(talk.talk.ask(service))
         answer = talk.talk.serve()
         blocks = cut(answer)
-        attempts = [(name, changed, True) for name, changed in altered_contents(blocks)]
-        plain = GetResponseNormal(talk.talk.client._plain[2], Data.of(axdr.double_long_unsigned(1))).encode()
-        attempts.append(("plain", cut(plain), True))
+        attempts = [(name, changed, True) for name, changed in altered_contents(blocks) if case.has_tag]
         attempts += [(name, changed, False) for name, changed in altered_headers(blocks, bits)]
         attempts += [(name, changed, False) for name, changed in rearranged(answer, blocks)]
         if index >= len(attempts):
+            assert type(decode_apdu(talk.talk.plain)) is ANSWERS[service]
+            refused_in_plain(talk.talk, cut(talk.talk.plain), service)
+            counts["downgrade"] += 1
             return
         name, changed, altered = attempts[index]
         alive = talk.attempt_answer(name, answer, changed, altered=altered)

@@ -13,20 +13,28 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cosemic.apdu.base import decode_apdu
+from cosemic.apdu.base import Apdu, decode_apdu
 from cosemic.apdu.general import AgreedKey, WrappedKey, raw_header
 from cosemic.apdu.protected import unwrap_ciphered
-from cosemic.apdu.services import ExceptionResponse
+from cosemic.apdu.services import (
+    AccessResponse,
+    ActionResponseNormal,
+    ExceptionResponse,
+    GetResponseNormal,
+    SetResponseNormal,
+)
+from cosemic.apdu.short_name import ReadResponse, WriteResponse
 from cosemic.codec import axdr
 from cosemic.cosem.short_names import CURRENT_ASSOCIATION, NamedObject, ShortNameTable
 from cosemic.enums import AuthenticationMechanism, ExceptionServiceError, Referencing
 from cosemic.errors import AuthenticationError, DecodeError, DlmsError, RemoteProtocolError, ReplayError, SecurityError
 from cosemic.protocol.ciphering import CIPHERED, seal, service_envelope, unseal
 from cosemic.protocol.client_association import ClientAssociation
-from cosemic.protocol.events import Associated, Completed, Requested
+from cosemic.protocol.events import Associated, Completed, Failed, Requested
 from cosemic.protocol.requests import Access, AccessResults, ActionResults, GetResults, Request, Result, SetResults
 from cosemic.protocol.server_association import ServerAssociation
 from cosemic.protocol.short_naming import SHORT_NAME_CONFORMANCE
+from cosemic.protocol.states import State
 from cosemic.security.context import AssociationSecurity, SecurityContext
 from cosemic.security.suites import GeneralKey, SigningOrder
 from tests.pair.keys import context, keys_of, settings
@@ -107,10 +115,12 @@ class Talk:
                 client, referencing=Referencing.SHORT_NAME, short_names=_TABLE, conformance=None, confirmed=confirmed
             )
             meter = replace(meter, short_names=_TABLE, conformance=SHORT_NAME_CONFORMANCE)
-        self.client, self.meter = ClientAssociation(client), ServerAssociation(meter)
+        self.client, self.meter = ClientAssociation(client), ServerAssociation(meter, trace=self._see)
         self.application = copy(_APPLICATION)
         self.application.attributes = dict(_APPLICATION.attributes)
         self.result: Result | None = None
+        self.plain = b""
+        """What the meter sent last, before it was sealed."""
         self.client.associate()
         while outgoing := self.client.apdus_to_send():
             for apdu in outgoing:
@@ -119,6 +129,10 @@ class Talk:
                 self.client.receive_apdu(apdu)
         assert any(isinstance(event, Associated) for event in self.client.events()), case
         self.meter.events()
+
+    def _see(self, _layer: str, direction: str, apdu: bytes) -> None:
+        if direction == "out":
+            self.plain = apdu
 
     @property
     def client_security(self) -> AssociationSecurity:
@@ -161,13 +175,19 @@ def state_of(security: AssociationSecurity) -> object:
         counters_of(security),
         security.peer_system_title,
         general._asked if general is not None else None,
+        (dict(general._unproved.last), len(general._unproved)) if general is not None else ({}, 0),
     )
 
 
 def counters_of(security: AssociationSecurity) -> object:
     """What a context keeps for all its associations."""
-    replays = security.context.replays
-    return dict(security.context.last_received), dict(replays.last), len(replays)
+    return kept(security.context)
+
+
+def kept(context: SecurityContext) -> object:
+    """The same, of the context."""
+    replays = context.replays
+    return dict(context.last_received), dict(replays.last), len(replays)
 
 
 # What can be done to a message without a key
@@ -245,16 +265,15 @@ def refused_by_meter(talk: Talk, apdu: bytes, what: object) -> ExceptionResponse
     return response
 
 
-def refused(security: AssociationSecurity, apdu: bytes, errors: tuple[type[DlmsError], ...], what: object) -> None:
+def refused(security: AssociationSecurity, apdu: bytes, errors: tuple[type[DlmsError], ...], what: object) -> DlmsError:
     """Nothing is opened, the error is one of these, and the state is as before."""
     before = state_of(security)
     try:
         opened = unseal(security, apdu)
-    except errors:
-        pass
-    else:
-        raise AssertionError((what, opened))
-    assert state_of(security) == before, what
+    except errors as error:
+        assert state_of(security) == before, what
+        return error
+    raise AssertionError((what, opened))
 
 
 _BOTH_BITS = frozenset(("GET", "SET", "ACTION"))
@@ -276,7 +295,7 @@ def attack(case: Case, service: str, counts: Counter[str], *, thorough: bool) ->
             refused(talk.meter_security, changed, RIGHT[part], what)
             refused_by_meter(talk, changed, what)
             counts[part] += 2
-    _other_keys(case, service, request, counts)
+    _other_keys(talk, service, request, counts)
     _downgrade(talk, service, counts)
     talk.meter.receive_apdu(request)
     if service == UNCONFIRMED:
@@ -307,14 +326,16 @@ def attack(case: Case, service: str, counts: Counter[str], *, thorough: bool) ->
     if case.has_tag:
         refused(talk.client_security, answer, (ReplayError,), (case, service, "answer again"))
         counts["replay"] += 1
+    _weaker_answers(talk, service, counts)
 
 
 def _is_envelope(apdu: bytes) -> bool:
     return CIPHERED[apdu[0]]
 
 
-def _other_keys(case: Case, service: str, request: bytes, counts: Counter[str]) -> None:
+def _other_keys(talk: Talk, service: str, request: bytes, counts: Counter[str]) -> None:
     """A meter with one other key: it opens nothing."""
+    case = talk.case
     if case.envelope == "ded":
         return  # the key is made for this association
     length = 32 if case.suite == 2 else 16
@@ -332,10 +353,20 @@ def _other_keys(case: Case, service: str, request: bytes, counts: Counter[str]) 
     if ciphers and case.has_tag and case.envelope in ("one-pass", "static-unified"):
         wrong.append({"agreement_key": keys_of(case.suite, "stranger", "agreement")})
     for options in wrong:
-        meter = AssociationSecurity(case.contexts(**options)[1], role="server")
-        meter.peer_system_title = case.contexts()[0].system_title  # type: ignore[assignment]
+        meter = AssociationSecurity(context(case.suite, "meter", case.policy, **options), role="server")
+        meter.peer_system_title = talk.meter_security.peer_system_title
         refused(meter, request, (AuthenticationError,), (case, service, "wrong key", *options))
         counts["wrong key"] += 1
+
+
+_WEAKER = {
+    "authenticated": ["encrypted"],
+    "encrypted": ["authenticated"],
+    "authenticated-encrypted": ["authenticated", "encrypted"],
+    "signed": ["authenticated-encrypted"],
+    "authenticated-encrypted-signed": ["authenticated-encrypted", "signed", "authenticated-signed"],
+}
+"""By policy: with which others a message is protected less than demanded."""
 
 
 def _downgrade(talk: Talk, service: str, counts: Counter[str]) -> None:
@@ -345,14 +376,7 @@ def _downgrade(talk: Talk, service: str, counts: Counter[str]) -> None:
     response = refused_by_meter(talk, plain, (case, service, "plain"))
     assert response.service_error == ExceptionServiceError.OPERATION_NOT_POSSIBLE
     counts["downgrade"] += 1
-    weaker = {
-        "authenticated": ["encrypted"],
-        "encrypted": ["authenticated"],
-        "authenticated-encrypted": ["authenticated", "encrypted"],
-        "signed": ["authenticated-encrypted"],
-        "authenticated-encrypted-signed": ["authenticated-encrypted", "signed", "authenticated-signed"],
-    }[case.policy]
-    for policy in weaker:
+    for policy in _WEAKER[case.policy]:
         options = {"counters": talk.client.settings.security.counters}  # type: ignore[union-attr]
         weak = AssociationSecurity(
             context(case.suite, "client", policy, signing_order=case.order, **options), role="client"
@@ -366,3 +390,57 @@ def _downgrade(talk: Talk, service: str, counts: Counter[str]) -> None:
         assert talk.meter.events() == []
         assert state_of(talk.meter_security) == before, (case, policy)
         counts["downgrade"] += 1
+
+
+ANSWERS: dict[str, type[Apdu]] = {
+    "GET": GetResponseNormal,
+    "SET": SetResponseNormal,
+    "ACTION": ActionResponseNormal,
+    "ACCESS": AccessResponse,
+    "READ": ReadResponse,
+    "WRITE": WriteResponse,
+    "READ, PARAMETERIZED": ReadResponse,
+}
+"""Which APDU is the right answer."""
+
+
+def _weaker_answers(talk: Talk, service: str, counts: Counter[str]) -> None:
+    """The right answer with each protection that is less than demanded, then in plain, which is the end."""
+    case = talk.case
+    talk.meter.receive_apdu(talk.ask(service))
+    answer = talk.serve()
+    plain = talk.plain
+    assert type(decode_apdu(plain)) is ANSWERS[service]
+    security = talk.client_security
+    for policy in _WEAKER[case.policy]:
+        options = {"counters": talk.meter.settings.security.counters}  # type: ignore[union-attr]
+        weak = AssociationSecurity(
+            context(case.suite, "meter", policy, signing_order=case.order, **options), role="server"
+        )
+        weak.peer_system_title = talk.meter_security.peer_system_title
+        what = (case, service, "answer", policy)
+        error = refused(
+            security, seal(weak, plain, service_envelope(weak.context, False, True)), (SecurityError,), what
+        )
+        assert type(error) is SecurityError, (what, error)  # of the policy, not of a tag or a counter
+        counts["downgrade"] += 1
+    assert unseal(security, answer)[0] == plain  # so it is the answer itself that is refused in plain
+    refused_in_plain(talk, [plain], service)
+    counts["downgrade"] += 1
+    talk.client.receive_apdu(answer)
+    assert talk.client.events() == []
+
+
+def refused_in_plain(talk: Talk, apdus: list[bytes], service: str) -> None:
+    """The client tells of no result but of one error, which ends the association."""
+    counters = counters_of(talk.client_security)
+    for apdu in apdus:
+        talk.client.receive_apdu(apdu)
+    what = (str(talk.case), service, "answer in plain")
+    (event,) = talk.client.events()
+    assert isinstance(event, Failed), (what, event)
+    assert event.fatal, what
+    assert type(event.error) is SecurityError, (what, event.error)
+    assert talk.client.state is State.CLOSED, what
+    assert talk.client.apdus_to_send() == [], what
+    assert kept(talk.client.settings.security) == counters, what  # type: ignore[arg-type]
