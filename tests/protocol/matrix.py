@@ -37,6 +37,7 @@ from cosemic.protocol.server_association import ServerAssociation
 from cosemic.protocol.short_naming import SHORT_NAME_CONFORMANCE
 from cosemic.protocol.states import State
 from cosemic.security.context import AssociationSecurity, SecurityContext
+from cosemic.security.general import GeneralProtection
 from cosemic.security.suites import GeneralKey, SigningOrder
 from tests.pair.keys import context, keys_of, settings
 from tests.pair.support import ECHO, ENERGY, Application, action, get, set_
@@ -176,8 +177,15 @@ def state_of(security: AssociationSecurity) -> object:
         counters_of(security),
         security.peer_system_title,
         general._asked if general is not None else None,
-        (dict(general._unproved.last), len(general._unproved)) if general is not None else ({}, 0),
+        _unproved(general),
     )
+
+
+def _unproved(general: GeneralProtection | None) -> object:
+    if general is None:
+        return {}, 0
+    bars = {name: stream._unproved for name, stream in general._incoming.items() if stream._unproved >= 0}
+    return bars, len(general._unproved)
 
 
 def counters_of(security: AssociationSecurity) -> object:

@@ -47,7 +47,7 @@ def read_profile(
     if last is not None and last < 1:
         raise ValueError(f"last counts rows from 1, not {last}")
     code = ObisCode.parse(obis)
-    captures, period, sort_method = yield from _definition(code, with_list, cache)
+    captures, period, sort_method = yield from read_definition(code, with_list, cache)
     wanted = _wanted(captures, columns)
     if not captures:
         logger.warning("%s captures nothing: no columns and no rows", code)
@@ -61,7 +61,7 @@ def read_profile(
     else:
         value, cut = (yield from buffer.read(None)), False
     read = _columns_of(value, captures, wanted, cut)
-    scalers = (yield from _scalers(captures, read, with_list, cache)) if scale else [None] * len(captures)
+    scalers = (yield from read_scalers(captures, read, with_list, cache)) if scale else [None] * len(captures)
     profile = make_profile(
         make_columns([captures[index] for index in read], [scalers[index] for index in read]),
         value,
@@ -117,7 +117,7 @@ class _Buffer:
         return value
 
 
-def _definition(
+def read_definition(
     code: ObisCode, with_list: bool, cache: MeterCache | None
 ) -> Procedure[tuple[tuple[CaptureObject, ...], int, int]]:
     results = yield from get_list([(PROFILE, code, n) for n in (3, 4, 5)], with_list=with_list, cache=cache)
@@ -171,7 +171,7 @@ def _by_time(
         access = by_range(first, until, restricting=restricting, columns=selected, style=style)
         return (yield from buffer.read(access)), False
     except ServiceError as error:
-        if not _refuses_selection(error):
+        if not refuses_selection(error):
             raise
         logger.warning("the meter refuses selective access by range (%s)", error)
     if not any(capture.is_clock for capture in buffer.captures):
@@ -200,7 +200,7 @@ def _since(buffer: _Buffer, start: datetime) -> Procedure[Value]:
         # Gaps and restarts make the guess wrong; it is right when the first row is not later than the start.
         return value if earliest is not None and (first == 1 or earliest <= start) else None
     except ServiceError as error:
-        if not _refuses_selection(error):
+        if not refuses_selection(error):
             raise
         logger.warning("the meter refuses selective access by entry (%s)", error)
         return None
@@ -228,13 +228,13 @@ def _newest(buffer: _Buffer, last: int) -> Procedure[Value]:
         access = by_entry(first, until, first_column=first_column, last_column=last_column)
         return (yield from buffer.read(access))
     except ServiceError as error:
-        if not _refuses_selection(error):
+        if not refuses_selection(error):
             raise
         logger.warning("the meter refuses selective access by entry (%s); reading the whole buffer", error)
     return (yield from buffer.read(None))
 
 
-def _refuses_selection(error: ServiceError) -> bool:
+def refuses_selection(error: ServiceError) -> bool:
     if isinstance(error, DataAccessError):
         return error.result not in _NO_REFUSAL
     return isinstance(error, ExceptionResponseError)
@@ -263,7 +263,7 @@ def _columns_of(value: Value, captures: Sequence[CaptureObject], wanted: Sequenc
     return tuple(range(min(wanted), max(wanted) + 1))
 
 
-def _scalers(
+def read_scalers(
     captures: Sequence[CaptureObject], read: Sequence[int], with_list: bool, cache: MeterCache | None
 ) -> Procedure[list[ScalerUnit | None]]:
     known = {} if cache is None else cache.scalers
