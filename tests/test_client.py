@@ -543,7 +543,7 @@ async def test_an_abort_while_connecting_ends_the_connecting(bench) -> None:
 
 
 async def test_a_stream_that_never_lets_go_does_not_hold_up_close(bench, monkeypatch) -> None:
-    monkeypatch.setattr("cosemic.client.CLOSE_TIMEOUT", 0.01)
+    monkeypatch.setattr("cosemic.async_connection.CLOSE_TIMEOUT", 0.01)
     client = bench.client()
     await client.connect()
     stream = client._stream

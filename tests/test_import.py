@@ -28,6 +28,19 @@ def test_decoding_needs_neither_asyncio_nor_cryptography(use: str) -> None:
     assert not _loaded_after(f"import cosemic\ncosemic.{use}") & {"asyncio", "cryptography", "serialx", "socket"}
 
 
+def test_a_class_is_read_when_it_is_asked_for() -> None:
+    loaded = _loaded_after("from cosemic.cosem.model import interface_class")
+    assert not {name for name in loaded if name.startswith("cosemic.cosem.classes")}
+    loaded = _loaded_after("from cosemic.cosem.model import interface_class\ninterface_class(3)")
+    assert {name for name in loaded if name.startswith("cosemic.")} <= {
+        "cosemic.enums",
+        "cosemic.units",
+        "cosemic.cosem",
+        "cosemic.cosem.model",
+        "cosemic.cosem.notation",
+    } | {name for name in loaded if name.startswith("cosemic.cosem.classes")}
+
+
 def test_the_blocking_client_needs_no_asyncio() -> None:
     loaded = _loaded_after("from cosemic import blocking\nblocking.DlmsClient('tcp://meter')")
     assert not loaded & {"asyncio", "cryptography", "serialx"}

@@ -1,14 +1,12 @@
 """What both clients share: how a connection is described, its session, and what the session's events mean. No I/O.
 
-``Connection`` is the base of ``cosemic.client.DlmsClient`` and ``cosemic.blocking.DlmsClient``; only the pump, which
-waits, differs between them.
+``Connection`` is the base of ``cosemic.async_connection`` and ``cosemic.blocking_connection``, where the waiting is.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from cosemic.cosem.access import MeterCache, Obis, Procedure
@@ -16,16 +14,9 @@ from cosemic.cosem.invocation_counter import CounterSource
 from cosemic.cosem.object_list import ObjectEntry
 from cosemic.cosem.procedures import read_objects, read_objects_by_short_names, read_short_names
 from cosemic.cosem.rights import demands_on, has_demands
-from cosemic.enums import AuthenticationMechanism, Conformance, Referencing, Role
+from cosemic.enums import AuthenticationMechanism, Conformance, Referencing
 from cosemic.errors import LinkError, LinkLost, LinkTimeout, LocalProtocolError
-from cosemic.link.addresses import HdlcAddress
-from cosemic.link.broadcast import BroadcastLink
-from cosemic.link.events import Link
-from cosemic.link.gateway import GatewayLink, GatewayPrefix
-from cosemic.link.hdlc import HdlcLink
-from cosemic.link.mbus_link import MbusLink
-from cosemic.link.parameters import HdlcParameters, HdlcTimers
-from cosemic.link.wrapper import WrapperLink
+from cosemic.link_options import LinkOptions, both_ways, framing_of, gateway_of, target_of, with_tls
 from cosemic.obis import ObisCode
 from cosemic.protocol.association import Trace
 from cosemic.protocol.events import (
@@ -37,7 +28,7 @@ from cosemic.protocol.events import (
     Notified,
     Released,
 )
-from cosemic.protocol.requests import Access, Request
+from cosemic.protocol.requests import Access, Action, Get, Request, Set
 from cosemic.protocol.session import ClientSession
 from cosemic.protocol.settings import LOGICAL_NAME_ASSOCIATION, ClientSettings, HlsFunction
 from cosemic.protocol.states import State
@@ -56,112 +47,6 @@ Outcome: TypeAlias = Associated | Completed | Released | Failed
 
 CLOSE_TIMEOUT = 3.0
 """Seconds that a polite end (RLRQ, DISC) may take."""
-_MBUS_RESPONSE = 2.0
-"""Seconds for an answer on an M-Bus, level converters and gateways included (the standard has 330 bits and 50 ms)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkOptions:
-    """How the link of a connection is made."""
-
-    framing: Framing
-    datagram: bool = False
-    bit_rate: int | None = None
-    physical_address: int | None = None
-    address_size: int | None = None
-    information_size: tuple[int, int] = (128, 128)
-    window: tuple[int, int] = (1, 1)
-    response_timeout: float | None = None
-    inter_octet_timeout: float | None = None
-    retries: int = 3
-    mbus_address: int = 0
-    gateway: tuple[int, bytes] | None = None
-    broadcast: bool = False
-
-    def check(self, client_sap: int, server_sap: int) -> None:
-        """ValueError for what no frame can carry, before there is a connection."""
-        if self.framing is Framing.HDLC:
-            HdlcAddress(client_sap)
-            self.server_address(server_sap)
-            self.parameters()
-            return
-        on_bus = self.framing is Framing.MBUS
-        for sap in (client_sap, server_sap):
-            if not 0 <= sap <= (0xFF if on_bus else 0xFFFF):
-                name = "an access point on an M-Bus" if on_bus else "a wPort"
-                raise ValueError(f"{name} is a number from 0 to {255 if on_bus else 65535}, not {sap}")
-        if self.physical_address is not None or self.address_size is not None:
-            raise ValueError(f"the {self.framing.value} has no physical addresses and no address size; HDLC has")
-        if on_bus and self.broadcast:
-            raise ValueError("broadcast is not there on an M-Bus; it is over HDLC and UDP")
-
-    def server_address(self, server_sap: int) -> HdlcAddress:
-        """The HDLC address of the meter."""
-        return HdlcAddress(server_sap, self.physical_address, self.address_size)
-
-    def parameters(self) -> HdlcParameters:
-        """The HDLC parameters to propose."""
-        return HdlcParameters(*self.information_size, *self.window)
-
-    def frame_time(self) -> float:
-        """Seconds that the largest windows of both directions take on a serial line, before any answer can be there."""
-        if self.bit_rate is None:
-            return 0.0
-        octets = sum(size * window for size, window in zip(self.information_size, self.window, strict=True)) + 64
-        return octets * 11 / self.bit_rate
-
-    def response_time(self, timeout: float) -> float:
-        """Seconds after which the link polls or repeats, so that all tries fit into ``timeout``."""
-        if self.response_timeout is not None:
-            return self.response_timeout
-        if self.framing is Framing.MBUS:  # a station answers at once, if only with E5
-            return min(timeout / (self.retries + 1), _MBUS_RESPONSE) + self.frame_time()
-        repeats = self.framing is Framing.HDLC or self.datagram
-        return (timeout / (self.retries + 1) if repeats else timeout) + self.frame_time()
-
-    def allowance(self, timeout: float) -> float:
-        """Seconds for one answer with all tries, the time on a slow line included."""
-        return timeout + (self.retries + 1) * self.frame_time()
-
-    def make_link(self, client_sap: int, server_sap: int, timeout: float, tolerances: frozenset[Tolerance]) -> Link:
-        """A new link, not connected yet."""
-        link = self._make_link(client_sap, server_sap, timeout, tolerances)
-        return link if self.gateway is None else GatewayLink(link, *self.gateway)
-
-    def _make_link(self, client_sap: int, server_sap: int, timeout: float, tolerances: frozenset[Tolerance]) -> Link:
-        response_timeout = self.response_time(timeout)
-        if self.framing is Framing.MBUS:
-            return MbusLink(
-                address=self.mbus_address,
-                source=client_sap,
-                destination=server_sap,
-                response_timeout=response_timeout,
-                retries=self.retries,
-                tolerances=tolerances,
-                inter_octet_timeout=self.inter_octet_timeout or 0.5,
-            )
-        if self.framing is Framing.WRAPPER:
-            return WrapperLink(
-                Role.CLIENT,
-                source=client_sap,
-                destination=server_sap,
-                response_timeout=response_timeout,
-                retries=self.retries,
-                datagram=self.datagram,
-            )
-        silence = self.inter_octet_timeout
-        timers = HdlcTimers(response_timeout=response_timeout, retries=self.retries)
-        if silence is not None:
-            timers = replace(timers, inter_octet_timeout=silence)
-        link = HdlcLink(
-            Role.CLIENT,
-            destination=self.server_address(server_sap),
-            source=HdlcAddress(client_sap),
-            parameters=self.parameters(),
-            timers=timers,
-            tolerances=tolerances,
-        )
-        return BroadcastLink(link) if self.broadcast else link
 
 
 class Connection(Generic[_Way]):
@@ -256,9 +141,9 @@ class Connection(Generic[_Way]):
             raise ValueError(f"connect_delay is a number of seconds, not {connect_delay}")
         self._way = way
         self._used = False
-        target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else _target_of(way)
-        self._target = target if tls is None else _with_tls(way, target, tls)
-        how = _framing(way, self._target, framing)
+        target = parse_url(way) if isinstance(way, str) else way if isinstance(way, Target) else target_of(way)
+        self._target = target if tls is None else with_tls(way, target, tls)
+        how = framing_of(way, self._target, framing)
         bus_address = 0 if self._target is None else self._target.mbus_address
         if how is Framing.MBUS and physical_address is not None:
             bus_address, physical_address = physical_address, None
@@ -268,13 +153,13 @@ class Connection(Generic[_Way]):
             bit_rate=None if self._target is None else self._target.bit_rate,
             physical_address=physical_address,
             address_size=address_size,
-            information_size=_pair(information_size),
-            window=_pair(window),
+            information_size=both_ways(information_size),
+            window=both_ways(window),
             response_timeout=response_timeout,
             inter_octet_timeout=inter_octet_timeout,
             retries=retries,
             mbus_address=bus_address,
-            gateway=None if gateway is None else _gateway(*gateway),
+            gateway=None if gateway is None else gateway_of(*gateway),
             broadcast=broadcast,
         )
         self._link_options.check(client_sap, server_sap)
@@ -297,6 +182,7 @@ class Connection(Generic[_Way]):
             user_id=user_id,
             association_object=ObisCode.parse(association_object),
             pre_established=pre_established or broadcast,
+            broadcast=broadcast,
             pre_established_pdu_size=pre_established_pdu_size,
             use_rlrq=use_rlrq,
             push_policy=push_policy,
@@ -387,6 +273,8 @@ class Connection(Generic[_Way]):
     def _recovers_counter(self) -> bool:
         """Whether the invocation counter is looked up through the public client before an association is opened."""
         security = self._settings.security
+        if self._settings.broadcast:  # there is nobody to ask
+            return False
         return security is not None and security.has_keys and security.counter_recovery.value == "from-public-client"
 
     @property
@@ -525,8 +413,18 @@ class Connection(Generic[_Way]):
         """Whether the association is over and nothing of it is under way any more."""
         return self._in_step and self._session is not None and self._session.state is State.IDLE
 
+    def preview(self, request: Get | Set | Action) -> bytes:
+        """The first APDU that a request would send now, before protection; nothing is sent and nothing is counted.
+
+        LocalProtocolError for what cannot be sent, as without a connection.
+        """
+        if self._session is None:
+            raise LocalProtocolError(self._state)
+        return self._session.preview(request, self._demands(request))
+
     @property
-    def _with_list(self) -> bool:
+    def with_list(self) -> bool:
+        """Whether the meter agreed to several attributes in one request."""
         associated = self._associated
         return associated is not None and Conformance.MULTIPLE_REFERENCES in associated.conformance
 
@@ -548,49 +446,8 @@ class LentStream:
         """Nothing: the owner closes it."""
 
 
-def _framing(way: object, target: Target | None, framing: Framing | str | None) -> Framing:
-    if framing is not None:
-        try:
-            framing = Framing(framing)
-        except ValueError:
-            raise ValueError(f"framing is 'wrapper', 'hdlc' or 'mbus', not {framing!r}") from None
-    if target is not None:
-        if framing not in (None, target.framing):
-            raise ValueError(f"{target} means {target.framing.value}, not {framing.value}")
-        return target.framing
-    if framing is None:
-        framing = getattr(way, "framing", None)
-    if framing is None:
-        raise ValueError("a stream of your own needs framing='wrapper' or framing='hdlc'")
-    return Framing(framing)
-
-
 def _referencing(value: Referencing | str) -> Referencing:
     try:
         return Referencing(value)
     except ValueError:
         raise ValueError(f"referencing is 'ln' or 'sn', not {value!r}") from None
-
-
-def _target_of(way: object) -> Target | None:
-    """What a stream, or a shared line, says about where it leads."""
-    target: object = getattr(way, "target", None)
-    return target if isinstance(target, Target) else None
-
-
-def _with_tls(way: object, target: Target | None, tls: TlsSettings) -> Target:
-    if target is None:
-        raise ValueError("tls belongs to a tls:// URL")
-    if callable(way):
-        raise ValueError("a shared line is given tls itself: Line(url, tls=...)")
-    return target.with_tls(tls)
-
-
-def _gateway(network_id: int, address: bytes | str) -> tuple[int, bytes]:
-    prefix = GatewayPrefix(network_id, address.encode("ascii") if isinstance(address, str) else address)
-    return prefix.network_id, prefix.address
-
-
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    """One number for both directions, or (transmit, receive)."""
-    return (value, value) if isinstance(value, int) else value

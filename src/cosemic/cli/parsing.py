@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from cosemic.cli.failing import CommandError
@@ -19,27 +20,40 @@ from cosemic.times import CosemDateTime
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """CLASS/OBIS/ATTRIBUTE; ``class_id`` and ``member`` are None when only an OBIS code was given."""
+    """CLASS/OBIS/ATTRIBUTE; ``class_id`` and ``member`` are None when only an OBIS code was given.
+
+    ``name`` is that of an attribute or method which still has to be looked up: see ``cosemic.cli.names``.
+    """
 
     text: str
     obis: ObisCode
     class_id: int | None = None
     member: int | None = None
+    name: str | None = None
 
 
 def parse_target(text: str, *, method: bool = False) -> Target:
-    """``3/1-0:1.8.0*255/2``, or an OBIS code alone. CommandError quotes what is wrong."""
+    """``3/1-0:1.8.0*255/2``, ``1-0:1.8.0/value``, or an OBIS code alone. CommandError quotes what is wrong."""
     word = "METHOD" if method else "ATTRIBUTE"
     example = "8/0.0.1.0.0.255/1" if method else "3/1.0.1.8.0.255/2"
     parts = text.split("/")
     if len(parts) == 1 and not method:
         return Target(text, _obis(text, text))
+    name = parts[-1].strip().lower() if _NAME.match(parts[-1].strip()) else None
+    if len(parts) == 2 and name is not None:
+        return Target(text, _obis(parts[0], text), name=name)
     if len(parts) != 3:
         alone = "" if method else ", or an OBIS code alone for a register"
         raise CommandError(f"{text!r} is no target: write CLASS/OBIS/{word}, for example {example}{alone}")
     class_id = _number(parts[0], 0, 0xFFFF, f"the class in {text!r}")
+    if name is not None:
+        return Target(text, _obis(parts[1], text), class_id, name=name)
     member = _number(parts[2], -128, 127, f"the {word.lower()} in {text!r}")
     return Target(text, _obis(parts[1], text), class_id, member)
+
+
+_NAME = re.compile(r"^[A-Za-z][A-Za-z_0-9]*$")
+"""What the standard's names of attributes and methods look like."""
 
 
 def parse_obis(text: str) -> ObisCode:
@@ -138,6 +152,28 @@ def _moment_of(name: str, text: str) -> str:
 _DATE_TIME_OCTETS = re.compile(r"\s*([0-9A-Fa-f]{2}\s*){12}")
 
 
+def parse_plain(text: str) -> object:
+    """A value without a type: a number, true, false, ``hex:…``, ``time:…`` as ``parse_time`` has it, or the text."""
+    word = text.strip().lower()
+    if word in ("true", "false"):
+        return word == "true"
+    if word.startswith("hex:"):
+        try:
+            return bytes.fromhex(word[4:])
+        except ValueError:
+            raise CommandError(f"{text!r} is no hexadecimal number of octets") from None
+    if word.startswith("time:"):
+        return CosemDateTime.from_datetime(parse_time(text.strip()[5:]))
+    try:
+        return int(word, 0)
+    except ValueError:
+        pass
+    return Decimal(word) if _DECIMAL.match(word) else text
+
+
+_DECIMAL = re.compile(r"^[+-]?\d+(\.\d+)?$")
+
+
 def _octets(text: str) -> bytes:
     """``hex``, ``text:…``, ``time:…`` (a date-time in 12 octets) or ``obis:…``."""
     kind, colon, rest = text.partition(":")
@@ -161,8 +197,9 @@ def read_secret(text: str, option: str) -> str:
     kind, colon, rest = text.partition(":")
     if colon and kind == "env":
         value = os.environ.get(rest)
-        if value is None:
-            raise CommandError(f"{option} names the environment variable {rest}, which is not set")
+        if not value:
+            state = "is not set" if value is None else "is empty"
+            raise CommandError(f"{option} names the environment variable {rest}, which {state}")
         return value
     if colon and kind == "file":
         try:

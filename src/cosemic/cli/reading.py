@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cosemic.cli.failing import CommandError, service_remedy
-from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, warn
+from cosemic.cli.names import confirm, live, resolved, show_dry_run
+from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, resolve, warn
 from cosemic.cli.output import dumps, human, say, table, typed_tree
-from cosemic.cli.parsing import Target, parse_target, parse_value
+from cosemic.cli.parsing import Target, parse_plain, parse_target, parse_value
 from cosemic.codec import axdr
-from cosemic.codec.axdr import Typed, Value, type_name
+from cosemic.codec.axdr import Data, Typed, Value, type_name
 from cosemic.cosem.model import interface_class
 from cosemic.cosem.procedures import moment
 from cosemic.cosem.values import ScalerUnit, reading
@@ -99,10 +100,15 @@ def read_targets(
 def _answers(client: DlmsClient, targets: Sequence[Target], *, raw: bool, typed: bool) -> Iterator[_Answer]:
     for target in targets:
         try:
+            target = resolved(client, target)
             if target.class_id is None or target.member is None:
                 yield _by_obis(client, target, raw=raw, typed=typed)
             else:
                 yield _attribute(client, target, target.class_id, target.member, raw=raw)
+        except CommandError as error:
+            class_id = int(InterfaceClass.REGISTER) if target.class_id is None else target.class_id
+            words = str(error).removeprefix(f"{target.text}: ")
+            yield _Answer(target, class_id, 0, error=words, remedy="see 'cosemic objects' for what there is")
         except (ServiceError, DecodeError) as error:
             class_id = int(InterfaceClass.REGISTER) if target.class_id is None else target.class_id
             attribute = 2 if target.member is None else target.member
@@ -175,44 +181,86 @@ def _is_moment(class_id: int, attribute: int) -> bool:
 
 
 def set_target(
-    url: str, text: str, kind: str, value: str, *, connection: ConnectionOptions | None, output: OutputOptions
-) -> int:
-    """Write one attribute and say so."""
+    url: str, text: str, kind: str | None, value: str, *, dry_run: bool, confirmed: bool,
+    connection: ConnectionOptions | None, output: OutputOptions,
+) -> int:  # fmt: skip
+    """Write one attribute and say so; without a type in the one that the meter has.
+
+    Without ``confirmed``, and to all stations, nobody answers.
+    """
     target = parse_target(text)
-    if target.class_id is None or target.member is None:
+    if target.member is None and target.name is None:
         raise CommandError(f"{text!r} is no target to write: write CLASS/OBIS/ATTRIBUTE, for example 3/1.0.1.8.0.255/2")
-    data = parse_value(kind, value)
+    url, settings = resolve(url, connection)
+    confirmed = confirmed and not settings.broadcast
+    if not confirmed and (kind is None or target.name is not None):
+        raise CommandError(
+            f"{text!r}: without an answer nothing can be looked up: give CLASS/OBIS/ATTRIBUTE, type, value"
+        )
+    data = parse_plain(value) if kind is None else parse_value(kind, value)
     error: ServiceError | None = None
-    with connected(url, connection, output) as client:
+    with connected(url, settings, output, answers=confirmed) as client:
+        target = resolved(client, target)
+        assert target.class_id is not None
+        assert target.member is not None
         try:
-            client.set(target.class_id, target.obis, target.member, data)
+            if kind is None or dry_run:
+                item = live(client, target)
+                if dry_run:
+                    return show_dry_run(target, item.write(target.member, data, dry_run=True), output)
+                item.write(target.member, data, force=True)
+            else:
+                assert isinstance(data, Typed | Data)
+                client.set(target.class_id, target.obis, target.member, data)
         except ServiceError as caught:
             error = caught
-    result = "success" if error is None else _result_name(error)
-    _report(output, target, "attribute", {"result": result}, error, f"{target.text}: written")
+    result = _result_name(error) if error is not None else "success" if confirmed else "sent"
+    done = f"{target.text}: written" if confirmed else f"{target.text}: sent; no answer is awaited"
+    _report(output, target, "attribute", {"result": result}, error, done)
     return 0 if error is None else 1
 
 
 def call_target(
-    url: str, text: str, kind: str | None, value: str | None, *, connection: ConnectionOptions | None,
-    output: OutputOptions,
+    url: str, text: str, kind: str | None, value: str | None, *, dry_run: bool, yes: bool, confirmed: bool,
+    connection: ConnectionOptions | None, output: OutputOptions,
 ) -> int:  # fmt: skip
-    """Invoke one method and print what it returns."""
+    """Invoke one method and print what it returns; without ``confirmed`` (and to all stations) nobody answers."""
     target = parse_target(text, method=True)
-    assert target.class_id is not None
-    assert target.member is not None
+    parameters: object = None
     if kind is not None and value is None and kind != "null-data":
-        raise CommandError(f"a value is missing after the type {kind!r}")
-    data = None if kind is None else parse_value(kind, value or "")
+        if target.name is None:
+            raise CommandError(f"a value is missing after the type {kind!r}")
+        parameters, kind = parse_plain(kind), None  # a method by name takes a value without a type
+    elif kind is not None:
+        parameters = parse_value(kind, value or "")
+    url, settings = resolve(url, connection)
+    confirmed = confirmed and not settings.broadcast
+    if not confirmed and target.name is not None:
+        raise CommandError(f"{text!r}: without an answer nothing can be looked up: give CLASS/OBIS/METHOD, type, value")
     error: ServiceError | None = None
     answer: object = None
-    with connected(url, connection, output) as client:
+    with connected(url, settings, output, answers=confirmed) as client:
+        by_name = target.name is not None
+        target = resolved(client, target, method=True)
+        assert target.class_id is not None
+        assert target.member is not None
         try:
-            answer = client.action(target.class_id, target.obis, target.member, data)
+            if dry_run or by_name:
+                item = live(client, target)
+                if dry_run:
+                    return show_dry_run(target, item.call(target.member, parameters, dry_run=True), output)
+                confirm(client, target, yes=yes)
+                answer = item.call(target.member, parameters, force=True)
+            else:
+                assert parameters is None or isinstance(parameters, Typed | Data)
+                confirm(client, target, yes=yes)
+                answer = client.action(target.class_id, target.obis, target.member, parameters)
         except ServiceError as caught:
             error = caught
     done = f"{target.text}: done" if answer is None else f"{target.text}: {human(answer)}"
-    result = "success" if error is None else _result_name(error)
+    if not confirmed:
+        done = f"{target.text}: sent; no answer is awaited"
+    result = _result_name(error) if error is not None else "success" if confirmed else "sent"
     _report(output, target, "method", {"result": result, "value": answer}, error, done)
     return 0 if error is None else 1
 
@@ -243,10 +291,10 @@ def _result_name(error: ServiceError) -> str | None:
     return name.lower().replace("_", "-") if isinstance(name, str) else None if code is None else str(code)
 
 
-def list_objects(url: str, *, connection: ConnectionOptions | None, output: OutputOptions) -> int:
+def list_objects(url: str, *, units: bool, connection: ConnectionOptions | None, output: OutputOptions) -> int:
     """Print the object list with the access rights of this association."""
     with connected(url, connection, output) as client:
-        entries = client.objects()
+        entries = client.objects(units=units)
     if output.json:
         for entry in entries:
             declared = entry.declaration
@@ -256,6 +304,7 @@ def list_objects(url: str, *, connection: ConnectionOptions | None, output: Outp
                 "class_name": entry.class_name,
                 "obis": entry.obis.dotted,
                 "name": entry.name,
+                **({"unit": entry.unit} if units else {}),
                 "attributes": [
                     {
                         "attribute": number,
@@ -278,7 +327,7 @@ def list_objects(url: str, *, connection: ConnectionOptions | None, output: Outp
             f"{entry.class_id} v{entry.version}",
             entry.class_name,
             str(entry.obis),
-            entry.name,
+            f"{entry.name} [{entry.unit}]" if entry.unit else entry.name,
             " ".join(
                 f"{number}{_letters(entry.may_read(number), entry.may_write(number))}" for number in entry.attributes
             ),

@@ -58,6 +58,38 @@ def describe(value: Typed) -> str:
     return "\n".join(lines)
 
 
+def to_document(value: Typed) -> dict[str, object]:
+    """The value as JSON or TOML hold it: ``{"type": …, "value": …}``, as ``from_document`` and ``from_text`` take it.
+
+    Octets and times are hexadecimal digits, a value that is null is left out, elements are documents themselves.
+    """
+    kind = value.type
+    document: dict[str, object] = {"type": type_name(kind)}
+    if kind is DataType.ARRAY or kind is DataType.STRUCTURE:
+        document["value"] = [to_document(element) for element in value.elements]
+    elif kind is DataType.COMPACT_ARRAY and value.description is not None:
+        items: list[Value] = value.value  # type: ignore[assignment]
+        document["value"] = [to_document(typed_element(value.description, item)) for item in items]
+    elif value.value is not None:
+        document["value"] = _plain(value.value)
+    return document
+
+
+def from_document(document: object) -> Typed:
+    """The value of such a document; ValueError says what is wrong with it."""
+    return _element(document, DEFAULT_LIMITS.depth)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, bytes | bytearray | CosemDateTime | CosemDate | CosemTime):
+        return bytes(value).hex()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return int(value) if isinstance(value, int) else str(value)
+
+
 def _type_of(name: str) -> DataType:
     kind = _TYPES.get(name.strip().lower().replace("_", "-"))
     if kind is None:

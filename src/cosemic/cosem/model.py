@@ -1,12 +1,14 @@
 """Interface classes as declarations: which attributes and methods an object has, by class id and version.
 
-The declarations of the standard live in ``cosemic.cosem.classes``; they are loaded when first asked for. A class or
-version that nobody declares is answered by the nearest declared version, or by a generic class that knows only
-``logical_name``, so that a listing of a meter's objects never fails.
+The declarations of the standard live in ``cosemic.cosem.classes`` as text (``cosemic.cosem.notation`` says how it is
+read); each class is read when it is first asked for. A class or version that nobody declares is answered by the nearest
+declared version, or by a generic class that knows only ``logical_name``, so that a listing of a meter's objects never
+fails. What two sources did not confirm is called ``attribute 7`` and has no types: see ``docs/classes.md``.
 """
 
 from __future__ import annotations
 
+import enum
 import functools
 import importlib
 from dataclasses import dataclass
@@ -14,21 +16,89 @@ from dataclasses import dataclass
 from cosemic.enums import DataType, InterfaceClass, known
 
 
+class MeaningKind(enum.StrEnum):
+    """What a value stands for, where its type alone does not tell."""
+
+    DATE_TIME = "date-time"
+    """An octet-string of twelve octets (or the type date-time): ``CosemDateTime``."""
+    DATE = "date"
+    """An octet-string of five octets (or the type date): ``CosemDate``."""
+    TIME = "time"
+    """An octet-string of four octets (or the type time): ``CosemTime``."""
+    LOGICAL_NAME = "logical-name"
+    """An octet-string of six octets: ``ObisCode``."""
+    TEXT = "text"
+    """An octet-string that holds characters."""
+    SCALER_UNIT = "scaler-unit"
+    """A structure of scaler and unit: ``ScalerUnit``."""
+    ENUMERATION = "enumeration"
+    """A number whose values have names."""
+    BITS = "bits"
+    """Named bits: of a bit-string the first is number 0, of an integer the lowest."""
+    STRUCTURE = "structure"
+    """A structure whose elements have names."""
+    ARRAY = "array"
+    """An array of elements of one kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element of a structure or array, or the parameter of a method. No ``types`` means any (CHOICE)."""
+
+    name: str
+    types: frozenset[DataType] = frozenset()
+    meaning: Meaning | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a value stands for; ``names`` are those of values or bits, ``elements`` those of a structure.
+
+    An array has one element in ``elements``: what each of its entries is.
+    """
+
+    kind: MeaningKind
+    names: tuple[tuple[int, str], ...] = ()
+    elements: tuple[Element, ...] = ()
+
+    def name_of(self, number: int) -> str | None:
+        """The name of a value of an enumeration, or of a bit; None for one that the standard does not name."""
+        return next((name for value, name in self.names if value == number), None)
+
+    def number_of(self, name: str) -> int | None:
+        """The number that has this name; capitals, spaces, hyphens and underscores make no difference."""
+        wanted = _folded(name)
+        return next((value for value, known_name in self.names if _folded(known_name) == wanted), None)
+
+
 @dataclass(frozen=True, slots=True)
 class AttributeDeclaration:
-    """One attribute. ``types`` holds the data types that the standard allows; empty means any (CHOICE)."""
+    """One attribute. ``types`` holds the data types that the standard allows; empty means any (CHOICE).
+
+    ``dynamic`` tells whether the meter itself changes the value in operation; None where that is not confirmed. Whether
+    a client may write it is not told here: access rights do.
+    """
 
     number: int
     name: str
     types: frozenset[DataType]
+    meaning: Meaning | None = None
+    dynamic: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MethodDeclaration:
-    """One method."""
+    """One method. ``parameter`` is None where it is not confirmed what the method takes.
+
+    ``default`` is the parameter of a method that takes a fixed one: the 0 of ``integer(0)``. ``critical`` marks what
+    should be asked about before it is sent: supply, keys, security, tariffs, firmware, or the loss of billing data.
+    """
 
     number: int
     name: str
+    parameter: Element | None = None
+    default: int | None = None
+    critical: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,75 +124,104 @@ class ClassDeclaration:
             return self.methods[number - 1].name
         return f"method {number}"
 
-    def attribute(self, name: str) -> AttributeDeclaration:
-        """The attribute with that name; KeyError if there is none."""
+    def attribute(self, name: str | int) -> AttributeDeclaration:
+        """The attribute with that name or number; KeyError if there is none."""
         for declaration in self.attributes:
-            if declaration.name == name:
+            if declaration.name == name or declaration.number == name:
                 return declaration
         raise KeyError(f"class {self.class_id} ({self.name}) has no attribute {name!r}")
+
+    def method(self, name: str | int) -> MethodDeclaration:
+        """The method with that name or number; KeyError if there is none."""
+        for declaration in self.methods:
+            if declaration.name == name or declaration.number == name:
+                return declaration
+        raise KeyError(f"class {self.class_id} ({self.name}) has no method {name!r}")
 
 
 def interface_class(class_id: int, version: int | None = None) -> ClassDeclaration:
     """The declaration of a class; without ``version`` the newest one, for an unknown version the nearest below."""
-    versions = _registry().get(class_id)
+    versions = _texts().get(class_id)
     if versions is None:
         return _generic(class_id, version or 0)
     if version is None:
-        return versions[max(versions)]
-    below = [number for number in versions if number <= version]
-    return versions[max(below) if below else min(versions)]
+        return _read(class_id, max(versions))
+    if version in versions:
+        return _read(class_id, version)
+    return _read(class_id, max((number for number in versions if number <= version), default=min(versions)))
 
 
 def interface_classes() -> list[ClassDeclaration]:
     """Every declaration, by class id and version."""
-    return [versions[version] for _, versions in sorted(_registry().items()) for version in sorted(versions)]
+    return [_read(class_id, version) for class_id, versions in sorted(_texts().items()) for version in sorted(versions)]
 
 
 def class_name(class_id: int) -> str:
     """The name of a class as the standard writes it: ``Register``; ``class 8192`` for a manufacturer's own."""
-    return interface_class(class_id).name
+    versions = _texts().get(class_id)
+    return _generic(class_id, 0).name if versions is None else versions[max(versions)][2]
 
 
 def declare(class_id: int, version: int, name: str, attributes: str = "", methods: str = "") -> ClassDeclaration:
-    """Make a declaration from text: attributes after logical_name as ``name:type|type``, methods as names."""
-    declared = [AttributeDeclaration(1, "logical_name", frozenset({DataType.OCTET_STRING}))]
-    for number, item in enumerate(attributes.split(), start=2):
-        attribute_name, _, types = item.partition(":")
-        declared.append(AttributeDeclaration(number, attribute_name, _types(types)))
+    """Make a declaration from text: attributes after logical_name, and methods; see ``cosemic.cosem.notation``."""
+    from cosemic.cosem import notation  # reads texts into what this module defines
+
     return ClassDeclaration(
-        class_id,
-        version,
-        name,
-        tuple(declared),
-        tuple(MethodDeclaration(number, method) for number, method in enumerate(methods.split(), start=1)),
+        class_id, version, name, notation.read_attributes(attributes), notation.read_methods(methods)
     )
 
 
-def _types(text: str) -> frozenset[DataType]:
-    if not text or text == "choice":
-        return frozenset()
-    return frozenset(_TYPE_NAMES[name] for name in text.split("|"))
+def in_words(meaning: Meaning | None, value: object) -> str | None:
+    """A number of an enumeration, or bits, by their names: ``connected``, ``doubtful, daylight saving``; else None."""
+    if meaning is None:
+        return None
+    if meaning.kind is MeaningKind.ENUMERATION and isinstance(value, int):
+        name = meaning.name_of(int(value))
+        return None if name is None else name.replace("_", " ")
+    if meaning.kind is MeaningKind.BITS:
+        bits = _set_bits(value)
+        if bits is not None:
+            return ", ".join((meaning.name_of(bit) or f"bit {bit}").replace("_", " ") for bit in bits) or "none"
+    return None
 
 
-_TYPE_NAMES = {kind.name.lower().replace("_", "-"): kind for kind in DataType}
+def _set_bits(value: object) -> list[int] | None:
+    from cosemic.codec.typed import BitString  # not before a value has to be told in words
+
+    if isinstance(value, BitString):
+        return [number for number, bit in enumerate(value) if bit]
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return [number for number in range(value.bit_length()) if value >> number & 1]
+    return None
 
 
-_SUBJECTS = ("access", "communication", "control", "data", "payment")
-"""The modules of declarations; they import this one, so they are loaded late."""
+def _folded(name: str) -> str:
+    return name.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+_SUBJECTS = ("access", "communication", "control", "data", "payment", "powerline", "radio")
+"""The modules of declarations: tuples of class id, version, name, attributes and methods, as text."""
 
 
 @functools.cache
-def _registry() -> dict[int, dict[int, ClassDeclaration]]:
-    registry: dict[int, dict[int, ClassDeclaration]] = {}
+def _texts() -> dict[int, dict[int, tuple[int, int, str, str, str]]]:
+    texts: dict[int, dict[int, tuple[int, int, str, str, str]]] = {}
     for subject in _SUBJECTS:
-        for declaration in importlib.import_module(f"cosemic.cosem.classes.{subject}").CLASSES:
-            registry.setdefault(declaration.class_id, {})[declaration.version] = declaration
-    return registry
+        for text in importlib.import_module(f"cosemic.cosem.classes.{subject}").CLASSES:
+            texts.setdefault(text[0], {})[text[1]] = text
+    return texts
+
+
+@functools.cache
+def _read(class_id: int, version: int) -> ClassDeclaration:
+    return declare(*_texts()[class_id][version])
 
 
 @functools.lru_cache(maxsize=256)
 def _generic(class_id: int, version: int) -> ClassDeclaration:
     code = known(InterfaceClass, class_id)
     name = code.name.replace("_", " ").capitalize() if isinstance(code, InterfaceClass) else f"class {class_id}"
-    logical_name = AttributeDeclaration(1, "logical_name", frozenset({DataType.OCTET_STRING}))
+    logical_name = AttributeDeclaration(
+        1, "logical_name", frozenset({DataType.OCTET_STRING}), Meaning(MeaningKind.LOGICAL_NAME), dynamic=False
+    )
     return ClassDeclaration(class_id, version, name, (logical_name,), (), declared=False)

@@ -97,6 +97,24 @@ def _in_words(right: AccessRight, verbs: tuple[tuple[AccessRight, str], ...]) ->
     return f"{text} ({', '.join(conditions)})" if conditions else text
 
 
+def right_from_words(words: str, *, attribute: bool) -> AccessRight:
+    """The inverse of ``attribute_rights`` and ``method_rights``; ValueError says which words there are."""
+    verbs = _VERBS if attribute else _CALLS
+    text, _, conditions = words.strip().removesuffix(")").partition(" (")
+    flags = {word: flag for flag, word in verbs} | {"no access": AccessRight.NONE}
+    demands = {word: flag for flag, word in _CONDITIONS}
+    right = AccessRight.NONE
+    try:
+        for word in text.split(" and "):
+            right |= flags[word.strip()]
+        for word in conditions.split(",") if conditions else ():
+            right |= demands[word.strip()]
+    except KeyError as error:
+        known = ", ".join([*flags, *demands])
+        raise ValueError(f"{error.args[0]!r} in {words!r} is no access right; there are {known}") from None
+    return right
+
+
 def decode_object_list(value: object, version: int | None = None) -> list[ObjectEntry]:
     """From the decoded attribute; DecodeError for anything that is no object list.
 

@@ -53,7 +53,7 @@ def read_profile(
     if last is not None and last < 1:
         raise ValueError(f"last counts rows from 1, not {last}")
     code = ObisCode.parse(obis)
-    captures, period, sort_method = yield from _definition(code, with_list, cache)
+    captures, period, sort_method = yield from read_definition(code, with_list, cache)
     wanted = _wanted(captures, columns)
     if not captures:
         logger.warning("%s captures nothing: no columns and no rows", code)
@@ -68,7 +68,7 @@ def read_profile(
     else:
         data, cut = (yield from buffer.read(None)), False
     read = _columns_of(data, captures, wanted, whole=cut)
-    scalers = (yield from _scalers(captures, read, with_list, cache)) if scale else [None] * len(captures)
+    scalers = (yield from read_scalers(captures, read, with_list, cache)) if scale else [None] * len(captures)
     profile = decode_profile(
         make_columns([captures[index] for index in read], [scalers[index] for index in read]),
         data,
@@ -126,7 +126,7 @@ class _Buffer:
         return value
 
 
-def _definition(
+def read_definition(
     code: ObisCode, with_list: bool, cache: MeterCache | None
 ) -> Procedure[tuple[tuple[CaptureObject, ...], int, int]]:
     results = yield from get_list([(PROFILE, code, n) for n in (3, 4, 5)], with_list=with_list, cache=cache)
@@ -182,7 +182,7 @@ def _by_time(
             access = by_range(first, until, restricting=restricting, columns=chosen, style=style)
             return (yield from buffer.read(access)), False
         except ServiceError as error:
-            if not _refuses_selection(error):
+            if not refuses_selection(error):
                 raise
             what = "a choice of columns in a range" if chosen else "selective access by range"
             logger.warning("the meter refuses %s (%s)", what, error)
@@ -213,7 +213,7 @@ def _since(buffer: _Buffer, start: datetime) -> Procedure[Data | None]:
         oldest = _time_of(buffer, data, oldest=True)
         return data if rows == count or (oldest is not None and oldest <= start) else None
     except ServiceError as error:
-        if not _refuses_selection(error):
+        if not refuses_selection(error):
             raise
         logger.warning("the meter refuses selective access by entry (%s)", error)
         return None
@@ -247,13 +247,13 @@ def _newest(buffer: _Buffer, last: int) -> Procedure[Data]:
         access = by_entry(first, until, first_column=first_column, last_column=last_column)
         return (yield from buffer.read(access))
     except ServiceError as error:
-        if not _refuses_selection(error):
+        if not refuses_selection(error):
             raise
         logger.warning("the meter refuses selective access by entry (%s); reading the whole buffer", error)
     return (yield from buffer.read(None))
 
 
-def _refuses_selection(error: ServiceError) -> bool:
+def refuses_selection(error: ServiceError) -> bool:
     if isinstance(error, DataAccessError):
         return error.result not in _NO_REFUSAL
     return isinstance(error, ExceptionResponseError)
@@ -283,7 +283,7 @@ def _columns_of(data: Data, captures: Sequence[CaptureObject], wanted: Sequence[
     return tuple(range(min(wanted), max(wanted) + 1))
 
 
-def _scalers(
+def read_scalers(
     captures: Sequence[CaptureObject], read: Sequence[int], with_list: bool, cache: MeterCache | None
 ) -> Procedure[list[ScalerUnit | None]]:
     known = {} if cache is None else cache.scalers

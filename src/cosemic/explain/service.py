@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cosemic.cosem.model import class_name, interface_class
+from cosemic.cosem.model import Meaning, class_name, in_words, interface_class
 from cosemic.enums import (
     AccessSelector,
     ActionResult,
@@ -78,8 +78,8 @@ class Service:
         self.cursor.write(f"number of {what}", count)
         return count
 
-    def descriptor(self, what: str = "attribute") -> None:
-        """class id, instance, attribute or method."""
+    def descriptor(self, what: str = "attribute") -> Meaning | None:
+        """class id, instance, attribute or method; what a value of the attribute, or the parameter, stands for."""
         cursor = self.cursor
         class_id = int.from_bytes(cursor.take(2, "class id"), "big")
         cursor.write("class id", class_id, class_name(class_id))
@@ -93,6 +93,11 @@ class Service:
         self.said.append(f"{class_name(class_id)} {text.partition(' ')[0]} {what} {member}")
         if (class_id, what, member) in _SECRET_MEMBERS:
             self.secret = Sensitivity.SECRET
+        if what == "attribute":
+            return next((item.meaning for item in declared.attributes if item.number == member), None)
+        return next(
+            (item.parameter.meaning for item in declared.methods if item.number == member and item.parameter), None
+        )
 
     def access(self) -> None:
         """The optional selective access of an attribute."""
@@ -101,10 +106,16 @@ class Service:
             self.cursor.write("access selector", selector, words(known(AccessSelector, selector)))
             self.data("access parameters")
 
-    def data(self, what: str = "value") -> bytes:
-        """One value; its octets."""
+    def data(self, what: str = "value", meaning: Meaning | None = None) -> bytes:
+        """One value; its octets. A number that has a name by ``meaning`` is told by it."""
         start = self.cursor.position
+        lines = self.cursor.page.lines
+        index = len(lines)
         walk_value(self.cursor, what, sensitivity=self.secret)
+        if meaning is not None and len(lines) == index + 1:
+            text = in_words(meaning, lines[index].value)
+            if text is not None:
+                self.cursor.page.amend(index, meaning=text)
         return self.cursor.data[start : self.cursor.position]
 
     def answers(self, items: list[str], position: int, word: str = "answers") -> None:

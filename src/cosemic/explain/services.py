@@ -70,15 +70,16 @@ def set_request(s: Service) -> None:
          5: "with-list-and-first-datablock"}
     )  # fmt: skip
     s.invoke()
+    meaning = None
     if choice in (1, 2):
-        s.descriptor()
+        meaning = s.descriptor()
         s.access()
     elif choice in (4, 5):
         for _ in range(s.count("attributes")):
             s.descriptor()
             s.access()
     if choice == 1:
-        s.data()
+        s.data(meaning=meaning)
     elif choice == 4:
         for number in range(s.count("values")):
             s.data(f"value [{number}]")
@@ -106,14 +107,15 @@ def action_request(s: Service) -> None:
          6: "with-pblock"}
     )  # fmt: skip
     s.invoke()
+    meaning = None
     if choice in (1, 4):
-        s.descriptor("method")
+        meaning = s.descriptor("method")
     elif choice in (3, 5):
         for _ in range(s.count("methods")):
             s.descriptor("method")
     if choice == 1:
         if s.option("method parameters"):
-            s.data("parameters")
+            s.data("parameters", meaning)
     elif choice == 2:
         s.said.append(f"block {s.cursor.number(4, 'block number')}")
     elif choice == 3:
@@ -146,8 +148,8 @@ def action_response(s: Service) -> None:
 def event_notification(s: Service) -> None:
     if s.option("time"):
         s.octets("time", moment_meaning, secret=Sensitivity.OPEN)
-    s.descriptor()
-    s.data()
+    meaning = s.descriptor()
+    s.data(meaning=meaning)
 
 
 def exception_response(s: Service) -> None:

@@ -111,7 +111,7 @@ class MeterObject:
 
     def visible(self, level: Level) -> bool:
         """Whether clients of this level see the object at all."""
-        return bool(self.attributes[1].rights[level])
+        return any(item.rights[level] for item in self._items())
 
     @property
     def declaration(self) -> ClassDeclaration:

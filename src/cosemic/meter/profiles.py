@@ -52,7 +52,6 @@ def profile(
     obis: ObisCode, captures: Sequence[CaptureObject], rows: Rows, *, period: int, who: Rights = READ_ALL
 ) -> MeterObject:
     """A profile generic object over ``rows``."""
-    reader = _Buffer(tuple(captures), rows)
 
     def clear(access: Access, parameters: Data | None) -> None:
         rows.clear(access)
@@ -62,7 +61,7 @@ def profile(
         obis,
         1,
         {
-            2: Attribute(reader.whole, who, select=reader.select, selectors=(1, 2)),
+            2: buffer_attribute(captures, rows, who),
             3: fixed(axdr.array(*(capture.typed() for capture in captures)), who),
             4: fixed(axdr.double_long_unsigned(period), who),
             5: fixed(axdr.enum(SortMethod.FIFO), who),
@@ -72,6 +71,12 @@ def profile(
         },
         {1: Method(clear, CALL_MANAGER)},
     )
+
+
+def buffer_attribute(captures: Sequence[CaptureObject], rows: Rows, who: Rights = READ_ALL) -> Attribute:
+    """The buffer over ``rows``: read as a whole, by range or by entry."""
+    reader = _Buffer(tuple(captures), rows)
+    return Attribute(reader.whole, who, select=reader.select, selectors=(1, 2))
 
 
 class _Buffer:

@@ -9,6 +9,7 @@ or, where the rest of the program does not use asyncio::
 
     with running(meter) as ports:
         blocking.DlmsClient(f"tcp://127.0.0.1:{ports.wrapper}")
+        ports.notify(DataNotification(...), client_sap=16)
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from cosemic.apdu.base import Apdu
-from cosemic.errors import LinkError
+from cosemic.errors import DlmsError, LinkError, LinkTimeout, LocalProtocolError
 from cosemic.link.gateway import GatewayAddress
 from cosemic.link.parameters import HdlcParameters, HdlcTimers
 from cosemic.meter.connections import (
@@ -45,15 +47,19 @@ if TYPE_CHECKING:
     import ssl
 
 _LARGE = HdlcParameters(2030, 2030, 7, 7)
+_SLACK = 5.0
+"""Seconds for which another thread waits for a push beyond the time that the clients have."""
+_MOST_WAITING = 1 << 20
+"""Octets that a client may leave unread before a push to it is given up, and the connection with it."""
 
 
 class MeterServer:
     """Serves one meter, to many clients at once; every connection has associations of its own.
 
-    A client beyond ``max_connections`` is turned away, one that stays silent for ``idle_timeout`` seconds is
-    disconnected. ``physical_address`` None answers to every HDLC address of the meter's logical devices;
-    ``mbus_address`` is the primary address on an M-Bus. With ``behind``, meters by (network id, physical address), the
-    meter is their gateway (prefixes E6 and E7).
+    A client beyond ``max_connections`` is turned away; one that stays silent for ``idle_timeout`` seconds, or does not
+    take a push within ``push_timeout``, is disconnected. ``physical_address`` None answers to every HDLC address of the
+    meter's logical devices; ``mbus_address`` is the primary address on an M-Bus. With ``behind``, meters by (network
+    id, physical address), the meter is their gateway (prefixes E6 and E7).
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class MeterServer:
         *,
         max_connections: int = 1000,
         idle_timeout: float = 600.0,
+        push_timeout: float = 30.0,
         hdlc_parameters: HdlcParameters = _LARGE,
         inter_octet_timeout: float = 1.0,
         physical_address: int | None = None,
@@ -74,6 +81,7 @@ class MeterServer:
         self._behind = behind
         self.max_connections = max_connections
         self.idle_timeout = idle_timeout
+        self.push_timeout = push_timeout
         self._hdlc_parameters = hdlc_parameters
         self._hdlc_timers = HdlcTimers(inter_octet_timeout=inter_octet_timeout, inactivity_timeout=idle_timeout)
         self._physical_address = physical_address
@@ -162,9 +170,10 @@ class MeterServer:
         """Serve on a stream whose clients sign on first (IEC 62056-21, mode E), until it ends.
 
         Options as for ``cosemic.meter.optical.serve_optical_port``: ``identification``, ``address``, ``initial_baud``,
-        ``software_parity``, ``patience``.
+        ``software_parity``, ``patience``, ``send_timeout`` (``idle_timeout`` here).
         """
         try:
+            options.setdefault("send_timeout", self.idle_timeout)
             await serve_optical_port(stream, self._new_hdlc_connection, **options)
         except (LinkError, OSError) as error:
             logger.info("stream lost: %s", error)
@@ -196,6 +205,9 @@ class MeterServer:
                         break
                     heard = now = clock()
                     out = connection.receive_data(data, now)
+                    due = connection.next_deadline()
+                    if due is not None and now >= due:  # a stream that never falls silent
+                        out += connection.on_time(now)
                 if out:
                     await stream.send(out, now + self.idle_timeout)
         except (LinkError, OSError) as error:
@@ -209,22 +221,51 @@ class MeterServer:
         """Push an APDU to every client of that SAP that has an association open now; gives how many those are.
 
         It is protected as the association says, and goes in general blocks where it is too long and they were agreed
-        on; LocalProtocolError where it cannot be sent so. ``SimulatedMeter.on_confirmed`` tells of confirmations.
+        on. ``SimulatedMeter.on_confirmed`` tells of confirmations. A client that does not take it, within
+        ``push_timeout`` or at all, is disconnected. LocalProtocolError where it cannot be sent so to one of them; the
+        others have it all the same.
         """
         count = 0
+        refusals: list[DlmsError] = []
         now = asyncio.get_running_loop().time()
         for transport in list(self.connections):
             protocol = transport.get_protocol()
-            out = protocol.notify(client_sap, server_sap, apdu, now) if isinstance(protocol, _Connection) else []
+            if isinstance(protocol, _Connection):
+                try:
+                    count += protocol.notify(client_sap, server_sap, apdu, now)
+                except DlmsError as error:
+                    refusals.append(error)
+        for peers in self._peers:
+            try:
+                count += peers.notify(client_sap, server_sap, apdu, now)
+            except DlmsError as error:
+                refusals.append(error)
+        sending: list[Coroutine[None, None, bool]] = []
+        for stream, connection in self._streams.items():
+            try:
+                out = connection.notify(client_sap, server_sap, apdu, clock_of(stream)())
+            except DlmsError as error:
+                refusals.append(error)
+                continue
             if out:
-                transport.write(b"".join(out))
-                count += 1
-        for stream, connection in list(self._streams.items()):
-            out = connection.notify(client_sap, server_sap, apdu, clock_of(stream)())
-            if data := b"".join(out):
-                await stream.send(data)
-            count += bool(out)
-        return count + sum(peers.notify(client_sap, server_sap, apdu, now) for peers in self._peers)
+                sending.append(self._push(stream, b"".join(out)))
+        count += sum(await asyncio.gather(*sending))
+        if refusals:
+            raise refusals[0]
+        return count
+
+    async def _push(self, stream: Stream, data: bytes) -> bool:
+        """Send a push on a stream; one that does not take it is closed, for part of it may have left."""
+        if not data:  # waits for its turn
+            return True
+        try:
+            await stream.send(data, clock_of(stream)() + self.push_timeout)
+        except OSError as error:
+            logger.warning("stream closed: a push could not be sent: %s", error)
+            self._streams.pop(stream, None)
+            stream.close()
+            return False
+        return True
 
     async def close(self) -> None:
         """Stop listening, drop all connections."""
@@ -285,7 +326,7 @@ class MeterServer:
 class _Connection(asyncio.Protocol):
     """One TCP connection: octets straight into the meter's side, answers straight out; no task, one lazy timer."""
 
-    __slots__ = ("_connection", "_heard", "_loop", "_server", "_timer", "_transport")
+    __slots__ = ("_connection", "_heard", "_is_full", "_loop", "_push_due", "_server", "_timer", "_transport")
 
     def __init__(self, server: MeterServer, framing: Framing) -> None:
         self._server = server
@@ -294,6 +335,8 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._heard = 0.0
+        self._is_full = False
+        self._push_due: float | None = None  # when a client that does not read is given up
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -321,9 +364,24 @@ class _Connection(asyncio.Protocol):
         if due is not None:
             self._arm(due)
 
-    def notify(self, client_sap: int, server_sap: int, apdu: Apdu, now: float) -> list[bytes]:
-        """Push an APDU: the octets to send."""
-        return self._connection.notify(client_sap, server_sap, apdu, now)
+    def notify(self, client_sap: int, server_sap: int, apdu: Apdu, now: float) -> bool:
+        """Push an APDU; False where no association is open, or the client does not read: it is disconnected then."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return False
+        out = self._connection.notify(client_sap, server_sap, apdu, now)
+        if not out:
+            return False
+        waiting = transport.get_write_buffer_size()
+        if waiting > _MOST_WAITING:
+            logger.warning("connection closed: the client has not read %d octets that wait for it", waiting)
+            transport.abort()
+            return False
+        transport.write(b"".join(out))
+        if self._is_full and self._push_due is None:
+            self._push_due = now + self._server.push_timeout
+            self._arm(self._push_due)
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
@@ -335,10 +393,13 @@ class _Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         # A client that asks and does not listen is not asked for more.
+        self._is_full = True
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._is_full = False
+        self._push_due = None
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -360,13 +421,17 @@ class _Connection(asyncio.Protocol):
             logger.info("connection closed: nothing heard for %g s", self._server.idle_timeout)
             self._transport.abort()
             return
+        if self._push_due is not None and now >= self._push_due:
+            logger.warning("connection closed: a push was not taken within %g s", self._server.push_timeout)
+            self._transport.abort()
+            return
         due = self._connection.next_deadline()
         if due is not None and now >= due:
             out = self._connection.on_time(now)
             if out:
                 self._transport.write(out)
             due = self._connection.next_deadline()
-        self._arm(idle if due is None else min(due, idle))
+        self._arm(min(point for point in (due, idle, self._push_due) if point is not None))
 
 
 @dataclass(slots=True)
@@ -426,12 +491,35 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where a meter is served."""
+    """Where a meter is served, and the way to push through it."""
 
     host: str
     wrapper: int
     hdlc: int
     udp: int
+    _server: MeterServer = field(repr=False, compare=False)
+    _loop: asyncio.AbstractEventLoop = field(repr=False, compare=False)
+
+    def notify(self, apdu: Apdu, *, client_sap: int, server_sap: int = 1) -> int:
+        """As ``MeterServer.notify``, from any thread but the meter's own; LocalProtocolError once it is served no more.
+
+        LinkTimeout where the meter's thread does not come to it (an object's method that blocks it, say).
+        """
+        with contextlib.suppress(RuntimeError):
+            if asyncio.get_running_loop() is self._loop:
+                raise LocalProtocolError("the meter's own thread cannot wait for a push; do it from another one")
+        if self._loop.is_closed() or not self._loop.is_running():
+            raise LocalProtocolError("the meter is not served any more")
+        pushing = self._server.notify(apdu, client_sap=client_sap, server_sap=server_sap)
+        waiting = asyncio.run_coroutine_threadsafe(pushing, self._loop)
+        patience = self._server.push_timeout + _SLACK
+        try:
+            return waiting.result(patience)
+        except CancelledError:
+            raise LocalProtocolError("the meter is not served any more") from None
+        except TimeoutError:
+            waiting.cancel()
+            raise LinkTimeout(f"the meter did not push within {patience:g} s") from None
 
 
 @contextlib.contextmanager
@@ -459,6 +547,8 @@ def running(
                 await server.serve_wrapper(host, wrapper_port),
                 await server.serve_hdlc(host, hdlc_port),
                 await server.serve_udp(host, udp_port),
+                server,
+                loop,
             )
             outcome.append(ports)
             started.set()

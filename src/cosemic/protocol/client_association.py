@@ -39,7 +39,7 @@ from cosemic.errors import (
 )
 from cosemic.protocol import exchange, hints, opening
 from cosemic.protocol.association import Trace, logger
-from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, invocation_counter, seal
+from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, invocation_counter, seal, unseal
 from cosemic.protocol.client_opening import ClientOpening
 from cosemic.protocol.dispatch import start, unanswered
 from cosemic.protocol.events import (
@@ -49,7 +49,7 @@ from cosemic.protocol.events import (
     Notified,
     Released,
 )
-from cosemic.protocol.requests import GetResults, Request, target
+from cosemic.protocol.requests import Action, Get, GetResults, Request, Set, target
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import Event, State
 from cosemic.protocol.terms import NO_DEMANDS, Demands, Exchange
@@ -109,6 +109,23 @@ class ClientAssociation(ClientOpening):
         if not terms.confirmed:
             self._end_exchange()
             self._events.append(Completed(unanswered(request)))
+
+    def preview(self, request: Get | Set | Action, demands: Demands = NO_DEMANDS) -> bytes:
+        """The first APDU that ``request`` would send now, before protection; nothing is sent and nothing is counted.
+
+        LocalProtocolError where the request could not be sent; empty where nothing would be (no such short name).
+        """
+        if self.state is not _ASSOCIATED:
+            self._step(Event.REQUEST, "request")
+        self._take_terms(demands)
+        assert self._terms is not None
+        steps = start(request, self._terms)
+        try:
+            return next(steps).encode()
+        except StopIteration:
+            return b""
+        finally:
+            steps.close()
 
     def abort(self) -> None:
         """Forget the association without a word to the meter, as when the link is closed."""
@@ -193,8 +210,9 @@ class ClientAssociation(ClientOpening):
         if CIPHERED[apdu[0]]:
             if self._blocks_used and self._defer(apdu):
                 return
+            security = self._security
             try:
-                plain, envelope = self._open(apdu)
+                plain, envelope = self._open(apdu) if security is None else unseal(security, apdu)
             except DlmsError:
                 if apdu[0] not in _PUSH_ENVELOPES and self.state is not _ASSOCIATED:
                     raise  # while nothing is asked it cannot be an answer
@@ -356,6 +374,8 @@ class ClientAssociation(ClientOpening):
                 logger.info("a push came again, as our confirmation was lost; it is confirmed again")
                 return
             self._confirmed_push = plain
+        elif type(apdu) is DataNotification and apdu.confirmed:
+            logger.info("a push in UI frames asks to be confirmed; it is not, as it came outside the connection")
         self._events.append(Notified(apdu, envelope.policy))
 
     def _confirm(self, long_invoke_id_and_priority: int, envelope: Envelope) -> None:

@@ -35,7 +35,7 @@ from cosemic.protocol.datagrams import RecentDatagrams, Repetition
 from cosemic.protocol.events import AssociationParameters, ClientEvent, Released
 from cosemic.protocol.general_blocks import MOST_RECOVERIES
 from cosemic.protocol.redaction import FrameRedactor
-from cosemic.protocol.requests import Request
+from cosemic.protocol.requests import Action, Get, Request, Set
 from cosemic.protocol.settings import ClientSettings
 from cosemic.protocol.states import State
 from cosemic.protocol.terms import NO_DEMANDS, Demands
@@ -149,6 +149,10 @@ class ClientSession:
         self._flush(now)
         if self._association.in_blocks:
             self._expect_blocks(now)
+
+    def preview(self, request: Get | Set | Action, demands: Demands = NO_DEMANDS) -> bytes:
+        """The first APDU that ``request`` would send now, before protection; nothing is sent and nothing is counted."""
+        return self._association.preview(request, demands)
 
     def release(self, now: float) -> None:
         """Close the association, then the link; ``Released`` follows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import cast
 
+from cosemic.errors import LinkTimeout
 from cosemic.link.signon import SignedOn, SignOnClient, SignOnFailed, SwitchLine
 from cosemic.link.signon_messages import LineSettings, SignOnOptions
 from cosemic.tolerances import DEFAULT, Tolerance
@@ -23,15 +24,17 @@ async def sign_on(stream: Stream, options: SignOnOptions, *, tolerances: frozens
     """Sign on over a stream that is set to ``options.line``; the stream carries HDLC from then on.
 
     A stream with a method ``reconfigure`` is asked to change its speed; one without is taken to have none. A meter that
-    does not answer, or does not offer HDLC, is a LinkError; the stream is left open.
+    does not answer, or does not offer HDLC, is a LinkError, after ``options.longest`` seconds at the most; the stream
+    is left open.
     """
     clock = clock_of(stream)
     client = SignOnClient(options, tolerances=tolerances)
     now = clock()
+    latest = now + options.longest
     client.start(now)
     while True:
         if data := client.data_to_send():
-            await stream.send(data, now + options.longest)
+            await stream.send(data, latest)
         for event in client.events():
             if isinstance(event, SwitchLine):
                 await reconfigure(stream, event.settings)
@@ -41,16 +44,27 @@ async def sign_on(stream: Stream, options: SignOnOptions, *, tolerances: frozens
                 logger.info("signed on to %s, now at %s", event.identification, event.settings)
                 return event
         try:
-            data = await stream.receive(client.next_deadline())
+            data = await stream.receive(_earlier(client.next_deadline(), latest))
         except TimeoutError:
-            now = clock()
-            client.on_time(now)
+            client.on_time(_still(clock(), latest))
             continue
-        now = clock()
+        now = _still(clock(), latest)
         if data:
             client.receive_data(data, now)
+            client.on_time(now)  # what is due does not wait for a silence
         else:
             client.end_of_stream(now)
+
+
+def _earlier(due: float | None, latest: float) -> float:
+    return latest if due is None else min(due, latest)
+
+
+def _still(now: float, latest: float) -> float:
+    """The time, while there is any left: LinkTimeout where a line that never falls silent has used it up."""
+    if now >= latest:
+        raise LinkTimeout("the sign-on came to no end in its time, although octets came; is that the meter's port?")
+    return now
 
 
 async def reconfigure(stream: Stream, settings: LineSettings) -> None:
@@ -78,10 +92,11 @@ def sign_on_blocking(
     clock = clock_of(stream)
     client = SignOnClient(options, tolerances=tolerances)
     now = clock()
+    latest = now + options.longest
     client.start(now)
     while True:
         if data := client.data_to_send():
-            stream.send(data, now + options.longest)
+            stream.send(data, latest)
         for event in client.events():
             if isinstance(event, SwitchLine):
                 if hasattr(stream, "reconfigure"):
@@ -92,14 +107,14 @@ def sign_on_blocking(
                 logger.info("signed on to %s, now at %s", event.identification, event.settings)
                 return event
         try:
-            data = stream.receive(client.next_deadline())
+            data = stream.receive(_earlier(client.next_deadline(), latest))
         except TimeoutError:
-            now = clock()
-            client.on_time(now)
+            client.on_time(_still(clock(), latest))
             continue
-        now = clock()
+        now = _still(clock(), latest)
         if data:
             client.receive_data(data, now)
+            client.on_time(now)  # what is due does not wait for a silence
         else:
             client.end_of_stream(now)
 

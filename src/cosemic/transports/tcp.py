@@ -97,9 +97,11 @@ class TransportStream(Inbox, asyncio.Protocol):
 
     async def _wait_for_room(self, deadline: float | None) -> None:
         while self._full and self._transport is not None:
-            self._room = self._loop.create_future()
+            room = self._room
+            if room is None or room.done():
+                room = self._room = self._loop.create_future()
             async with asyncio.timeout_at(deadline):
-                await self._room
+                await asyncio.shield(room)  # others may wait for the same
         if self._transport is None:
             raise LinkLost(f"connection lost: {self._error or 'closed by the other side'}")
 

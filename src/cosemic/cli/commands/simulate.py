@@ -1,0 +1,76 @@
+"""simulate: a meter to try things on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from cosemic.cli.options import OutputOptions
+
+
+def simulate(
+    *,
+    host: str = "127.0.0.1",
+    wrapper_port: int = 4059,
+    hdlc_port: int = 4060,
+    udp_port: int | None = None,
+    behind: Annotated[list[str] | None, Parameter(name="--behind", negative="")] = None,
+    profile_rows: int | None = None,
+    write_keys: Path | None = None,
+    model: Path | None = None,
+    output: OutputOptions | None = None,
+) -> int:
+    """Run a simulated meter until Ctrl-C.
+
+    Prints {"wrapper_port": N, "hdlc_port": N} when it is ready. On logical
+    device 1 it lets in
+      --client 16    without security
+      --client 32    --auth lls --password 00000000
+      --client 1     --auth gmac --ek 000102030405060708090A0B0C0D0E0F
+                     --ak D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF
+      --client 4     --auth ecdsa, suite 1, with the keys of --write-keys
+      --client 5     --auth ecdsa, suite 2, with the keys of --write-keys
+    and, with --referencing sn, clients 18, 34 and 3 in the first three ways. What
+    client 102 sends to all stations (--broadcast --server 127) is carried out too.
+    All these keys are known to everybody: never use them in a real meter.
+
+    --write-keys puts the keys of clients 1, 4 and 5 into a folder, each in a
+    file, and a file of named meters beside them: public, reader, manager,
+    suite1, suite2; with -hdlc (manager-hdlc) over HDLC, with -sn (public-sn,
+    reader-sn, manager-sn) by short names. Use them with COSEMIC_METERS.
+
+    For example:
+      cosemic simulate
+      cosemic simulate --write-keys demo-keys
+      COSEMIC_METERS=demo-keys/meters.toml cosemic read suite1 1-0:1.8.0
+      cosemic simulate --wrapper-port 0 --hdlc-port 0 --profile-rows 1000
+
+    Parameters
+    ----------
+    host
+        Address to listen on; 0.0.0.0 opens the meter to the network.
+    wrapper_port
+        TCP port for the wrapper; 0 takes any free one.
+    hdlc_port
+        TCP port for HDLC; 0 takes any free one.
+    udp_port
+        UDP port for the wrapper; 0 takes any free one. [default: no UDP]
+    behind
+        Be the gateway of another meter with this physical address, in network 0;
+        may be repeated.
+    profile_rows
+        Rows in the load profile.
+    write_keys
+        Folder for the keys of the simulated meter and a file of named meters.
+    model
+        Be the meter of this file (see 'cosemic model') instead of the demo meter.
+    """
+    from cosemic.cli.simulating import simulate_meter
+
+    verbose = (output or OutputOptions()).verbose
+    return simulate_meter(
+        host, wrapper_port, hdlc_port, profile_rows, write_keys, model, udp_port=udp_port, behind=behind or (),
+        verbose=verbose,
+    )  # fmt: skip
