@@ -319,7 +319,7 @@ class _Reader:
         return (yield from self._read(by_entry(first + 1, until)))
 
     def _read(self, access: SelectiveAccess | None) -> Procedure[tuple[list[Row], list[datetime]]]:
-        buffer = yield from get_data(PROFILE, self._code, 2, access, cache=self._cache)
+        buffer = yield from get_data(PROFILE, self._code, 2, access, decode_later=True, cache=self._cache)
         profile = decode_profile(
             self._columns,
             buffer,
