@@ -14,6 +14,7 @@ from cosemic.codec.axdr import Data, Typed, Value
 from cosemic.cosem import procedures, security_setup
 from cosemic.cosem.access import GetItem, ItemResult, Obis
 from cosemic.cosem.clock import ClockState, Synchronisation, read_clock_state, synchronise
+from cosemic.cosem.compact_data import read_compact_data
 from cosemic.cosem.image_transfer import ImageState, ImageTransfer
 from cosemic.cosem.invocation_counter import CounterSource, read_invocation_counter
 from cosemic.cosem.meter_model import MeterModel, read_model
@@ -252,11 +253,15 @@ class DlmsClient(BlockingConnection):
     ) -> Profile:
         """Read a profile: all of it, the rows of a time range (ends included), or the ``last`` newest ones.
 
-        Further options as for ``cosemic.cosem.profile_reading.read_profile``.
+        Further options, such as ``entries=(first, last)``, as for ``cosemic.cosem.profile_reading.read_profile``.
         """
         options.setdefault("with_list", self.with_list)
         options.setdefault("cache", self.cache)
         return self.run(read_profile(obis, start=start, end=end, last=last, columns=columns, **options))
+
+    def read_compact_data(self, obis: Obis) -> Profile:
+        """The values that a Compact data object (class 62) captured last, as a profile of one row."""
+        return self.run(read_compact_data(obis, with_list=self.with_list, cache=self.cache))
 
     # The security setup; what its procedures promise is said in ``cosemic.cosem.security_setup``
 

@@ -136,3 +136,25 @@ def test_harvest_refuses_what_makes_no_sense(cosemic, meter, tmp_path):
     assert "not both" in cosemic(*where, "--into", file, "--since-last", "--from", "-1h").err
     assert "end in" in cosemic(*where, "--into", str(tmp_path / "load.xls")).err
     assert "no folder" in cosemic(*where, "--into", str(tmp_path / "none" / "load.csv")).err
+
+
+def test_rows_by_their_place(cosemic, meter):
+    where = ("profile", meter.wrapper, "1-0:99.1.0", "--json")
+    first = cosemic(*where, "--entries", "2-4").objects
+    assert len(first) == 3
+    assert first[0] == cosemic(*where, "--entries", "2-2").objects[0]
+    everything = cosemic(*where).objects
+    assert cosemic(*where, "--entries", f"{len(everything) - 1}-").objects[-1] == everything[-1]
+    for wrong in ("0-4", "5", "4-2", "a-b"):
+        refused = cosemic(*where, "--entries", wrong)
+        assert refused.code == 2
+        assert "1-96" in refused.err
+    assert "--entries" in cosemic(*where, "--entries", "1-2", "--last", "3").err
+
+
+def test_how_complete_the_rows_are(cosemic, meter):
+    done = cosemic("profile", meter.wrapper, "1-0:99.1.0", "--last", "8", "--gaps", "--json")
+    assert len(done.objects) == 8
+    assert "8 rows, 0 missing, completeness 1.0000" in done.err
+    events = cosemic("profile", meter.wrapper, "0-0:99.98.0", "--gaps", "--json")
+    assert "not captured at regular times" in events.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import sys
 from datetime import datetime
 from decimal import Decimal
@@ -22,7 +23,8 @@ _ENDINGS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json",
 
 
 def show_profile(
-    url: str, obis: str, *, from_: str | None, to: str | None, last: int | None, columns: list[str] | None,
+    url: str, obis: str, *, from_: str | None, to: str | None, last: int | None,
+    entries: str | None, gaps: bool, columns: list[str] | None,
     form: str | None, out: Path | None, connection: ConnectionOptions | None, output: OutputOptions,
 ) -> int:  # fmt: skip
     """Read a profile and write it in the wanted form."""
@@ -36,6 +38,9 @@ def show_profile(
         raise CommandError("--last counts rows from 1")
     if last is not None and (start is not None or end is not None):
         raise CommandError("give either --last or --from and --to, not both")
+    places = None if entries is None else _places(entries)
+    if places is not None and (last is not None or start is not None or end is not None):
+        raise CommandError("give --entries, or --last, or --from and --to")
     wanted = None if columns is None else [parse_obis(column) for column in columns]
     kind = form or ("json" if output.json else _ENDINGS.get(out.suffix.lower(), "table") if out else "table")
     if kind == "parquet":
@@ -45,7 +50,9 @@ def show_profile(
     if out is not None:
         _try_out(out)
     with connected(url, connection, output) as client:
-        profile = client.read_profile(code, start=start, end=end, last=last, columns=wanted)
+        profile = client.read_profile(code, start=start, end=end, last=last, columns=wanted, entries=places)
+    if gaps:
+        _tell_gaps(profile)
     if out is None:
         _write(profile, kind, sys.stdout)
         return 0
@@ -59,6 +66,32 @@ def show_profile(
         raise _unwritable(out, error) from None
     warn(f"{len(profile)} rows written to {out}")
     return 0
+
+
+_PLACES = re.compile(r"^([1-9]\d{0,9})-(\d{0,10})$")
+
+
+def _places(text: str) -> tuple[int, int]:
+    match = _PLACES.match(text.strip())
+    first, last = (int(match[1]), int(match[2] or 0)) if match else (1, 1)
+    if match is None or 0 != last < first or max(first, last) > 0xFFFFFFFF:
+        raise CommandError(f"--entries: {text!r} is no range of rows: write 1-96, or 97- for the rest")
+    return first, last
+
+
+def _tell_gaps(profile: Profile) -> None:
+    """How complete the rows are, on stderr: what is on stdout stays data."""
+    try:
+        missing = profile.gaps()
+    except ValueError as error:
+        warn(f"--gaps: {error}")
+        return
+    if not profile.capture_period:
+        warn("--gaps: rows are not captured at regular times, so that none can be missing")
+        return
+    warn(f"{len(profile)} rows, {sum(gap.missing for gap in missing)} missing, completeness {profile.completeness:.4f}")
+    for gap in missing:
+        warn(f"missing: {gap.start.isoformat()} to {gap.end.isoformat()}, {gap.missing} rows")
 
 
 def _try_out(out: Path) -> None:

@@ -32,6 +32,7 @@ def read_profile(
     start: Moment | None = None,
     end: Moment | None = None,
     last: int | None = None,
+    entries: tuple[int, int] | None = None,
     columns: Iterable[Obis | CaptureObject] | None = None,
     scale: bool = True,
     repeat_nulls: bool = False,
@@ -42,6 +43,7 @@ def read_profile(
 ) -> Procedure[Profile]:
     """Read a profile: all of it, the rows from ``start`` to ``end`` (both included), or the ``last`` newest ones.
 
+    ``entries`` are the places (first, last) of rows in the buffer, counted from 1; 0 as the last is the end of it.
     ``columns`` picks columns by OBIS code or capture object. ``scale`` reads the scaler_unit of the captured registers
     and makes exact Decimals; without it the raw numbers stay. ``zone`` reads timestamps that lack their deviation.
     A meter that refuses selective access by range is asked without a choice of columns, then by entries, then for the
@@ -52,6 +54,11 @@ def read_profile(
     """
     if last is not None and last < 1:
         raise ValueError(f"last counts rows from 1, not {last}")
+    if entries is not None:
+        if start is not None or end is not None or last is not None:
+            raise ValueError("give entries, or last, or start and end")
+        if entries[0] < 1 or 0 != entries[1] < entries[0]:
+            raise ValueError(f"entries are counted from 1, the first before the last, not {entries}")
     code = ObisCode.parse(obis)
     captures, period, sort_method = yield from read_definition(code, with_list, cache)
     wanted = _wanted(captures, columns)
@@ -63,6 +70,8 @@ def read_profile(
     buffer = _Buffer(code, captures, wanted, period, newest_first, ordered, cache)
     if start is not None or end is not None:
         data, cut = yield from _by_time(buffer, start, end, style)
+    elif entries is not None:
+        data, cut = yield from _by_entries(buffer, *entries)
     elif last is not None and ordered:
         data, cut = (yield from _newest(buffer, last)), False
     else:
@@ -77,7 +86,9 @@ def read_profile(
         repeat_nulls=repeat_nulls,
         zone=zone,
     )
-    if cut:
+    if cut and entries is not None:
+        profile = profile.select(slice(entries[0] - 1, entries[1] or None))
+    elif cut:
         profile = between(profile, start, end)
     if last is not None:
         profile = profile.newest(last) if ordered else newest_by_time(profile, last)
@@ -232,6 +243,19 @@ def _time_of(buffer: _Buffer, data: Data, *, oldest: bool = False) -> datetime |
         profile = make_profile(columns, [] if row is None else [row])
     time = profile.rows[0][clock] if len(profile) else None
     return time if isinstance(time, datetime) else None
+
+
+def _by_entries(buffer: _Buffer, first: int, last: int) -> Procedure[tuple[Data, bool]]:
+    """The rows at these places, and whether they have still to be counted out of the whole buffer."""
+    first_column, last_column = buffer.hull
+    try:
+        access = by_entry(first, last, first_column=first_column, last_column=last_column)
+        return (yield from buffer.read(access)), False
+    except ServiceError as error:
+        if not refuses_selection(error):
+            raise
+        logger.warning("the meter refuses selective access by entry (%s); reading the whole buffer", error)
+    return (yield from buffer.read(None)), True
 
 
 def _newest(buffer: _Buffer, last: int) -> Procedure[Data]:

@@ -19,6 +19,8 @@ def profile(
     from_: Annotated[str | None, Parameter(name="--from", allow_leading_hyphen=True)] = None,
     to: Moment = None,
     last: int | None = None,
+    entries: str | None = None,
+    gaps: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     column: Annotated[list[str] | None, Parameter(name="--column", negative="")] = None,
     format: Literal["table", "csv", "json", "parquet"] | None = None,  # noqa: A002 - the name of the option
     out: Path | None = None,
@@ -52,6 +54,10 @@ def profile(
         Last time T.
     last
         The newest N rows only.
+    entries
+        Rows by their place in the meter, counted from 1: 1-96, or 97- for the rest.
+    gaps
+        Say on stderr how complete the rows are, and which are missing.
     column
         Only this column (an OBIS code); may be repeated.
     format
@@ -67,7 +73,14 @@ def profile(
     if into is not None or since_last:
         from cosemic.cli.harvesting import harvest_profile
 
-        others = {"--last": last, "--column": column, "--format": format, "--out": out}
+        others = {
+            "--last": last,
+            "--entries": entries,
+            "--gaps": gaps or None,
+            "--column": column,
+            "--format": format,
+            "--out": out,
+        }
         return harvest_profile(
             url, obis, into, since_last=since_last, from_=from_, to=to,
             others=[name for name, given in others.items() if given is not None], connection=connection,
@@ -76,6 +89,6 @@ def profile(
     from cosemic.cli.profiles import show_profile
 
     return show_profile(
-        url, obis, from_=from_, to=to, last=last, columns=column, form=format, out=out, connection=connection,
-        output=output or OutputOptions(),
+        url, obis, from_=from_, to=to, last=last, entries=entries, gaps=gaps, columns=column, form=format, out=out,
+        connection=connection, output=output or OutputOptions(),
     )  # fmt: skip
