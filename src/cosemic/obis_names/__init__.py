@@ -7,13 +7,14 @@ a code without one is described as far as its groups go.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Iterator
 from itertools import product
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from cosemic.obis_names.patterns import Pattern, build, parse
-from cosemic.obis_names.reading import PERIOD, Catalogue, Rule, read
+from cosemic.obis_names.reading import PERIOD, Catalogue, Rule
 
 MEDIA: Final = {
     0: "abstract", 1: "electricity", 4: "heat cost allocation", 5: "cooling", 6: "heat", 7: "gas", 8: "cold water",
@@ -25,7 +26,7 @@ FILES: Final = {
 }  # fmt: skip
 """The data files and the media that they are for; ``common`` goes for every medium."""
 
-_FOLDER: Final = Path(__file__).parent
+_SYMBOL: Final = re.compile(r" \([+-][ARS]\)")
 _CACHE_SIZE: Final = 4096
 _catalogues: dict[str, Catalogue] = {}
 _candidates: dict[tuple[int, int, int], tuple[Rule, ...]] = {}
@@ -47,13 +48,27 @@ class Entry(NamedTuple):
     pattern: str
     sources: tuple[str, ...]
     generic: bool
+    spoken: str
 
     @property
     def kind(self) -> str:
         """What sort of value it is, e.g. ``Wh-type register``; empty where the catalogue does not say."""
-        if self.unit == "count":
-            return "count"
-        return f"{self.unit}-type register" if self.unit else ""
+        if self.unit in ("", "count"):
+            return self.unit
+        return f"{self.unit}-type register"
+
+    @property
+    def headline(self) -> str:
+        """The name as a phrase: ``active energy import, tariff 1, Wh-type register``."""
+        name = _SYMBOL.sub("", self.spoken)
+        if name[1:2].islower():
+            name = name[0].lower() + name[1:]
+        return f"{name}, {self.kind}" if self.kind else name
+
+    @property
+    def manufacturer_specific(self) -> bool:
+        """Whether the standard leaves the code to the manufacturer."""
+        return "anufacturer specific" in self.name
 
 
 class Found(NamedTuple):
@@ -69,7 +84,10 @@ def catalogue(file: str) -> Catalogue:
     """One of ``FILES``, read at most once."""
     found = _catalogues.get(file)
     if found is None:
-        found = _catalogues[file] = read((_FOLDER / f"{file}.obis").read_text("utf-8"), f"{file}.obis")
+        name = f"{file}.obis"
+        # pathlib alone would take longer to import than the file takes to read
+        with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as stream:
+            found = _catalogues[file] = Catalogue(stream.read(), name)
     return found
 
 
@@ -98,33 +116,33 @@ def _entry(octets: bytes) -> Entry:
             _candidates[key] = candidates
     for rule in candidates:
         if rule.pattern.fits(octets):
-            name = rule.name(octets)
-            if octets[1] and "{b}" not in rule.template:
-                name += f", channel {octets[1]}"
+            ending = f", channel {octets[1]}" if octets[1] and "{b}" not in rule.template else ""
             if rule.historical:
-                name += _period(octets[5])
+                ending += _period(octets[5])
+            name = rule.fill(rule.template, octets) + ending
+            spoken = rule.fill(rule.template, octets, ", ") + ending
             unit = rule.fill(rule.unit, octets)
             return Entry(
-                octets, name, medium, "" if unit == "-" else unit, _classes(rule.classes), written(rule.written),
-                tuple(rule.sources.split()), rule.generic,
+                octets, name, medium, "" if unit == "-" else unit, _classes(rule.classes), _written_for(rule, octets),
+                tuple(rule.sources.split()), rule.generic, spoken,
             )  # fmt: skip
     a, b, c, d, e, f = octets
     name = f"Medium {a}, quantity {c}, type {d}, item {e}" + (f", channel {b}" if b else "") + _period(f)
-    return Entry(octets, name, medium, "", (), "*-*:*.*.*", (), True)
+    return Entry(octets, name, medium, "", (), "*-*:*.*.*", (), True, name)
 
 
 def _find_candidates(a: int, c: int, d: int) -> tuple[Rule, ...]:
-    files = [file for file, media in FILES.items() if a in media or not media]
-    found = [
-        rule
-        for file in files
-        for rule in catalogue(file).rules
-        if all(
-            numbers is None or number in numbers
-            for numbers, number in zip((rule.pattern.groups[place] for place in (0, 2, 3)), (a, c, d), strict=True)
-        )
-    ]
+    found: list[Rule] = []
+    for file, media in FILES.items():
+        if a in media or not media:
+            found += catalogue(file).candidates(a, c, d)
     return tuple(sorted(found, key=lambda rule: (rule.generic, rule.pattern.size)))
+
+
+def _written_for(rule: Rule, octets: bytes) -> str:
+    """The pattern of a rule, with this code's number where a table names the group."""
+    places = rule.table_places()
+    return written(tuple(str(octets[place]) if place in places else text for place, text in enumerate(rule.written)))
 
 
 def _period(f: int) -> str:
