@@ -8,12 +8,9 @@ a code without one is described as far as its groups go.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator
-from itertools import product
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from cosemic.obis_names.patterns import Pattern, build, parse
 from cosemic.obis_names.reading import PERIOD, Catalogue, Rule
 
 MEDIA: Final = {
@@ -26,7 +23,6 @@ FILES: Final = {
 }  # fmt: skip
 """The data files and the media that they are for; ``common`` goes for every medium."""
 
-_SYMBOL: Final = re.compile(r" \([+-][ARS]\)")
 _CACHE_SIZE: Final = 4096
 _catalogues: dict[str, Catalogue] = {}
 _candidates: dict[tuple[int, int, int], tuple[Rule, ...]] = {}
@@ -60,7 +56,10 @@ class Entry(NamedTuple):
     @property
     def headline(self) -> str:
         """The name as a phrase: ``active energy import, tariff 1, Wh-type register``."""
-        name = _SYMBOL.sub("", self.spoken)
+        name = self.spoken
+        if " (" in name:
+            for symbol in (" (+A)", " (-A)", " (+R)", " (-R)", " (+S)", " (-S)"):
+                name = name.replace(symbol, "")
         if name[1:2].islower():
             name = name[0].lower() + name[1:]
         return f"{name}, {self.kind}" if self.kind else name
@@ -69,15 +68,6 @@ class Entry(NamedTuple):
     def manufacturer_specific(self) -> bool:
         """Whether the standard leaves the code to the manufacturer."""
         return "anufacturer specific" in self.name
-
-
-class Found(NamedTuple):
-    """One pattern of the catalogue, its tables spelt out."""
-
-    pattern: str
-    name: str
-    unit: str
-    classes: tuple[int, ...]
 
 
 def catalogue(file: str) -> Catalogue:
@@ -118,7 +108,7 @@ def _entry(octets: bytes) -> Entry:
         if rule.pattern.fits(octets):
             ending = f", channel {octets[1]}" if octets[1] and "{b}" not in rule.template else ""
             if rule.historical:
-                ending += _period(octets[5])
+                ending += period_words(octets[5])
             name = rule.fill(rule.template, octets) + ending
             spoken = rule.fill(rule.template, octets, ", ") + ending
             unit = rule.fill(rule.unit, octets)
@@ -127,7 +117,7 @@ def _entry(octets: bytes) -> Entry:
                 tuple(rule.sources.split()), rule.generic, spoken,
             )  # fmt: skip
     a, b, c, d, e, f = octets
-    name = f"Medium {a}, quantity {c}, type {d}, item {e}" + (f", channel {b}" if b else "") + _period(f)
+    name = f"Medium {a}, quantity {c}, type {d}, item {e}" + (f", channel {b}" if b else "") + period_words(f)
     return Entry(octets, name, medium, "", (), "*-*:*.*.*", (), True, name)
 
 
@@ -145,7 +135,8 @@ def _written_for(rule: Rule, octets: bytes) -> str:
     return written(tuple(str(octets[place]) if place in places else text for place, text in enumerate(rule.written)))
 
 
-def _period(f: int) -> str:
+def period_words(f: int) -> str:
+    """What F adds to a name where it counts stored values; empty for the present one."""
     if f == 255:
         return ""
     if f <= 99:
@@ -165,91 +156,3 @@ def written(groups: tuple[str, ...]) -> str:
     """Six groups as a person writes a pattern; an F that may be anything is left out."""
     a, b, c, d, e, f = ("*" if group == PERIOD else group for group in groups)
     return f"{a}-{b}:{c}.{d}.{e}" + ("" if f == "*" else f"*{f}")
-
-
-def source_text(octets: bytes, key: str) -> str:
-    """What the key of a source in an entry of this code stands for."""
-    for file, media in FILES.items():
-        if octets[0] in media or not media:
-            text = catalogue(file).sources.get(key)
-            if text is not None:
-                return text
-    return key
-
-
-def explain_groups(octets: bytes) -> list[tuple[str, int, str]]:
-    """The six value groups one by one: letter, number, words; as far as each can be said alone."""
-    a, b, c, d, e, f = octets
-    tables = [catalogue(file).tables for file, media in FILES.items() if a in media] or [{}]
-    quantity, processing = tables[0].get("quantity"), tables[0].get("processing")
-    words = {
-        "A": MEDIA.get(a, "a medium that the catalogue does not know"),
-        "B": "no channel, or the only one" if b == 0 else f"channel {b}" if b <= 64 else _outside(b, 65, 127),
-        "C": quantity.rows[c][0] if quantity and c in quantity.rows else _outside(c, 256, 256),
-        "D": processing.rows[d][0] if processing and d in processing.rows else _outside(d, 256, 256),
-        "E": "total, or nothing further"
-        if e == 0
-        else _outside(e, 256, 256)
-        if e > 127
-        else f"tariff, harmonic or item {e}",
-        "F": "the present value, or not used" if f == 255 else _period(f)[2:],
-    }
-    return [(letter, number, words[letter]) for letter, number in zip("ABCDEF", octets, strict=True)]
-
-
-def _outside(number: int, utility_from: int, utility_to: int) -> str:
-    if number == 255:
-        return "not used"
-    if utility_from <= number <= utility_to:
-        return "specific to the utility"
-    return "specific to the manufacturer" if number >= 128 else f"number {number}, which the catalogue does not know"
-
-
-def every_pattern(file: str) -> Iterator[tuple[Rule, Found, Pattern]]:
-    """The patterns of a file, each row of its tables by itself."""
-    for rule in catalogue(file).rules:
-        places = rule.table_places()
-        if not places:
-            yield rule, _found(rule, rule.written, rule.pattern), rule.pattern
-            continue
-        for numbers in product(*(sorted(rule.pattern.groups[place] or ()) for place in places)):
-            groups, texts = list(rule.pattern.groups), list(rule.written)
-            for place, number in zip(places, numbers, strict=True):
-                groups[place], texts[place] = frozenset((number,)), str(number)
-            pattern = build((groups[0], groups[1], groups[2], groups[3], groups[4], groups[5]))
-            yield rule, _found(rule, tuple(texts), pattern), pattern
-
-
-def _found(rule: Rule, texts: tuple[str, ...], pattern: Pattern) -> Found:
-    example = bytes(0 if numbers is None else min(numbers) for numbers in pattern.groups)
-    template = rule.template
-    for letter, text, numbers in zip("abcdef", texts, pattern.groups, strict=True):
-        if numbers is None or len(numbers) > 1:  # say "n" where the pattern leaves the number open
-            template = template.replace(f"{{#{letter}}}", "").replace(f"{{{letter}}}", f"n ({text})")
-    unit = rule.fill(rule.unit, example)
-    return Found(written(texts), rule.fill(template, example), "" if unit == "-" else unit, _classes(rule.classes))
-
-
-def search(query: str) -> list[Found]:
-    """Patterns whose names have all the words of ``query``, or that meet a pattern such as ``1-0:*.8.0``.
-
-    The shortest names come first. Raises nothing: what nothing fits gives an empty list.
-    """
-    try:
-        wanted = parse(query)
-    except ValueError:
-        wanted = None
-    words = query.lower().split()
-    found: list[Found] = []
-    for file in FILES:
-        for rule, candidate, pattern in every_pattern(file):
-            if rule.generic:
-                continue
-            if wanted is not None:
-                if pattern.meets(wanted):
-                    found.append(candidate)
-            elif words:
-                name = candidate.name.lower()
-                if all(word in name for word in words):
-                    found.append(candidate)
-    return sorted(found, key=lambda item: len(item.name)) if wanted is None else found

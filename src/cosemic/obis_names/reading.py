@@ -16,14 +16,11 @@ A name that begins with ``? `` says only what the groups say, one with ``! `` wh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from cosemic.obis_names.patterns import Group, Pattern, PatternError, build, numbers, split
 
-_PLACE: Final = re.compile(r"\{([^}]*)\}")
-_GROUP_PLACE: Final = re.compile(r"(#?)([a-f])(?:([+-])([0-9]+))?")
 PERIOD: Final = "<period>"
 """F as the number of a stored value: 255 is the present one."""
 _UNUSED: Final = (0, 255)
@@ -72,17 +69,31 @@ class Table:
         return self._numbers
 
 
-class Rule(NamedTuple):
+class Rule:
     """One line of a catalogue file."""
 
-    written: tuple[str, str, str, str, str, str]
-    pattern: Pattern
-    template: str
-    unit: str
-    classes: str
-    sources: str
-    generic: bool
-    tables: dict[str, Table]
+    __slots__ = ("classes", "generic", "pattern", "sources", "tables", "template", "unit", "written")
+
+    def __init__(
+        self,
+        written: tuple[str, str, str, str, str, str],
+        pattern: Pattern,
+        fields: list[str],
+        sources: str,
+        tables: dict[str, Table],
+    ) -> None:
+        _, name, self.unit, self.classes = fields[:4]
+        self.written = written
+        self.pattern = pattern
+        self.generic = name[:2] == "? "
+        self.template = name[2:] if name[:2] in ("? ", "! ") else name
+        self.sources = sources
+        self.tables = tables
+
+    @property
+    def says_something(self) -> bool:
+        """Whether the line names what it matches: not just its groups, nor that a manufacturer may."""
+        return not self.generic and "anufacturer specific" not in self.template
 
     @property
     def historical(self) -> bool:
@@ -97,20 +108,23 @@ class Rule(NamedTuple):
         """A template with the numbers and table entries of a code."""
         if "{" not in template:
             return template
-        return _PLACE.sub(lambda match: self._place(match[1], octets, before_tariff), template)
+        first, *parts = template.split("{")
+        text = first
+        for part in parts:
+            place, _, rest = part.partition("}")
+            text += self._place(place, octets, before_tariff) + rest
+        return text
 
     def _place(self, text: str, octets: bytes, before_tariff: str) -> str:
         if text in ("tariff", "total"):  # after a quantity: nothing, or "total", without a tariff
             tariff = octets[4]
             words = f"tariff {tariff}" if tariff not in _UNUSED else "total" if text == "total" else ""
             return words and before_tariff + words
-        match = _GROUP_PLACE.fullmatch(text)
-        if match:
-            number = octets["abcdef".index(match[2])]
-            if match[1]:  # a number that goes without saying where it is the first
-                return "" if number in _UNUSED else f" {number}"
-            shift = int(match[4] or 0)
-            return str(number - shift if match[3] == "-" else number + shift)
+        if text[:1] == "#":  # a number that goes without saying where it is the first
+            number = octets["abcdef".index(text[1:])]
+            return "" if number in _UNUSED else f" {number}"
+        if text[:1] in "abcdef" and (len(text) == 1 or text[1] in "+-"):
+            return str(octets["abcdef".index(text[0])] + int(text[1:] or 0))
         name, _, column = text.partition(".")
         table = self.tables[name]
         row = table.rows[octets[self.written.index(f"<{name}>")]]
@@ -229,10 +243,7 @@ class Catalogue:
         if len(fields) == 5:
             own = fields[4]
             self._check_sources(line_number, own)
-        name = fields[1]
-        generic = name[:2] == "? "
-        template = name[2:] if name[:2] in ("? ", "! ") else name
-        return Rule(written, Pattern(pattern.groups, size), template, fields[2], fields[3], own, generic, self.tables)
+        return Rule(written, Pattern(pattern.groups, size), fields, own, self.tables)
 
     def _check_sources(self, line_number: int, keys: str) -> None:
         for key in keys.split():
