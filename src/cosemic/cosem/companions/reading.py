@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cosemic.errors import DlmsError
 from cosemic.obis_names.patterns import Pattern, PatternError, parse
 
 _HIGHEST_SAP: Final = 0x3FFF
 _HIGHEST_BIT: Final = 63
 
 
-class CompanionError(ValueError):
+class CompanionError(DlmsError, ValueError):
     """A companion that does not exist or a file that cannot be used; the text names the file and the place."""
 
 
