@@ -10,7 +10,7 @@ import traceback
 
 from cyclopts import App, CycloptsError
 
-from cosemic.cli.commands import attributes, demo, doctor, explain, model, profile, simulate
+from cosemic.cli.commands import attributes, demo, doctor, explain, model, obis, profile, simulate
 from cosemic.cli.failing import CommandError, ConnectionTrouble, one_line
 from cosemic.cli.options import hide_log
 from cosemic.errors import DlmsError
@@ -41,6 +41,7 @@ app.command(profile.profile, sort_key=30)
 app.command(model.model, sort_key=50)
 app.command(model.diff, sort_key=51)
 app.command(explain.explain, sort_key=60)
+app.command(obis.obis, sort_key=61)
 app.command(doctor.doctor, sort_key=70)
 app.command(simulate.simulate, sort_key=80)
 

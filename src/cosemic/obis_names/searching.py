@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
-from cosemic.obis_names import FILES, MEDIA, catalogue, period_words, written
+from cosemic.obis_names import FILES, MEDIA, catalogue, look_up, period_words, written
 from cosemic.obis_names.patterns import Pattern, PatternError, build, parse
 from cosemic.obis_names.reading import Rule, Table
 
@@ -45,7 +45,7 @@ def explain_groups(octets: bytes) -> list[tuple[str, int, str]]:
         _channel(b),
         _row(tables.get("quantity"), c),
         _row(tables.get("processing"), d),
-        _item(e),
+        _item(e, look_up(octets).name),
         "the present value, or not used" if f == 255 else period_words(f)[2:],
     )
     return list(zip("ABCDEF", octets, words, strict=True))
@@ -69,12 +69,17 @@ def _row(table: Table | None, number: int) -> str:
     return "see the name" if table is None else "without a meaning of its own"
 
 
-def _item(e: int) -> str:
+def _item(e: int, name: str) -> str:
     if e == 255:
         return "not used"
     if e >= 128:
         return "specific to the manufacturer"
-    return "total, or the first" if e == 0 else f"tariff, harmonic or item {e}"
+    if e == 0:
+        return "total, or the first"
+    for kind in ("tariff", "harmonic"):
+        if f" {kind} {e}" in name:
+            return f"{kind} {e}"
+    return f"item {e}"
 
 
 def every_pattern(file: str) -> Iterator[tuple[Rule, Found, Pattern]]:
