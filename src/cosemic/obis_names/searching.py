@@ -111,14 +111,15 @@ def _found(rule: Rule, texts: tuple[str, ...], pattern: Pattern) -> Found:
 def search(query: str) -> list[Found]:
     """Patterns whose names have all the words of ``query``, or that meet a pattern such as ``1-0:*.8.0``.
 
-    By words, what people look for every day comes first, then the shorter names. An empty list where nothing fits.
+    By words, what people look for every day comes first, then names that begin so, then the shorter ones. An empty list where nothing fits.
     """
     try:
         wanted = parse(query)
     except PatternError:
         wanted = None
     words = query.lower().split()
-    found: list[tuple[bool, int, Found]] = []
+    phrase = " ".join(words)
+    found: list[tuple[bool, bool, int, Found]] = []
     for file in FILES:
         for rule, candidate, pattern in every_pattern(file):
             if not rule.says_something:
@@ -126,7 +127,8 @@ def search(query: str) -> list[Found]:
             name = candidate.name.lower()
             if pattern.meets(wanted) if wanted is not None else words and all(word in name for word in words):
                 a, d = (min(pattern.groups[place] or (0,)) for place in (0, 3))
-                found.append((a in _EVERYDAY and d not in _EVERYDAY[a], len(name), candidate))
+                everyday = a not in _EVERYDAY or d in _EVERYDAY[a]
+                found.append((not everyday, not name.startswith(phrase), len(name), candidate))
     if wanted is None:
-        found.sort(key=lambda item: item[:2])
-    return [candidate for _, _, candidate in found]
+        found.sort(key=lambda item: item[:3])
+    return [candidate for *_, candidate in found]
