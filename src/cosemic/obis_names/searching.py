@@ -111,7 +111,8 @@ def _found(rule: Rule, texts: tuple[str, ...], pattern: Pattern) -> Found:
 def search(query: str) -> list[Found]:
     """Patterns whose names have all the words of ``query``, or that meet a pattern such as ``1-0:*.8.0``.
 
-    By words, what people look for every day comes first, then names that begin so, then the shorter ones. An empty list where nothing fits.
+    By words, what people look for every day comes first, then names that begin so, then the shorter ones.
+    An empty list where nothing fits.
     """
     try:
         wanted = parse(query)
