@@ -66,8 +66,8 @@ class Entry(NamedTuple):
 
     @property
     def manufacturer_specific(self) -> bool:
-        """Whether the standard leaves the code to the manufacturer."""
-        return "anufacturer specific" in self.name
+        """Whether the standard leaves the code to the manufacturer or the utility."""
+        return "anufacturer specific" in self.name or self.name.startswith("Utility specific")
 
 
 def catalogue(file: str) -> Catalogue:
@@ -142,10 +142,10 @@ def period_words(f: int) -> str:
     if f <= 99:
         return f", billing period {f}"
     if f == 101:
-        return ", most recent billing periods"
+        return ", last billing period"
     if 102 <= f <= 125:
         return f", last {f - 100} billing periods"
-    return f", F={f}"
+    return ", last billing periods, however many" if f == 126 else f", F={f}"
 
 
 def _classes(text: str) -> tuple[int, ...]:

@@ -72,7 +72,7 @@ class Table:
 class Rule:
     """One line of a catalogue file."""
 
-    __slots__ = ("classes", "generic", "pattern", "sources", "tables", "template", "unit", "written")
+    __slots__ = ("classes", "generic", "pattern", "says_something", "sources", "tables", "template", "unit", "written")
 
     def __init__(
         self,
@@ -86,14 +86,10 @@ class Rule:
         self.written = written
         self.pattern = pattern
         self.generic = name[:2] == "? "
+        self.says_something = name[:2] not in ("? ", "! ")
         self.template = name[2:] if name[:2] in ("? ", "! ") else name
         self.sources = sources
         self.tables = tables
-
-    @property
-    def says_something(self) -> bool:
-        """Whether the line names what it matches: not just its groups, nor that a manufacturer may."""
-        return not self.generic and "anufacturer specific" not in self.template
 
     @property
     def historical(self) -> bool:
