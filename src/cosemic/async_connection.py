@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar, cast
@@ -15,7 +14,8 @@ from cosemic.errors import DlmsError, LinkError, LinkLost, LinkTimeout, LocalPro
 from cosemic.protocol.events import Completed
 from cosemic.protocol.requests import Request, Result
 from cosemic.protocol.session import ClientSession
-from cosemic.transports.streams import Stream, clock_of, open_stream
+from cosemic.transports.line import Line
+from cosemic.transports.streams import Stream, clock_of, open_stream, wait_closed
 
 _T = TypeVar("_T")
 Opener: TypeAlias = Callable[[], Awaitable[Stream]]
@@ -187,6 +187,8 @@ class AsyncConnection(Connection[Stream | Opener]):
             return cast("Stream", way)
         try:
             async with asyncio.timeout(self._opening_timeout):
+                if isinstance(way, Line):
+                    return await way.open_for(self._settings.tolerances)
                 if self._target is None or callable(way):
                     return await cast("Opener", way)()
                 return await open_stream(self._target, tolerances=self._settings.tolerances)
@@ -285,8 +287,5 @@ class AsyncConnection(Connection[Stream | Opener]):
 
     async def _wait_closed(self) -> None:
         stream, self._left = self._left, None
-        wait_closed = getattr(stream, "wait_closed", None)
-        if wait_closed is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await wait_closed()
+        if stream is not None:
+            await wait_closed(stream, CLOSE_TIMEOUT)

@@ -15,6 +15,7 @@ from cosemic.errors import DlmsError, LinkError, LinkLost, LinkTimeout, LocalPro
 from cosemic.protocol.events import Completed
 from cosemic.protocol.requests import Request, Result
 from cosemic.protocol.session import ClientSession
+from cosemic.transports.line import BlockingLine
 from cosemic.transports.streams import BlockingStream, clock_of, open_blocking_stream
 
 _T = TypeVar("_T")
@@ -188,6 +189,8 @@ class BlockingConnection(Connection[BlockingStream | Opener]):
             self._use_once()
             return cast("BlockingStream", way)
         try:
+            if isinstance(way, BlockingLine):
+                return way.open_for(self._settings.tolerances)
             if self._target is None or callable(way):
                 return cast("Opener", way)()
             return open_blocking_stream(

@@ -182,6 +182,7 @@ class Connection(Generic[_Way]):
             user_id=user_id,
             association_object=ObisCode.parse(association_object),
             pre_established=pre_established or broadcast,
+            broadcast=broadcast,
             pre_established_pdu_size=pre_established_pdu_size,
             use_rlrq=use_rlrq,
             push_policy=push_policy,
@@ -272,6 +273,8 @@ class Connection(Generic[_Way]):
     def _recovers_counter(self) -> bool:
         """Whether the invocation counter is looked up through the public client before an association is opened."""
         security = self._settings.security
+        if self._settings.broadcast:  # there is nobody to ask
+            return False
         return security is not None and security.has_keys and security.counter_recovery.value == "from-public-client"
 
     @property

@@ -120,7 +120,7 @@ def test_calls_a_method(cosemic, meter) -> None:
     assert done.objects == [
         {"class_id": 3, "obis": "0.0.128.0.2.255", "method": 1, "result": "success", "value": None, "error": None}
     ]
-    denied = cosemic("call", meter.wrapper, "70/0-0:96.3.10/1", "integer", "0")
+    denied = cosemic("call", meter.wrapper, "70/0-0:96.3.10/1", "integer", "0", "--yes")
     assert denied.code == 1
     assert "read-write-denied" in denied.err
 

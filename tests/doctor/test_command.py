@@ -159,3 +159,20 @@ async def test_the_meter_of_gurux() -> None:
         assert cause(wrong).code is Code.WRONG_PASSWORD
     finally:
         process.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--auth", "hls"), 1, "an algorithm of the maker's own"),
+        (("--auth", "lls"), 1, "LLS needs a password"),
+        (("--auth", "ecdsa"), 2, "--auth ecdsa needs --signing-key, --peer-signing-key"),
+    ],
+)
+def test_a_login_without_its_secret_is_no_success(
+    cosemic, meter, options: tuple[str, ...], code: int, said: str
+) -> None:
+    done = cosemic("doctor", meter.wrapper, *options)
+    assert done.code == code
+    assert said in done.err
+    assert len(done.err.splitlines()) == 1

@@ -101,7 +101,7 @@ def test_nobody_associates_with_the_broadcast_key(monkeypatch) -> None:
     context = client_context(broadcast_key=BROADCAST_KEY)
 
     def by_broadcast(self: AssociationSecurity, apdu: bytes, **options: Any) -> bytes:
-        return protect(self, apdu, **options, broadcast=self.context is context)
+        return protect(self, apdu, **(options | {"broadcast": self.context is context}))
 
     monkeypatch.setattr(AssociationSecurity, "protect", by_broadcast)
     assert_is_refused(Bench(), context)

@@ -316,3 +316,19 @@ def test_a_dedicated_key_outlives_the_change_of_the_global_one() -> None:
     assert_works(bench, context)
     assert not context.is_changing_keys
     assert_is_refused(bench, client_context(counters=context.counters))
+
+
+@pytest.mark.parametrize("names", [(AUTHENTICATION,), (UNICAST, AUTHENTICATION)], ids=["authentication", "both"])
+def test_a_dedicated_key_goes_with_a_new_authentication_key(names, sealed) -> None:
+    bench = Bench()
+    context = client_context(dedicated_key=True)
+    keys = dict(zip(names, (NEW_AUTHENTICATION, NEW), strict=False))
+    with bench.manager(context) as client:
+        client.transfer_keys(keys, MASTER_KEY)
+        assert client.get(1, SCRATCH_NUMBER, 2) == 0
+        assert bench.sent()[-1][0] == 0xD0
+        assert context.is_changing_keys is (UNICAST in names)
+    assert_works(bench, context)
+    assert not bench.meter.settings(*MANAGER).security.is_changing_keys
+    assert_is_refused(bench, client_context(counters=context.counters))
+    assert len(set(sealed)) == len(sealed)

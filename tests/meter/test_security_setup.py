@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from cosemic.apdu.notify import DataNotification
 from cosemic.codec import axdr
+from cosemic.codec.axdr import Data
 from cosemic.enums import (
     AccessRight,
     ActionResult,
@@ -19,11 +21,13 @@ from cosemic.errors import (
     ReadWriteDenied,
     SecurityError,
 )
+from cosemic.link.wrapper import WrapperReader
 from cosemic.meter import demo_keys
 from cosemic.meter.demo import MASTER_KEY, SCRATCH_NUMBER, SYSTEM_TITLE
 from cosemic.protocol.events import Associated, Completed
 from cosemic.protocol.requests import Action, Get
 from cosemic.security.counters import MemoryCounters
+from cosemic.security.ec import SoftwareKey
 from cosemic.security.suites import SecurityPolicy
 from tests.meter.bench import CLIENT_TITLE, NOW, Bench, client_context, control_of, meter_context
 from tests.meter.keys import (
@@ -117,6 +121,46 @@ def test_a_policy_ends_the_plain_context_also_of_an_open_association() -> None:
     assert isinstance(plain.read().error, ExceptionResponseError)
     assert isinstance(Plain(bench, context).outcome().error, AssociationRefused)
     assert_works(bench, context)
+
+
+def test_what_is_pushed_into_an_association_that_was_opened_plain(caplog) -> None:
+    """Under the stricter policy it cannot be protected there, so that it does not go out."""
+    push = DataNotification(1, b"", Data.of(axdr.unsigned(5)))
+    bench = Bench(security=meter_context())
+    context = client_context()
+    plain = Plain(bench, context)
+    assert isinstance(plain.outcome(), Associated)
+    assert plain.talk.notify(push) == [push.encode()]
+    with bench.manager(context) as client:
+        client.action(64, SETUP, 1, axdr.enum(1))
+        assert plain.talk.notify(push) == []
+        assert "asks for 'authenticated', which this association does not give" in caplog.text
+        (sealed,) = WrapperReader().feed(b"".join(bench.line.connection.notify(1, 1, push, bench.line.now)))
+        assert sealed.apdu[0] == 0xDB
+        assert sealed.apdu[11] == 0x10
+
+
+def test_signatures_that_nobody_could_check_are_not_demanded() -> None:
+    """The meter would refuse everybody ever after."""
+    signing, reading = SoftwareKey.generate(1), SoftwareKey.generate(1)
+    keys = {"encryption_key": bytes(range(16)), "authentication_key": bytes(range(0xD0, 0xE0)), "suite": 1}
+    for options, accepted in (
+        ({}, False),
+        ({"peer_signing_key": reading.public}, True),
+        ({"trust": lambda certificate, title: reading.public}, True),
+    ):
+        bench = Bench(
+            security=meter_context(signing_key=signing, kek=bytes(range(1, 17)), **keys, **options),
+            security_setup_version=1,
+        )
+        with bench.manager(client_context(**keys, minimum_policy="none")) as client:
+            if accepted:
+                client.action(64, SETUP, 1, axdr.enum(0x80 | 0x10))
+                continue
+            for value in (AccessRight.SIGNED_REQUEST, 0x90, 0xFC):
+                with pytest.raises(ActionError, match="other-reason"):
+                    client.action(64, SETUP, 1, axdr.enum(value))
+            assert client.get(64, SETUP, 2) == 0
 
 
 def test_a_policy_of_version_1_tells_requests_and_responses_apart() -> None:

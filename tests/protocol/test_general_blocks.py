@@ -174,7 +174,7 @@ def test_numbers_that_go_back() -> None:
 
 
 def test_silence_is_asked_about_a_few_times() -> None:
-    blocks = client_blocks()
+    blocks = client_blocks(datagram=True)
     assert blocks.ask_again() == []
     blocks.send(bytes(30))
     for _ in range(MOST_RECOVERIES):
@@ -572,14 +572,46 @@ def test_lost_blocks_of_an_answer_come_again(window: int, lost: set[int]) -> Non
     assert line.events[0].result.results == (Data.of(ROWS),)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("window", [1, 4])
-@pytest.mark.parametrize("lost", [{1}, {2}, {3, 4}, {5}, {18, 19}], ids=str)
-def test_lost_blocks_of_a_request_are_sent_again(window: int, lost: set[int]) -> None:
+@pytest.mark.parametrize(("window", "lost"), [(4, {2}), (4, {3, 4}), (4, {2, 3}), (63, {5, 6, 7})], ids=str)
+def test_blocks_of_a_request_that_the_meter_asks_for_are_sent_again(window: int, lost: set[int]) -> None:
     line = Lossy({("up", number) for number in lost}, window=window)
     line.client.request(set_((1, ECHO, 2, LONG)), line.now)
     line.run()
     assert [type(event) for event in line.events] == [Completed]
     assert line.application.attributes[1, ECHO, 2] == Data.of(LONG)
+
+
+@pytest.mark.parametrize(("window", "lost"), [(1, 1), (1, 2), (1, 18), (4, 1), (4, 5), (4, 19)])
+def test_over_a_stream_no_block_of_a_request_is_sent_again_unasked(window: int, lost: int) -> None:
+    """A stream loses nothing: the meter is slow, and a double would make it say everything twice."""
+    line = Lossy({("up", lost)}, window=window)
+    line.client.request(set_((1, ECHO, 2, LONG)), line.now)
+    line.run()
+    (event,) = line.events
+    assert isinstance(event, Failed)
+    assert isinstance(event.error, LinkTimeout)
+    assert (1, ECHO, 2) not in line.application.attributes or line.application.attributes[1, ECHO, 2] != Data.of(LONG)
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_silence_over_a_stream_sends_nothing_again_whatever_was_acknowledged(window: int) -> None:
+    blocks = client_blocks(window=window)
+    blocks.send(bytes(60))
+    for number, acknowledged in ((1, 1), (2, 3), (3, 4)):
+        assert blocks.ask_again() == []
+        blocks.receive(ack(number, acknowledged, 2))
+    assert blocks.is_sending
+    assert blocks.ask_again() == []
+
+
+def test_a_late_block_of_an_answer_does_not_end_the_next_request() -> None:
+    blocks = client_blocks()
+    blocks.receive(data(1, b"answer", last=True, window=2))
+    blocks.begin()
+    blocks.send(bytes(60))
+    assert blocks.receive(data(3, b"late", last=True, window=2)) == ([], None)
+    sent, _ = blocks.receive(ack(1, 1, 2))
+    assert [block(item).block_number for item in sent] == [2, 3]
 
 
 def test_a_meter_that_falls_silent_ends_in_a_time_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -411,3 +412,18 @@ async def test_the_simulated_meter_pushes_on_demand(framing: str, protected: boo
         assert served.confirmed == [((sap, 1), 6)]
     assert await served.server.notify(PUSH, client_sap=sap) == 0
     await asyncio.gather(*served.tasks)
+
+
+def test_a_confirmed_push_outside_the_connection_is_told_of_and_the_log_says_that_it_is_not_confirmed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = ClientAssociation(ClientSettings(pre_established=True))
+    client.associate()
+    client.events()
+    with caplog.at_level(logging.INFO, "cosemic"):
+        client.receive_push(PUSH.encode())
+        assert "confirmed" not in caplog.text
+        client.receive_push(CONFIRMED.encode())
+    assert [event.apdu for event in client.events()] == [PUSH, CONFIRMED]  # type: ignore[union-attr]
+    assert client.apdus_to_send() == []
+    assert "asks to be confirmed" in caplog.text

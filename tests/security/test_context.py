@@ -506,3 +506,17 @@ def test_configuring_loads_no_cryptography() -> None:
         "assert 'asyncio' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "COSEMIC_STATE": os.devnull})
+
+
+def test_a_configured_dedicated_key_is_warned_of_once_it_comes_again(caplog) -> None:
+    key = bytes(range(0x40, 0x50))
+    fixed, fresh = context(CLIENT_TITLE, dedicated_key=key), context(CLIENT_TITLE, dedicated_key=True)
+    for _ in range(4):
+        for shared in (fixed, fresh):
+            association = AssociationSecurity(shared, role="client", peer_system_title=METER_TITLE)
+            for _ in range(2):  # as when an association request is sent again
+                association.set_dedicated_key(shared.new_dedicated_key())
+            association.close()
+    (record,) = caplog.records
+    assert "dedicated_key=True" in record.getMessage()
+    assert key.hex() not in record.getMessage()

@@ -204,3 +204,109 @@ def test_only_so_many_titles_are_remembered() -> None:
     for number in range(3000):
         shared.hear(number.to_bytes(8, "big"))
     assert len(shared.heard) == 1024
+
+
+def test_going_back_brings_the_old_broadcast_key_back() -> None:
+    old, new = bytes(range(0x20, 0x30)), bytes(range(0x30, 0x40))
+    for keys in ({"broadcast_key": new}, {"broadcast_key": new, **NEW}):
+        ours = context(CLIENT_TITLE, broadcast_key=old)
+        client = AssociationSecurity(ours, role="client", peer_system_title=METER_TITLE)
+        meters = [meter_of(context(METER_TITLE, **{**OLD, "broadcast_key": key})) for key in (old, new)]
+        first = client.protect(APDU, broadcast=True)
+        assert meters[0].open(first) == APDU
+        ours.switch_keys(**keys)
+        assert ours.is_changing_keys
+        client.protect(APDU, broadcast=True)
+        ours.keep_keys()
+        assert not ours.is_changing_keys
+        again = client.protect(APDU, broadcast=True)
+        assert meters[0].open(again) == APDU
+        assert again[1:5] > first[1:5]
+        with pytest.raises(AuthenticationError):
+            meters[1].open(again)
+
+
+def test_what_ended_well_is_not_gone_back_on() -> None:
+    old, new = bytes(range(0x20, 0x30)), bytes(range(0x30, 0x40))
+    ours = context(CLIENT_TITLE, broadcast_key=old)
+    client = AssociationSecurity(ours, role="client", peer_system_title=METER_TITLE)
+    ours.switch_keys(broadcast_key=new, **NEW)
+    theirs = AssociationSecurity(context(METER_TITLE, **NEW), role="server", peer_system_title=CLIENT_TITLE)
+    assert client.open(theirs.protect(APDU)) == APDU
+    ours.keep_keys()
+    meter = meter_of(context(METER_TITLE, **{**NEW, "broadcast_key": new}))
+    assert meter.open(client.protect(APDU, broadcast=True)) == APDU
+
+
+DEDICATED = bytes(range(0x90, 0xA0))
+
+
+def test_a_dedicated_key_goes_with_the_authentication_key_in_use() -> None:
+    """It is one for all keys; the first message under the new one, dedicated or not, confirms it."""
+    ours, theirs = context(CLIENT_TITLE), context(METER_TITLE)
+    client = AssociationSecurity(ours, role="client", peer_system_title=METER_TITLE, dedicated_key=DEDICATED)
+    meter = AssociationSecurity(
+        theirs, role="server", peer_system_title=CLIENT_TITLE, dedicated_key=DEDICATED, received={}
+    )
+    other = {"authentication_key": NEW["authentication_key"]}
+    stranger = AssociationSecurity(
+        context(CLIENT_TITLE, **other), role="client", peer_system_title=METER_TITLE, dedicated_key=DEDICATED
+    )
+    old = AssociationSecurity(
+        context(METER_TITLE), role="server", peer_system_title=CLIENT_TITLE, dedicated_key=DEDICATED
+    )
+    counters = []
+
+    def exchange() -> None:
+        for sender, receiver in ((client, meter), (meter, client)):
+            sealed = sender.protect(APDU, dedicated=True)
+            counters.append((sender, sealed[1:5]))
+            assert receiver.open(sealed, dedicated=True) == APDU
+            with pytest.raises(ReplayError):
+                receiver.open(sealed, dedicated=True)
+
+    exchange()
+    with pytest.raises(AuthenticationError):
+        meter.open(stranger.protect(APDU, dedicated=True), dedicated=True)
+    theirs.offer_keys(**other)
+    exchange()
+    assert theirs.is_changing_keys
+    ours.switch_keys(**other)
+    late = [old.protect(APDU, dedicated=True) for _ in range(3)][-1]
+    assert client.open(late, dedicated=True) == APDU, "the meter has not heard of it yet"
+    sealed = client.protect(APDU, dedicated=True)
+    counters.append((client, sealed[1:5]))
+    forged = sealed[:-1] + bytes([sealed[-1] ^ 1])
+    with pytest.raises(AuthenticationError):
+        meter.open(forged, dedicated=True)
+    assert theirs.is_changing_keys
+    assert meter.open(sealed, dedicated=True) == APDU
+    assert not theirs.is_changing_keys
+    with pytest.raises(ReplayError):
+        meter.open(sealed, dedicated=True)
+    for _ in range(2):
+        counters.append((meter, meter.protect(APDU, dedicated=True)[1:5]))
+    exchange()
+    assert not ours.is_changing_keys
+    with pytest.raises(AuthenticationError):
+        client.open(old.protect(APDU, dedicated=True), dedicated=True)
+    assert len(set(counters)) == len(counters), "the same cipher key: no counter twice"
+
+
+def test_a_dedicated_message_proves_the_authentication_key_only() -> None:
+    ours, theirs = context(CLIENT_TITLE), context(METER_TITLE)
+    client = AssociationSecurity(ours, role="client", peer_system_title=METER_TITLE, dedicated_key=DEDICATED)
+    meter = AssociationSecurity(
+        theirs, role="server", peer_system_title=CLIENT_TITLE, dedicated_key=DEDICATED, received={}
+    )
+    theirs.offer_keys(**NEW)
+    ours.switch_keys(**NEW)
+    assert meter.open(client.protect(APDU, dedicated=True), dedicated=True) == APDU
+    assert client.open(meter.protect(APDU, dedicated=True), dedicated=True) == APDU
+    assert theirs.is_changing_keys
+    assert ours.is_changing_keys
+    assert client.open(meter.protect(APDU)) == APDU, "still under the old encryption key"
+    assert meter.open(client.protect(APDU)) == APDU
+    assert client.open(meter.protect(APDU)) == APDU
+    assert not theirs.is_changing_keys
+    assert not ours.is_changing_keys

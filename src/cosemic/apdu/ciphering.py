@@ -160,7 +160,10 @@ def unwrap_ciphered(apdu: bytes) -> tuple[int, bytes | None, bytes]:
 
     Takes glo-, ded-, general-glo- and general-ded-ciphering; DecodeError for anything else, and for octets left over.
     """
-    if len(apdu) < 2:
+    length = len(apdu) - 2
+    if 5 <= length < 0x80 and apdu[1] == length and apdu[0] in _IS_SERVICE:
+        return apdu[0], None, apdu[2:]  # nearly all of them
+    if length < 0:
         raise DecodeError("a ciphered APDU ends before its length", octets=apdu, offset=len(apdu))
     tag = apdu[0]
     if tag in _IS_SERVICE:

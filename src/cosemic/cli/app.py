@@ -10,9 +10,9 @@ import traceback
 
 from cyclopts import App, CycloptsError
 
-from cosemic.cli.commands import attributes, demo, doctor, explain, model, obis, profile, simulate
+from cosemic.cli.commands import attributes, certificates, demo, doctor, explain, keys, model, obis, profile, simulate
 from cosemic.cli.failing import CommandError, ConnectionTrouble, one_line
-from cosemic.cli.options import hide_log
+from cosemic.cli.options import hide_log, without_empty_variables
 from cosemic.errors import DlmsError
 
 USAGE_ERROR = 2
@@ -40,6 +40,8 @@ app.command(attributes.objects, sort_key=23)
 app.command(profile.profile, sort_key=30)
 app.command(model.model, sort_key=50)
 app.command(model.diff, sort_key=51)
+app.command(certificates.app)
+app.command(keys.app)
 app.command(explain.explain, sort_key=60)
 app.command(obis.obis, sort_key=61)
 app.command(doctor.doctor, sort_key=70)
@@ -52,7 +54,8 @@ def run(arguments: list[str]) -> int:
     silence = logging.NullHandler()
     logging.getLogger("cosemic").addHandler(silence)
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        with without_empty_variables():
+            code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except KeyboardInterrupt:
@@ -96,4 +99,10 @@ def _debug(arguments: list[str]) -> None:
 
 
 def _command_of(arguments: list[str]) -> str:
-    return f"{arguments[0]} " if arguments and arguments[0] in app else ""
+    """The names of command and subcommand, as far as they are right."""
+    found, place = "", app
+    for name in arguments[:2]:
+        if name.startswith("-") or name not in place:
+            break
+        found, place = f"{found}{name} ", place[name]
+    return found

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
 from cosemic.cli.failing import CommandError
 from cosemic.meter import demo, demo_keys
+from cosemic.security.certificates import Certificate
 from cosemic.security.ec import SoftwareKey
+from cosemic.security.issuing import new_authority
 
 _Settings: TypeAlias = dict[str, int | str]
 
@@ -18,7 +22,24 @@ _SYMMETRIC = {"ek": 0x00, "ak": 0xD0, "kek": 0x10}
 """First octet of each key of suites 1 and 2."""
 
 
-def write_demo_keys(folder: Path, host: str, wrapper_port: int, hdlc_port: int) -> None:
+@dataclass(frozen=True, slots=True)
+class DemoAuthority:
+    """An authority that the simulated meter trusts, made anew each time; it issues certificates to try things with."""
+
+    certificate: Certificate
+    key: SoftwareKey
+
+    @classmethod
+    def make(cls, suite: int) -> DemoAuthority:
+        """One of that suite, valid since yesterday."""
+        key = SoftwareKey.generate(suite)
+        start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+        return cls(new_authority(key, f"cosemic simulate, suite {suite}", not_before=start), key)
+
+
+def write_demo_keys(
+    folder: Path, host: str, wrapper_port: int, hdlc_port: int, authorities: Mapping[int, DemoAuthority] | None = None
+) -> None:
     """Write the files, for their owner only; CommandError when the folder cannot take them."""
     place = f"[{host}]" if ":" in host else host
     wrapper, hdlc = f"tcp://{place}:{wrapper_port}", f"hdlc://{place}:{hdlc_port}"
@@ -36,6 +57,12 @@ def write_demo_keys(folder: Path, host: str, wrapper_port: int, hdlc_port: int) 
         }
         for client, suite in demo_keys.CLIENTS.items():
             settings[f"suite{suite}"] = {"client": client, "auth": "ecdsa", "suite": suite, **_keys(folder, suite)}
+        for suite, authority in (authorities or {}).items():
+            setup = {"certificates": str(folder / "certificates")}
+            settings[f"suite{suite}"] |= setup
+            (folder / "certificates" / "anchors").mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write(folder / "certificates" / "anchors" / f"suite{suite}-authority.pem", authority.certificate.pem())
+            _write(folder / f"suite{suite}-authority-key.pem", authority.key.private_pem().decode())
         meters: dict[str, _Settings] = {name: {"url": wrapper, **chosen} for name, chosen in (settings | short).items()}
         meters |= {f"{name}-hdlc": {**chosen, "url": hdlc} for name, chosen in meters.items()}
         _write(folder / "meters.toml", _NOTE + "\n" + "".join(_table(name, chosen) for name, chosen in meters.items()))

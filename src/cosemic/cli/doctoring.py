@@ -32,6 +32,10 @@ def examine_meter(
     url, settings = resolve(_with_scheme(url), connection)
     if settings.referencing == "sn":
         raise CommandError("the doctor examines by logical names only: leave out --referencing sn")
+    if settings.device_address is not None:
+        raise CommandError("the doctor does not look behind gateways: without --device-address it examines the gateway")
+    if settings.broadcast:
+        raise CommandError("the doctor examines one meter: leave out --broadcast")
     # The framing is still to be found out, so that addresses are welcome on every URL.
     check_numbers(
         "hdlc://host" if settings.physical is not None or settings.address_size is not None else url, settings

@@ -30,7 +30,7 @@ class CommandError(Exception):
 class ConnectionTrouble(Exception):
     """An error of the way to the meter: where that was, and whether the association was open already."""
 
-    def __init__(self, error: LinkError | FrameError, url: str, *, associated: bool) -> None:
+    def __init__(self, error: LinkError | FrameError | ExceptionResponseError, url: str, *, associated: bool) -> None:
         super().__init__(str(error))
         self.error = error
         self.url = url
@@ -78,6 +78,8 @@ def one_line(error: BaseException) -> str:
 
 def _trouble_hint(trouble: ConnectionTrouble, text: str) -> str:
     error = trouble.error
+    if isinstance(error, ExceptionResponseError):
+        return "the gateway may not know the device: check --network-id and --device-address, then --client"
     if isinstance(error, FrameError) and not trouble.associated:
         return f"check the address: something else than a meter may answer there{_other_framing(trouble.url)}"
     if not isinstance(error, (LinkTimeout, LinkLost)):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from cosemic.cli.failing import CommandError
@@ -9,7 +12,7 @@ from cosemic.cli.parsing import key_octets, read_secret
 
 if TYPE_CHECKING:
     from cosemic.cli.options import ConnectionOptions
-    from cosemic.security.ec import SoftwareKey
+    from cosemic.security.ec import PrivateKey, SoftwareKey
 
 _NEEDED_FOR: dict[str, tuple[str, ...]] = {
     "wrapped-key": ("kek",),
@@ -20,12 +23,15 @@ NAMES = ("signing_key", "peer_signing_key", "agreement_key", "peer_agreement_key
 _SUITE_OF = {32: 1, 48: 2}
 
 
-def asymmetric_options(settings: ConnectionOptions) -> tuple[int, dict[str, Any]]:
-    """The security suite, and what SecurityContext takes of these keys; CommandError says what is wrong with one."""
-    private = {
-        name: _private_key(text, _option(name))
+def asymmetric_options(settings: ConnectionOptions, held: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    """The security suite, and what SecurityContext takes of these keys; CommandError says what is wrong with one.
+
+    ``held`` is what a key store and the certificates give beside the options.
+    """
+    private: dict[str, PrivateKey] = {
+        name: private_key(text, _option(name)) if (text := getattr(settings, name)) is not None else held[name]
         for name in ("signing_key", "agreement_key")
-        if (text := getattr(settings, name)) is not None
+        if getattr(settings, name) is not None or name in held
     }
     suites = {key.suite for key in private.values()} | ({settings.suite} if settings.suite is not None else set())
     if len(suites) > 1:
@@ -36,8 +42,14 @@ def asymmetric_options(settings: ConnectionOptions) -> tuple[int, dict[str, Any]
         text = getattr(settings, name)
         if text is not None:
             options[name] = _public_key(text, _option(name))
+        elif name in held:
+            options[name] = held[name]
     if settings.kek is not None:
         options["kek"] = key_octets(settings.kek, "--kek")
+    elif "kek" in held:
+        options["kek"] = held["kek"]
+    if "trust" in held:
+        options["trust"] = held["trust"]
     if settings.reading not in (None, "standard"):
         options |= _field_reading()
     if settings.general is not None:
@@ -47,27 +59,27 @@ def asymmetric_options(settings: ConnectionOptions) -> tuple[int, dict[str, Any]
     return suite, options
 
 
-def needs_ecdsa_keys(settings: ConnectionOptions) -> None:
-    """CommandError when --auth ecdsa lacks a key."""
-    _need(settings, "--auth ecdsa", "signing_key", "peer_signing_key")
-
-
-def check_complete(settings: ConnectionOptions) -> None:
+def check_complete(settings: ConnectionOptions, held: Mapping[str, Any]) -> None:
     """CommandError where keys are missing for what was asked for, rather than a message with less protection."""
+    there = {field.name for field in fields(settings) if getattr(settings, field.name) is not None} | held.keys()
+    if "trust" in held:
+        there.add("peer_signing_key")  # it comes in a certificate, or the meter is refused
     if settings.auth == "gmac":
-        _need(settings, "--auth gmac", "ek", "ak")
+        _need(there, "--auth gmac", "ek", "ak")
+    if settings.auth == "ecdsa":
+        _need(there, "--auth ecdsa", "signing_key", "peer_signing_key")
     if settings.general is not None:
-        _need(settings, f"--general {settings.general}", "ek", *_NEEDED_FOR.get(settings.general, ()))
+        _need(there, f"--general {settings.general}", "ek", *_NEEDED_FOR.get(settings.general, ()))
     if settings.ak is not None:
-        _need(settings, "--ak", "ek")
+        _need(there, "--ak", "ek")
     policy = settings.policy
     if policy not in (None, "none"):
         names = [*(["ak"] if "authenticated" in policy else []), *(NAMES[:2] if "signed" in policy else [])]
-        _need(settings, f"--policy {policy}", "ek", *names)
+        _need(there, f"--policy {policy}", "ek", *names)
 
 
-def _need(settings: ConnectionOptions, what: str, *names: str) -> None:
-    missing = [_option(name) for name in names if getattr(settings, name) is None]
+def _need(there: AbstractSet[str], what: str, *names: str) -> None:
+    missing = [_option(name) for name in names if name not in there]
     if missing:
         pem = ": PEM files, as file:PATH" if all(name.endswith("-key") for name in missing) else ""
         raise CommandError(f"{what} needs {', '.join(missing)} too{pem}")
@@ -83,7 +95,8 @@ def _field_reading() -> dict[str, Any]:
     }
 
 
-def _private_key(text: str, option: str) -> SoftwareKey:
+def private_key(text: str, option: str) -> SoftwareKey:
+    """A private key as an option gives it: PEM or hexadecimal; CommandError without a word of it."""
     from cosemic.security.ec import SoftwareKey
 
     value = read_secret(text, option)

@@ -21,13 +21,14 @@ from pathlib import Path
 from cosemic.cli.failing import CommandError
 
 SECRETS = ("password", "ek", "ak", "signing_key", "agreement_key", "kek")
-_INTEGERS = ("client", "server", "physical", "address_size", "suite")
+_INTEGERS = ("client", "server", "physical", "address_size", "suite", "network_id", "block_transfer_window")
 _TEXTS = (
     *("url", "auth", "password", "policy", "system_title", "ek", "ak", "general", "reading", "kek"),
     *("signing_key", "peer_signing_key", "agreement_key", "peer_agreement_key", "counter_recovery", "referencing"),
+    *("key_store", "certificates", "peer_system_title", "device_address"),
 )
 _NUMBERS = ("timeout",)
-_FLAGS = ("allow_counter_from_meter",)
+_FLAGS = ("allow_counter_from_meter", "broadcast")
 _KNOWN = (*_TEXTS, *_INTEGERS, *_NUMBERS, *_FLAGS)
 _REFERENCES = ("env:", "file:")
 

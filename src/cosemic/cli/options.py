@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from cyclopts import Group, Parameter
 
 from cosemic.cli.failing import CommandError, ConnectionTrouble
-from cosemic.cli.keys import NAMES, asymmetric_options, check_complete, needs_ecdsa_keys
+from cosemic.cli.key_stores import held_keys
+from cosemic.cli.keys import NAMES, asymmetric_options, check_complete
 from cosemic.cli.meters import find_meter
 from cosemic.cli.parsing import key_octets, password_octets
 from cosemic.cli.titles import own_title
-from cosemic.enums import AuthenticationMechanism
-from cosemic.errors import FrameError, LinkError
+from cosemic.enums import AuthenticationMechanism, ExceptionServiceError
+from cosemic.errors import ExceptionResponseError, FrameError, LinkError
 
 if TYPE_CHECKING:
     from cosemic.blocking import DlmsClient
@@ -53,6 +55,12 @@ _MECHANISMS: dict[str, AuthenticationMechanism] = {
     "sha256": AuthenticationMechanism.HLS_SHA256,
     "ecdsa": AuthenticationMechanism.HLS_ECDSA,
 }
+_WITHOUT_PASSWORD = (
+    AuthenticationMechanism.NONE,
+    AuthenticationMechanism.HLS_GMAC,
+    AuthenticationMechanism.HLS_ECDSA,
+)
+_OWN_KEYS = frozenset(("ek", "ak", "kek", "signing_key", "agreement_key"))
 _LOG = "cosemic command"
 _CHOICES: dict[str, tuple[str, ...]] = {
     "auth": get_args(Auth),
@@ -102,12 +110,26 @@ class ConnectionOptions:
     "The meter's public key agreement key."
     kek: Annotated[str | None, Parameter(env_var="COSEMIC_KEK")] = None
     "Master key, for --general wrapped-key: HEX, env:NAME or file:PATH."
+    key_store: Annotated[str | None, Parameter(env_var="COSEMIC_KEY_STORE")] = None
+    "Where keys that no option gives come from: file:FOLDER, env:PREFIX, or pkcs11:token=LABEL?module-path=FILE."
+    certificates: Annotated[str | None, Parameter(env_var="COSEMIC_CERTIFICATES")] = None
+    "Folder of certificates, with the authorities that you trust in its folder anchors."
+    peer_system_title: Annotated[str | None, Parameter(env_var="COSEMIC_PEER_SYSTEM_TITLE")] = None
+    "The meter's system title, where it is needed before the meter tells it: to find its certificates."
     general: Annotated[General | None, Parameter(env_var="COSEMIC_GENERAL")] = None
     "General protection: general-glo-ciphering (general), or general-ciphering with this key."
     referencing: Annotated[Referencing | None, Parameter(env_var="COSEMIC_REFERENCING")] = None
     "How objects are named: ln by class and OBIS code, sn by short names. [default: ln]"
     reading: Annotated[Reading | None, Parameter(env_var="COSEMIC_READING")] = None
     "What tags and signatures of general protection cover: as the standard, or as Gurux and pydlms-client (field)."
+    block_transfer_window: Annotated[int | None, Parameter(env_var="COSEMIC_BLOCK_TRANSFER_WINDOW")] = None
+    "Ask for answers in general blocks, so many in one go (1 to 63); 0 does without them."
+    network_id: Annotated[int | None, Parameter(env_var="COSEMIC_NETWORK_ID")] = None
+    "Network behind a gateway, with --device-address. [default: 0]"
+    device_address: Annotated[str | None, Parameter(env_var="COSEMIC_DEVICE_ADDRESS")] = None
+    "Physical address of a device behind a gateway: TEXT or hex:…"
+    broadcast: Annotated[bool | None, Parameter(negative="", env_var="COSEMIC_BROADCAST")] = None
+    "For set and call over HDLC or UDP: send to all stations, without an association; nobody answers."
     timeout: Annotated[float | None, Parameter(env_var="COSEMIC_TIMEOUT")] = None
     "Seconds to wait for an answer. [default: 30]"
     allow_counter_from_meter: Annotated[
@@ -132,34 +154,67 @@ class OutputOptions:
 
 
 @contextmanager
-def connected(url: str, options: ConnectionOptions | None, output: OutputOptions) -> Iterator[DlmsClient]:
-    """The client for a URL or a named meter, connected; an error on the way comes as ConnectionTrouble."""
+def without_empty_variables() -> Iterator[None]:
+    """An empty COSEMIC_ variable counts as unset: scripts and unit files clear variables that way."""
+    empty = [name for name, value in os.environ.items() if name.startswith("COSEMIC_") and not value.strip()]
+    values = {name: os.environ.pop(name) for name in empty}
+    try:
+        yield
+    finally:
+        os.environ |= values
+
+
+@contextmanager
+def connected(
+    url: str,
+    options: ConnectionOptions | None,
+    output: OutputOptions,
+    *,
+    answers: bool = True,
+    security: SecurityContext | None = None,
+) -> Iterator[DlmsClient]:
+    """The client for a URL or a named meter, connected; an error on the way comes as ConnectionTrouble.
+
+    Without ``answers`` requests go out unconfirmed. ``security`` stands in for what the settings make.
+    """
     url, settings = resolve(url, options)
     associated = False
     try:
-        with make_client(url, settings, output) as client:
+        with make_client(url, settings, output, answers=answers, security=security) as client:
             associated = True
             yield client
     except (LinkError, FrameError) as error:
         raise ConnectionTrouble(error, url, associated=associated) from error
+    except ExceptionResponseError as error:
+        if associated or settings.device_address is None or error.service_error != ExceptionServiceError.OTHER_REASON:
+            raise
+        raise ConnectionTrouble(error, url, associated=False) from error
 
 
-def make_client(url: str, options: ConnectionOptions | None, output: OutputOptions) -> DlmsClient:
+def make_client(
+    url: str,
+    options: ConnectionOptions | None,
+    output: OutputOptions,
+    *,
+    answers: bool = True,
+    security: SecurityContext | None = None,
+) -> DlmsClient:
     """The client for a URL or a named meter; CommandError says which option is wrong or missing."""
     from cosemic.blocking import DlmsClient
 
     url, settings = resolve(url, options)
+    if settings.broadcast and answers:
+        raise CommandError("--broadcast is for 'set' and 'call' only: nobody answers what goes to all stations")
     check_numbers(url, settings)
-    security = make_security(settings)
+    if security is None:
+        security = make_security(settings)
     mechanism = _MECHANISMS[settings.auth or "none"]
     password = None if settings.password is None else password_octets(settings.password)
     if mechanism is AuthenticationMechanism.HLS:
         raise CommandError("--auth hls is the maker's own algorithm: use the Python API and give it as hls_function")
-    if mechanism is AuthenticationMechanism.HLS_ECDSA:
-        needs_ecdsa_keys(settings)
-    elif mechanism not in (AuthenticationMechanism.NONE, AuthenticationMechanism.HLS_GMAC) and password is None:
+    if mechanism not in _WITHOUT_PASSWORD and password is None:
         raise CommandError(f"--auth {settings.auth} needs --password")
-    elif mechanism is AuthenticationMechanism.NONE and password is not None:
+    if mechanism is AuthenticationMechanism.NONE and password is not None:
         raise CommandError("--password is of no use without --auth: give --auth lls, md5, sha1 or sha256")
     client = DlmsClient(
         url,
@@ -171,6 +226,10 @@ def make_client(url: str, options: ConnectionOptions | None, output: OutputOptio
         password=password,
         security=security,
         referencing=settings.referencing or "ln",
+        block_transfer_window=settings.block_transfer_window,
+        gateway=_gateway(settings),
+        broadcast=bool(settings.broadcast),
+        confirmed=answers,
         timeout=30.0 if settings.timeout is None else settings.timeout,
         connect_timeout=10.0 if settings.timeout is None else settings.timeout,
     )
@@ -201,19 +260,28 @@ def resolve(url: str, options: ConnectionOptions | None) -> tuple[str, Connectio
 
 def make_security(settings: ConnectionOptions) -> SecurityContext | None:
     """The security context, or None when neither keys nor a policy were given."""
-    check_complete(settings)
+    held = held_keys(settings)
+    check_complete(settings, held)
     keys = (settings.ek, settings.ak, settings.system_title, *(getattr(settings, name) for name in NAMES))
-    if all(key is None for key in keys):
+    # Certificates alone make no security: they are for whoever has keys of his own.
+    if all(key is None for key in keys) and not held.keys() & _OWN_KEYS:
+        if settings.key_store is not None:
+            raise CommandError(f"--key-store: {settings.key_store} holds no key that this client could use")
         return None
     from cosemic.security.context import SecurityContext
 
-    suite, options = asymmetric_options(settings)
+    suite, options = asymmetric_options(settings, held)
     try:
         security = SecurityContext(
             suite=suite,
             system_title=own_title() if settings.system_title is None else _title(settings.system_title),
-            encryption_key=None if settings.ek is None else key_octets(settings.ek, "--ek"),
-            authentication_key=None if settings.ak is None else key_octets(settings.ak, "--ak"),
+            peer_system_title=(
+                None
+                if settings.peer_system_title is None
+                else key_octets(settings.peer_system_title, "--peer-system-title")
+            ),
+            encryption_key=held.get("ek") if settings.ek is None else key_octets(settings.ek, "--ek"),
+            authentication_key=held.get("ak") if settings.ak is None else key_octets(settings.ak, "--ak"),
             policy=settings.policy or "authenticated-encrypted",
             allow_counter_from_meter=bool(settings.allow_counter_from_meter),
             counter_recovery=settings.counter_recovery or "never",
@@ -222,6 +290,7 @@ def make_security(settings: ConnectionOptions) -> SecurityContext | None:
     except ValueError as error:
         text = str(error)
         for name, option in (
+            ("peer_system_title", "--peer-system-title"),
             ("system_title", "--system-title"),
             ("encryption_key", "--ek"),
             ("authentication_key", "--ak"),
@@ -229,7 +298,7 @@ def make_security(settings: ConnectionOptions) -> SecurityContext | None:
         ):
             text = re.sub(rf"(?<![-\w]){name}\b", option, text)
         raise CommandError(text) from None
-    if settings.policy is None and settings.ek is not None and settings.ak is None:
+    if settings.policy is None and settings.ek is not None and settings.ak is None and "ak" not in held:
         raise CommandError("--ek needs --ak too, or another --policy than authenticated-encrypted")
     return security
 
@@ -248,12 +317,15 @@ def check_numbers(url: str, settings: ConnectionOptions) -> None:
         "server": (0, 0x3FFF if hdlc else 0xFFFF),
         "physical": (0, 0x3FFF),
         "suite": (0, 2),
+        "network_id": (0, 0xFF),
+        "block_transfer_window": (0, 63),
     }
     for name, (low, high) in limits.items():
         number = getattr(settings, name)
         if number is not None and not low <= number <= high:
-            on = " on HDLC" if hdlc and name != "suite" else ""
-            raise CommandError(f"--{name} is a number from {low} to {high}{on}, not {number}")
+            on = " on HDLC" if hdlc and name in ("client", "server", "physical") else ""
+            raise CommandError(f"--{name.replace('_', '-')} is a number from {low} to {high}{on}, not {number}")
+    _check_way(framing, url, settings)
     if settings.physical is not None and framing == "mbus":
         raise CommandError("on M-Bus the address of the meter stands in the URL (?address=5), not in --physical")
     if settings.physical is not None and not hdlc:
@@ -264,6 +336,24 @@ def check_numbers(url: str, settings: ConnectionOptions) -> None:
         _check_address_size(hdlc, settings)
     if settings.timeout is not None and not 0 < settings.timeout < 1e9:
         raise CommandError(f"--timeout is a number of seconds above 0, not {settings.timeout:g}")
+
+
+def _check_way(framing: str, url: str, settings: ConnectionOptions) -> None:
+    if settings.broadcast and framing != "hdlc" and not url.lower().startswith("udp:"):
+        raise CommandError("--broadcast goes over HDLC and UDP (hdlc://, serial://, udp://), not over this URL")
+    if settings.broadcast and settings.auth not in (None, "none"):
+        raise CommandError("--broadcast has no login: leave out --auth")
+    if settings.network_id is not None and settings.device_address is None:
+        raise CommandError("--network-id needs --device-address: which device behind the gateway")
+
+
+def _gateway(settings: ConnectionOptions) -> tuple[int, bytes] | None:
+    if settings.device_address is None:
+        return None
+    address = password_octets(settings.device_address, "--device-address")
+    if not 1 <= len(address) <= 0xFF:
+        raise CommandError(f"--device-address has 1 to 255 octets, not {len(address)}")
+    return settings.network_id or 0, address
 
 
 def _framing(url: str) -> str:

@@ -197,8 +197,9 @@ def read_secret(text: str, option: str) -> str:
     kind, colon, rest = text.partition(":")
     if colon and kind == "env":
         value = os.environ.get(rest)
-        if value is None:
-            raise CommandError(f"{option} names the environment variable {rest}, which is not set")
+        if not value:
+            state = "is not set" if value is None else "is empty"
+            raise CommandError(f"{option} names the environment variable {rest}, which {state}")
         return value
     if colon and kind == "file":
         try:

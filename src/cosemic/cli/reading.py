@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cosemic.cli.failing import CommandError, service_remedy
 from cosemic.cli.names import confirm, live, resolved, show_dry_run
-from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, warn
+from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, resolve, warn
 from cosemic.cli.output import dumps, human, say, table, typed_tree
 from cosemic.cli.parsing import Target, parse_plain, parse_target, parse_value
 from cosemic.codec import axdr
@@ -181,16 +181,25 @@ def _is_moment(class_id: int, attribute: int) -> bool:
 
 
 def set_target(
-    url: str, text: str, kind: str | None, value: str, *, dry_run: bool, connection: ConnectionOptions | None,
-    output: OutputOptions,
+    url: str, text: str, kind: str | None, value: str, *, dry_run: bool, confirmed: bool,
+    connection: ConnectionOptions | None, output: OutputOptions,
 ) -> int:  # fmt: skip
-    """Write one attribute and say so; without a type in the one that the meter has."""
+    """Write one attribute and say so; without a type in the one that the meter has.
+
+    Without ``confirmed``, and to all stations, nobody answers.
+    """
     target = parse_target(text)
     if target.member is None and target.name is None:
         raise CommandError(f"{text!r} is no target to write: write CLASS/OBIS/ATTRIBUTE, for example 3/1.0.1.8.0.255/2")
+    url, settings = resolve(url, connection)
+    confirmed = confirmed and not settings.broadcast
+    if not confirmed and (kind is None or target.name is not None):
+        raise CommandError(
+            f"{text!r}: without an answer nothing can be looked up: give CLASS/OBIS/ATTRIBUTE, type, value"
+        )
     data = parse_plain(value) if kind is None else parse_value(kind, value)
     error: ServiceError | None = None
-    with connected(url, connection, output) as client:
+    with connected(url, settings, output, answers=confirmed) as client:
         target = resolved(client, target)
         assert target.class_id is not None
         assert target.member is not None
@@ -205,16 +214,17 @@ def set_target(
                 client.set(target.class_id, target.obis, target.member, data)
         except ServiceError as caught:
             error = caught
-    result = "success" if error is None else _result_name(error)
-    _report(output, target, "attribute", {"result": result}, error, f"{target.text}: written")
+    result = _result_name(error) if error is not None else "success" if confirmed else "sent"
+    done = f"{target.text}: written" if confirmed else f"{target.text}: sent; no answer is awaited"
+    _report(output, target, "attribute", {"result": result}, error, done)
     return 0 if error is None else 1
 
 
 def call_target(
-    url: str, text: str, kind: str | None, value: str | None, *, dry_run: bool, yes: bool,
+    url: str, text: str, kind: str | None, value: str | None, *, dry_run: bool, yes: bool, confirmed: bool,
     connection: ConnectionOptions | None, output: OutputOptions,
 ) -> int:  # fmt: skip
-    """Invoke one method and print what it returns."""
+    """Invoke one method and print what it returns; without ``confirmed`` (and to all stations) nobody answers."""
     target = parse_target(text, method=True)
     parameters: object = None
     if kind is not None and value is None and kind != "null-data":
@@ -223,9 +233,13 @@ def call_target(
         parameters, kind = parse_plain(kind), None  # a method by name takes a value without a type
     elif kind is not None:
         parameters = parse_value(kind, value or "")
+    url, settings = resolve(url, connection)
+    confirmed = confirmed and not settings.broadcast
+    if not confirmed and target.name is not None:
+        raise CommandError(f"{text!r}: without an answer nothing can be looked up: give CLASS/OBIS/METHOD, type, value")
     error: ServiceError | None = None
     answer: object = None
-    with connected(url, connection, output) as client:
+    with connected(url, settings, output, answers=confirmed) as client:
         by_name = target.name is not None
         target = resolved(client, target, method=True)
         assert target.class_id is not None
@@ -244,7 +258,9 @@ def call_target(
         except ServiceError as caught:
             error = caught
     done = f"{target.text}: done" if answer is None else f"{target.text}: {human(answer)}"
-    result = "success" if error is None else _result_name(error)
+    if not confirmed:
+        done = f"{target.text}: sent; no answer is awaited"
+    result = _result_name(error) if error is not None else "success" if confirmed else "sent"
     _report(output, target, "method", {"result": result, "value": answer}, error, done)
     return 0 if error is None else 1
 

@@ -123,7 +123,7 @@ def transfer_keys(
         security.keep_keys()
         raise
     if KeyId.MASTER in checked:
-        security.replace_kek(checked[KeyId.MASTER])
+        security.switch_kek(checked[KeyId.MASTER])
     yield from _take_up(security, new, setup, confirm)
 
 
@@ -161,7 +161,7 @@ def agree_keys(
         for key_id, offer in offers.items()
     }
     if KeyId.MASTER in keys:
-        security.replace_kek(keys[KeyId.MASTER])
+        security.switch_kek(keys[KeyId.MASTER])
     yield from _take_up(security, _global_keys(keys), setup, confirm)
     return keys
 

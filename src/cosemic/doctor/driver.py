@@ -178,9 +178,9 @@ class _Driver:
                     break
         except TimeoutError:
             pass
-        except OSError:
+        except OSError as error:
             self.let_go()
-            return Answer(came, closed=True)
+            return Answer(came, closed=True, reason=str(error) if isinstance(error, LinkError) else "")
         return Answer(came)
 
     def _show(self, direction: str, octets: bytes) -> None:

@@ -27,6 +27,7 @@ class Code(enum.StrEnum):
     OPENED = "opened"
     CANNOT_OPEN = "cannot-open"
     CLOSED_AT_ONCE = "closed-at-once"
+    TLS = "tls"
     NO_OCTET = "no-octet"
     NO_FRAME = "no-frame"
     ECHO = "echo"

@@ -116,10 +116,11 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came; ``closed`` when the other side hung up, or the line broke."""
+    """What came; ``closed`` when the other side hung up, or the line broke, with ``reason`` where one was given."""
 
     octets: bytes
     closed: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

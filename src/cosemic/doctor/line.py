@@ -23,6 +23,8 @@ class Line:
     echo: bool = False
     opened: Target | None = None
     closed: int = 0
+    reason: str = ""
+    """Why the other side hung up, where that was said."""
     sent: int = 0
     refused: str = ""
     """The address of a station that answered, though not with UA."""
@@ -39,6 +41,7 @@ class Line:
         heard = listen_to(answer.octets, sent)
         self.echo = self.echo or heard.echo
         self.closed += answer.closed
+        self.reason = self.reason or answer.reason
         if heard.sound is not Sound.NOTHING:
             self.sounds[heard.sound] += 1
             self.examples.setdefault(heard.sound, heard)

@@ -66,11 +66,40 @@ def choices(known: Known, survey: Survey) -> list[Choice]:
     return found
 
 
+def missing_secret(known: Known) -> tuple[str, str] | None:
+    """What the mechanism that was asked for cannot be tried without, and the remedy; None where nothing is missing."""
+    mechanism = known.mechanism
+    if not mechanism or _has_secret(mechanism, known):
+        return None
+    name = mechanism_name(mechanism)
+    if mechanism is AuthenticationMechanism.HLS:
+        return (
+            f"{name} is an algorithm of the maker's own, which the doctor does not know",
+            "leave out --auth to have the rest examined; the Python client takes the algorithm as hls_function",
+        )
+    if mechanism in NEEDS_PASSWORD:
+        return f"{name} needs a password, and none was given", "give --password (env:NAME or file:PATH)"
+    if mechanism is AuthenticationMechanism.HLS_ECDSA:
+        return (
+            f"{name} needs our private signing key and the meter's public one, and not both were given",
+            "give --signing-key and --peer-signing-key, or --key-store and --certificates",
+        )
+    return f"{name} needs keys, and none were given", "give --ek and --ak, or --key-store"
+
+
 def _has_secret(mechanism: AuthenticationMechanism, known: Known) -> bool:
     if mechanism in NEEDS_PASSWORD:
         return known.password is not None
     if mechanism is AuthenticationMechanism.HLS_ECDSA:
-        return known.security is not None  # it lives by a signing key, with or without symmetric ones
+        # It lives by signing keys, with or without symmetric ones.
+        security = known.security
+        return (
+            security is not None
+            and security.signing_key is not None
+            and (security.peer_signing_key is not None or security.trust is not None)
+        )
+    if mechanism is AuthenticationMechanism.HLS:
+        return False
     return known.has_keys
 
 

@@ -25,7 +25,7 @@ from cosemic.doctor.knowledge import (
     Step,
 )
 from cosemic.doctor.line import Line
-from cosemic.doctor.login import PROBE, Choice, Evidence, choices
+from cosemic.doctor.login import PROBE, Choice, Evidence, choices, missing_secret
 from cosemic.doctor.search import PUBLIC_CLIENT, Way, find_way
 from cosemic.doctor.survey import Survey, mechanism_name
 from cosemic.enums import AcseServiceUserDiagnostic
@@ -108,6 +108,10 @@ class _Examination:
 
     # -- the login -----------------------------------------------------------------------------------------------------
     def _login(self, way: Way) -> Plan:
+        missing = missing_secret(self._known)
+        if missing is not None and self._limits.tries:
+            yield problem(PROBE, Code.NO_LOGIN, f"no login was tried: {missing[0]}", missing[1])
+            return
         found = choices(self._known, self._survey)
         if self._limits.tries == 0 or not found:
             why = "as --tries is 0" if found else "as no password and no keys were given"

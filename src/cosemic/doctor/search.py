@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from cosemic.doctor.addresses import candidates, describe
 from cosemic.doctor.findings import Code, Finding, Plain, good, problem, remark
@@ -22,7 +24,7 @@ from cosemic.doctor.knowledge import (
     Step,
 )
 from cosemic.doctor.line import Line
-from cosemic.doctor.verdicts import verdict
+from cosemic.doctor.verdicts import TLS_REMEDY, verdict
 from cosemic.enums import AuthenticationMechanism
 from cosemic.errors import LinkLost
 from cosemic.link.addresses import HdlcAddress
@@ -69,12 +71,29 @@ class Way:
 
     def command(self, client: int, mechanism: AuthenticationMechanism | None = None) -> str:
         """What to type to read this meter."""
-        words = [f"cosemic read {self.target} 8/0-0:1.0.0/2 --client {client} --server {self.server}"]
+        words = [f"cosemic read {_typed(self.target)} 8/0-0:1.0.0/2 --client {client} --server {self.server}"]
         if self.address is not None and self.address.physical is not None:
             words.append(f"--physical {self.address.physical} --address-size {len(self.address.octets)}")
         if mechanism:
             words.append(f"--auth {_AUTH.get(mechanism, int(mechanism))} …")
         return " ".join(words)
+
+
+def _typed(target: Target) -> str:
+    """The URL to type: with the files of TLS, which ``str`` leaves out."""
+    tls = target.tls
+    if tls is None:
+        return str(target)
+    named = {
+        "ca": tls.ca_file,
+        "certificate": tls.certificate_file,
+        "key": tls.key_file,
+        "server_name": tls.server_name,
+    }
+    settings = [f"{name}={quote(value, safe='/')}" for name, value in named.items() if value]
+    settings += ["check_name=no"] if not tls.check_name else []
+    settings += ["framing=hdlc"] if target.framing is Framing.HDLC else []
+    return shlex.quote(f"{target}?{'&'.join(settings)}") if settings else str(target)
 
 
 Search = Generator[Step | Finding, Reply | None, Way | None]
@@ -163,7 +182,10 @@ def _open(line: Line, target: Target, what: str) -> Generator[Step | Finding, Re
         remedy = "check the optical head and how it sits; 'cosemic doctor serial://…' listens at other speeds too"
     elif not target.device:
         remedy = "check host and port, and that the meter listens there and takes one more connection"
-    return problem("open", Code.CANNOT_OPEN, f"{reply.error}", remedy, url=str(target))
+    said = f"{reply.error}"
+    if target.scheme == "tls" and ("certificate" in said or "TLS:" in said or "ended TLS" in said):
+        return problem("open", Code.TLS, said, TLS_REMEDY, url=str(target))
+    return problem("open", Code.CANNOT_OPEN, said, remedy, url=str(target))
 
 
 def _listen(line: Line, seconds: float) -> Generator[Step | Finding, Reply | None, Heard]:

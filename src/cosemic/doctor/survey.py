@@ -174,7 +174,7 @@ def _text(name: bytes) -> str:
 
 
 def _setup_text(setup: Setup) -> str:
-    parts = [f"policy {setup.policy}"]
+    parts = [f"policy {setup.policy} ({policy_words(setup.policy)})"]
     if setup.suite is not None:
         parts.append(f"suite {setup.suite}")
     if setup.server_title is not None:
@@ -182,6 +182,24 @@ def _setup_text(setup: Setup) -> str:
     if setup.client_title is not None:
         parts.append(f"the client's system title {setup.client_title.hex().upper()}")
     return ", ".join(parts)
+
+
+def policy_words(policy: int | None) -> str:
+    """What a security policy demands (IEC 62056-6-2, class 64): an enumeration in version 0, bits in version 1."""
+    if policy is None or not 0 <= policy <= 0xFF:
+        return "not known"
+    if policy < len(_POLICIES):
+        return _POLICIES[policy]
+    demands = [
+        f"{' and '.join(words)} {of}"
+        for of, first in (("requests", 2), ("responses", 5))
+        if (words := [word for bit, word in enumerate(_PROTECTIONS, first) if policy >> bit & 1])
+    ]
+    return ", ".join(demands) or "not known"
+
+
+_POLICIES = ("no protection demanded", "authenticated", "encrypted", "authenticated and encrypted")
+_PROTECTIONS = ("authenticated", "encrypted", "signed")
 
 
 def _of(setup: Setup) -> dict[str, str | int | None]:

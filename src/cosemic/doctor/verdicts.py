@@ -7,6 +7,11 @@ from cosemic.doctor.findings import Code, Finding, problem
 from cosemic.doctor.heard import Heard, Sound
 from cosemic.doctor.line import Line
 
+TLS_REMEDY = (
+    "check ca=, certificate= and key= in the URL (docs/transports.md); "
+    "where the port speaks no TLS, use tcp:// or hdlc://"
+)
+
 
 def verdict(line: Line) -> Finding:
     """Why nothing was found: the most telling of what was heard."""
@@ -24,6 +29,14 @@ def verdict(line: Line) -> Finding:
             "line", Code.ECHO, "only our own octets come back (echo), and no answer to them",
             "an optical head or RS-485 adapter echoes, so our side works: check the meter's side, the polarity of "
             "the wires, the address (--physical) and the speed", tries=line.sent,
+        )  # fmt: skip
+    if line.closed and line.target.scheme == "tls":
+        said = line.reason or "the other side ended TLS without a word"
+        return problem("line", Code.TLS, said, TLS_REMEDY)
+    if line.closed and line.target.is_datagram:
+        return problem(
+            "line", Code.CLOSED_AT_ONCE, "the host is there, and says that no program listens on this UDP port",
+            "check the port, and that the meter speaks UDP: most speak TCP (tcp://)",
         )  # fmt: skip
     if line.closed:
         return problem(
@@ -53,7 +66,7 @@ def _only_frames(line: Line, heard: Heard) -> Finding:
     sources = ", ".join(dict.fromkeys(describe(frame.source) for frame in heard.frames))
     return problem(
         "line", Code.NO_FRAME, f"HDLC frames come (from {sources}), but none that answers us: the line is right, the "
-        "address is not; or the meter only pushes, and cannot be asked", "give --physical, or use 'cosemic listen'",
+        "address is not; or the meter only pushes, and cannot be asked", "give --physical",
         sources=sources,
     )  # fmt: skip
 
@@ -62,7 +75,7 @@ def _only_pdus(line: Line, heard: Heard) -> Finding:
     ports = ", ".join(dict.fromkeys(f"{pdu.source} to {pdu.destination}" for pdu in heard.pdus))
     return problem(
         "line", Code.NO_FRAME, f"wrapper PDUs come ({ports}), but none that answers us; the meter may only push",
-        "check --client and --server, or use 'cosemic listen'", ports=ports,
+        "check --client and --server; one that only pushes needs a listener", ports=ports,
     )  # fmt: skip
 
 

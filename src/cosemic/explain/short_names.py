@@ -4,59 +4,77 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+from cosemic.apdu.services import MethodDescriptor
 from cosemic.codec import axdr
 from cosemic.cosem.model import class_name, interface_class
+from cosemic.cosem.short_names import NamedObject, ShortNameTable, decode_named_objects, method_offset
 from cosemic.errors import DlmsError
 from cosemic.explain.values import obis_meaning
+from cosemic.protocol.short_naming import ASSOCIATION_BASE_NAME
 
-ASSOCIATION = 0xFA00
 _STEP = 8
 _MOST_OBJECTS = 1 << 14
+_WITHIN_ASSOCIATION = 0x100
 
 
 class ShortNames:
     """Which object stands at which base name. The association at FA00 is known from the start."""
 
     def __init__(self) -> None:
-        self._objects: dict[int, tuple[int, int, bytes]] = {ASSOCIATION: (12, 0, bytes((0, 0, 40, 0, 0, 255)))}
-        self._bases = [ASSOCIATION]
+        self._objects: dict[int, NamedObject] = {}
+        self._table = ShortNameTable()
+        self._index()
 
     def learn(self, octets: bytes) -> int:
         """Take an encoded value; the number of objects when it is an object list, else 0."""
         if octets[:1] != b"\x01" or b"\x02\x04\x10" not in octets[:12]:
             return 0
         try:
-            value = axdr.decode(octets)
-        except DlmsError:
+            found = {item.base_name: item for item in decode_named_objects(axdr.decode(octets))}
+        except (DlmsError, ValueError):
             return 0
-        found: dict[int, tuple[int, int, bytes]] = {}
-        for element in value if isinstance(value, list) else ():
-            match element:
-                case (int(base), int(class_id), int(version), bytes(name)) if len(name) == 6:
-                    found[int(base) & 0xFFFF] = (int(class_id), int(version), name)
-                case _:
-                    return 0
         if len(found) + len(self._objects) <= _MOST_OBJECTS:
             self._objects |= found
-            self._bases = sorted(self._objects)
+            self._table.load(self._objects.values())
+            self._index()
         return len(found)
 
     def describe(self, name: int) -> str:
-        """``Clock 0-0:1.0.0*255 attribute 2 (time)``; empty where no object list told."""
-        place = bisect_right(self._bases, name & 0xFFFF)
-        if not place:
+        """``Clock 0-0:1.0.0*255 attribute 2 (time)``, or ``… method 1 (…)``; empty where no object list told."""
+        number = name & 0xFFFF
+        item = self._item(number)
+        if item is None:
             return ""
-        base = self._bases[place - 1]
-        class_id, version, obis = self._objects[base]
-        offset = (name & 0xFFFF) - base
-        if base == ASSOCIATION and offset >= 0x100:
-            return ""
-        what = f"{class_name(class_id)} {obis_meaning(obis).partition(' ')[0]}"
-        number = offset // _STEP + 1
-        declared = interface_class(class_id, version)
-        attribute = declared.attribute_name(number)
+        offset = number - item.base_name
+        what = f"{class_name(item.class_id)} {obis_meaning(bytes(item.obis)).partition(' ')[0]}"
         if offset % _STEP:
-            return f"{what}, {offset} octets behind its base name: no attribute"
-        if attribute == f"attribute {number}" and number > 1:
-            return f"{what}, offset 0x{offset:02X} behind its attributes: a method"
-        return f"{what} attribute {number}" + (f" ({attribute})" if attribute != f"attribute {number}" else "")
+            return f"{what}, {offset} octets behind its base name: neither attribute nor method"
+        found = self._table.find(number)
+        declared = interface_class(item.class_id, item.version)
+        if isinstance(found, MethodDescriptor):
+            return f"{what} method {found.method}" + _named(declared.method_name(found.method), "method", found.method)
+        attribute = offset // _STEP + 1
+        text = declared.attribute_name(attribute)
+        if attribute > 1 and text == f"attribute {attribute}" and method_offset(item.class_id, item.version) is None:
+            return f"{what}, offset 0x{offset:02X} behind its attributes: perhaps a method"
+        return f"{what} attribute {attribute}" + _named(text, "attribute", attribute)
+
+    def _index(self) -> None:
+        self._by_base = {item.base_name: item for item in self._table.objects}
+        self._bases = sorted(self._by_base)
+
+    def _item(self, name: int) -> NamedObject | None:
+        """The object with the nearest base name below."""
+        place = bisect_right(self._bases, name)
+        item = self._by_base[self._bases[place - 1]] if place else None
+        if (
+            item is not None
+            and item.base_name == ASSOCIATION_BASE_NAME
+            and name - item.base_name >= _WITHIN_ASSOCIATION
+        ):
+            return None
+        return item
+
+
+def _named(text: str, word: str, number: int) -> str:
+    return "" if text == f"{word} {number}" else f" ({text})"

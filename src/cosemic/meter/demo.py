@@ -10,6 +10,7 @@ client authentication                 may
 18     none, short names              as client 16
 34     LLS as above, short names      as client 32
 3      HLS with GMAC, short names     as client 1
+102    none, and no association       as client 16; for what is sent to all stations
 ====== ============================== =====================================================================
 
 The test area is three manufacturer-specific objects that anybody may write: a number (0-0:128.0.0*255, class 1), a long
@@ -20,9 +21,10 @@ to 3), which no real meter would grant; the object list says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import TYPE_CHECKING
 
 from cosemic.codec import axdr
 from cosemic.codec.axdr import Typed
@@ -45,6 +47,9 @@ from cosemic.security.counters import CounterStore, MemoryCounters
 from cosemic.tolerances import DEFAULT, Tolerance
 from cosemic.units import Unit
 
+if TYPE_CHECKING:
+    from cosemic.security.certificates import Certificate
+
 SYSTEM_TITLE = bytes.fromhex("434F530000000001")
 ENCRYPTION_KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
 AUTHENTICATION_KEY = bytes.fromhex("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF")
@@ -56,6 +61,8 @@ LLS_PASSWORD = b"00000000"
 PUBLIC_CLIENT, READER_CLIENT, MANAGER_CLIENT = 16, 32, 1
 BY_SHORT_NAMES = {PUBLIC_CLIENT: 18, READER_CLIENT: 34, MANAGER_CLIENT: 3}
 """The clients that see the same by short names."""
+BROADCAST_CLIENT = 102
+"""Has a pre-established association: what it sends, unconfirmed, is carried out without a login."""
 METER_ZONE = timezone(timedelta(hours=1))
 
 SCRATCH_NUMBER = ObisCode(0, 0, 128, 0, 0, 255)
@@ -75,12 +82,13 @@ def demo_meter(
     security: SecurityContext | None = None,
     security_setup_version: int | None = None,
     certificates: CertificateStore | None = None,
+    authorities: Iterable[Certificate] = (),
 ) -> SimulatedMeter:
     """Make the meter. ``clock`` gives the true time (aware; by default the computer's), ``profile_rows`` up to 100,000.
 
     ``counters`` keeps the meter's own invocation counters, in memory by default. ``security`` replaces the test keys of
     client 1. The rest is for its security setup (see ``SecuritySetup``), whose version is 0 in suite 0 and 1 in the
-    others, unless given.
+    others, unless given; ``authorities`` are those that the setups of suites 1 and 2 trust.
     """
     meter = bare_meter(
         {1: b"COS0000000000001", 2: b"COS0000000000002"},
@@ -92,6 +100,7 @@ def demo_meter(
         max_pdu_size=max_pdu_size,
         security_setup_version=security_setup_version,
         certificates=certificates,
+        authorities=authorities,
     )
     management, gas = meter.devices.values()
     management.add(*ports())
@@ -128,6 +137,7 @@ def bare_meter(
     max_pdu_size: int = 0xFFFF,
     security_setup_version: int | None = None,
     certificates: CertificateStore | None = None,
+    authorities: Iterable[Certificate] = (),
 ) -> SimulatedMeter:
     """The associations of the demo meter and what belongs to them, nothing that measures. ``names`` are its devices.
 
@@ -143,6 +153,7 @@ def bare_meter(
             device.associations += demo_keys.associations(device.sap, max_pdu_size, counters)
         device.add(*device_objects(device), *association_objects(device, association_version))
     management.add(sap_assignment(devices))
+    trusted = tuple(authorities)
     for number, association in enumerate(item for item in management.associations if item.protected):
         settings = association.settings
         assert settings.security is not None
@@ -152,11 +163,12 @@ def bare_meter(
             settings.received,
             number=number,
             version=security_setup_version if first else None,
-            certificates=certificates if first else CertificateStore(server_system_title=SYSTEM_TITLE),
+            certificates=certificates if first else CertificateStore(trusted, server_system_title=SYSTEM_TITLE),
         )
         management.add(*setup.objects())
     for device in devices:
         device.associations += _with_short_names(device)
+        device.associations.append(_pre_established(device))
     return SimulatedMeter(devices, time=time, zone=zone)
 
 
@@ -205,6 +217,11 @@ def _with_short_names(device: LogicalDevice) -> list[MeterAssociation]:
         for association in device.associations
         if association.client_sap in BY_SHORT_NAMES
     ]
+
+
+def _pre_established(device: LogicalDevice) -> MeterAssociation:
+    settings = ServerSettings(client_sap=BROADCAST_CLIENT, server_sap=device.sap, pre_established=True)
+    return MeterAssociation(settings, Level.PUBLIC, 8)
 
 
 def _electricity(device: LogicalDevice, events: EventRows, profile_rows: int) -> None:

@@ -3,7 +3,7 @@
 What it does with keys is what keeps a meter reachable. A call changes all that it names or nothing. New global keys are
 *offered*: the old ones stay valid until a message verifies under the new ones (``cosemic.security.key_change``); a new
 master key likewise until a key transfer is wrapped with it; a new key pair until its certificate is imported. The
-policy can only be made stricter.
+policy can only be made stricter, and never asks for signatures that the meter could not make or check (other-reason).
 
 The counters that the peers have to exceed stand in 0-0:43.1.e*255, for anybody to read: for setup 0-0:43.0.n*255, that
 of the global unicast key has e = 2n, that of the broadcast key e = 2n + 1. Each key has counters of its own.
@@ -84,7 +84,6 @@ class SecuritySetup:
         self._received = received
         self._tls_key: PrivateKey | None = None
         self._generated: dict[CertificateType, PrivateKey] = {}
-        self._offered_master: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<SecuritySetup {self.obis}, version {self.version}, {self.security!r}>"
@@ -130,14 +129,22 @@ class SecuritySetup:
                 raise Refusal(DataAccessResult.OTHER_REASON)
             minimum = policy = SecurityPolicy.parse(value << 4)
         else:
-            # A meter that cannot sign must not promise to.
+            # A meter that cannot sign must not promise to, and one that cannot check a signature must not demand any:
+            # nobody could ask it for anything again.
             if value & _UNUSED_BITS or (value & _SIGNED and self.security.signing_key is None):
+                raise Refusal(DataAccessResult.OTHER_REASON)
+            if value & AccessRight.SIGNED_REQUEST and not self._checks_signatures:
+                logger.warning("refused to demand signatures: there is neither a peer_signing_key nor trust")
                 raise Refusal(DataAccessResult.OTHER_REASON)
             minimum, policy = request_policy(value), response_policy(value)
         if self.policy & ~value:
             logger.warning("refused to weaken the security policy from %#04x to %#04x", self.policy, value)
             raise Refusal(DataAccessResult.OTHER_REASON)
         self.security.strengthen(minimum=minimum, policy=policy)
+
+    @property
+    def _checks_signatures(self) -> bool:
+        return self.security.peer_signing_key is not None or self.security.trust is not None
 
     # Symmetric keys
 
@@ -146,19 +153,17 @@ class SecuritySetup:
         if self.version == 0 and KeyId.MASTER in wrapped:
             raise Refusal(DataAccessResult.OTHER_REASON)
         master, keys = _or_refuse("a key transfer", lambda: self._unwrap(wrapped))
-        if master == self._offered_master:
-            self.security.replace_kek(master)
-            self._offered_master = None
+        self.security.prove_kek(master)
         self._offer(keys)
 
     def _unwrap(self, wrapped: dict[KeyId, bytes]) -> tuple[bytes, dict[KeyId, bytes]]:
         """The keys, and the master key that all of them are wrapped with."""
         from cosemic.security.key_wrap import unwrap_key
 
-        present = self.security.kek if self.security.has_kek else None
-        masters = [master for master in (self._offered_master, present) if master is not None]
-        problem = SecurityError("the meter has no master key")
-        for master in masters:
+        if not self.security.has_kek:
+            raise SecurityError("the meter has no master key")
+        problem = AuthenticationError("no key was named")
+        for master in self.security.keks:
             try:
                 keys = {key_id: unwrap_key(master, octets) for key_id, octets in wrapped.items()}
             except AuthenticationError as error:
@@ -203,7 +208,7 @@ class SecuritySetup:
         """All of them at once; the old ones stay valid until a message verifies under the new ones."""
         self.security.offer_keys(**{_NAMES[key_id]: key for key_id, key in keys.items() if key_id in _NAMES})
         if KeyId.MASTER in keys:
-            self._offered_master = keys[KeyId.MASTER]
+            self.security.offer_kek(keys[KeyId.MASTER])
         logger.info("offered new keys: %s", ", ".join(key_id.name for key_id in keys))
 
     # Key pairs and certificates

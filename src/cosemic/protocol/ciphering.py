@@ -17,6 +17,7 @@ in either order; more layers are refused.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -52,6 +53,8 @@ _CIPHERING: Final = int(ApduTag.GENERAL_CIPHERING)
 _SIGNING: Final = int(ApduTag.GENERAL_SIGNING)
 _PROTECTION: Final = frozenset((_CIPHERING, _SIGNING))
 _INITIATE: Final = frozenset((ApduTag.GLO_INITIATE_REQUEST, ApduTag.GLO_INITIATE_RESPONSE))
+_DEDICATED: Final = frozenset(DED_TAG.values())
+_HEAD: Final = struct.Struct("BB").pack
 _TAG: Final = 12
 _TITLE: Final = 9
 
@@ -135,16 +138,18 @@ def reply_envelope(
 
 def seal(security: AssociationSecurity, apdu: bytes, envelope: Envelope) -> bytes:
     """Protect an APDU; it takes the next invocation counter."""
-    if not envelope.policy:
+    policy, dedicated = envelope.policy, envelope.dedicated
+    if not policy:
         return apdu
     if envelope.order is not None or envelope.key is not None:
         return _seal_general(security, apdu, envelope)
-    content = security.protect(apdu, dedicated=envelope.dedicated, policy=envelope.policy)
+    content = security.protect(apdu, dedicated=dedicated, policy=policy, broadcast=envelope.broadcast)
     if not envelope.general:
-        tag = (DED_TAG if envelope.dedicated else GLO_TAG).get(apdu[0])
+        tag = (DED_TAG if dedicated else GLO_TAG).get(apdu[0])
         if tag is not None:
-            return wrap_ciphered(tag, content)
-    general = ApduTag.GENERAL_DED_CIPHERING if envelope.dedicated else ApduTag.GENERAL_GLO_CIPHERING
+            # What ``wrap_ciphered`` does, without the call where the length fits an octet: nearly always.
+            return _HEAD(tag, len(content)) + content if len(content) < 0x80 else wrap_ciphered(tag, content)
+    general = ApduTag.GENERAL_DED_CIPHERING if dedicated else ApduTag.GENERAL_GLO_CIPHERING
     return wrap_general(general, security.system_title or b"", content)
 
 
@@ -162,32 +167,46 @@ def unseal(
     around it already, so that there must be none inside; called where no tag proves the message, to see that what was
     signed is new. Only with ``broadcast`` may it be under the global broadcast key, which many meters and clients have.
     """
+    first = PLAIN_TAG.get(apdu[0])
+    if first is None:
+        return _unseal_by_general(security, apdu, minimum, signed, broadcast)
+    # What ``unwrap_ciphered`` does, without the call where the length fits an octet.
+    length = len(apdu) - 2
+    content = apdu[2:] if 5 <= length < 0x80 and apdu[1] == length else unwrap_ciphered(apdu)[2]
+    control = content[0]
+    if control & BROADCAST and not broadcast:
+        raise _not_for_one(apdu[0])
+    if security.demands_signature and signed is None and apdu[0] not in _INITIATE:
+        raise _not_signed(SecurityPolicy(control & CIPHERING))
+    if signed is not None and not control & AUTHENTICATED:
+        signed()
+    dedicated = apdu[0] in _DEDICATED
+    plain = security.open(content, dedicated=dedicated, minimum=minimum, first=first)
+    return plain, _ENVELOPES[control >> 4 & 7 | dedicated << 3]
+
+
+def _unseal_by_general(
+    security: AssociationSecurity, apdu: bytes, minimum: SecurityPolicy | None, signed: _Check | None, broadcast: bool
+) -> tuple[bytes, Envelope]:
+    """Open an envelope of general protection."""
     if apdu[0] == _SIGNING:
         return _unseal_signed(security, apdu, minimum, broadcast)
     if apdu[0] == _CIPHERING:
         return _unseal_ciphered(security, apdu, minimum, signed, broadcast)
     tag, title, content = unwrap_ciphered(apdu)
-    dedicated = 0xD0 <= tag <= 0xD7 or 0x40 <= tag <= 0x5F or tag == ApduTag.GENERAL_DED_CIPHERING
-    general = tag in _GENERAL
-    to_all = bool(content) and bool(content[0] & BROADCAST)
+    dedicated = tag == ApduTag.GENERAL_DED_CIPHERING
+    to_all = bool(content[0] & BROADCAST)
     if to_all and not broadcast:
         raise _not_for_one(tag)
-    if general:
-        inner = _Inner(security, content, signed)
-        plain = security.open(content, dedicated=dedicated, system_title=title, minimum=minimum, inner=inner.check)
-        if inner.signed is not None:
-            policy = _POLICIES[content[0] >> 4 & 3]
-            plain, envelope = inner.result(policy, dedicated, True, None, inner.signed.transaction_id)
-            return plain, replace(envelope, broadcast=True) if to_all else envelope
-        if not plain:
-            raise RemoteProtocolError(f"{_name(tag)} holds nothing")
-    else:
-        if security.demands_signature and signed is None and tag not in _INITIATE:
-            raise _not_signed(SecurityPolicy(content[0] & CIPHERING))
-        if signed is not None and not _is_proved(content):
-            signed()
-        plain = security.open(content, dedicated=dedicated, minimum=minimum, first=PLAIN_TAG[tag])
-    return plain, _ENVELOPES[content[0] >> 4 & 7 | dedicated << 3 | general << 4]
+    inner = _Inner(security, content, signed)
+    plain = security.open(content, dedicated=dedicated, system_title=title, minimum=minimum, inner=inner.check)
+    if inner.signed is not None:
+        policy = _POLICIES[content[0] >> 4 & 3]
+        plain, envelope = inner.result(policy, dedicated, True, None, inner.signed.transaction_id)
+        return plain, replace(envelope, broadcast=True) if to_all else envelope
+    if not plain:
+        raise RemoteProtocolError(f"{_name(tag)} holds nothing")
+    return plain, _ENVELOPES[content[0] >> 4 & 7 | dedicated << 3 | 16]
 
 
 def invocation_counter(apdu: bytes) -> int:
@@ -232,7 +251,8 @@ def _seal_general(security: AssociationSecurity, apdu: bytes, envelope: Envelope
         apdu = _sign(security, apdu, header)
     if policy and envelope.key is None:
         inside = apdu[0] == _SIGNING
-        apdu = seal(security, apdu, Envelope(policy, envelope.dedicated, envelope.general or inside))
+        general_form = envelope.general or inside
+        apdu = seal(security, apdu, Envelope(policy, envelope.dedicated, general_form, broadcast=envelope.broadcast))
     elif policy and envelope.key is not None:
         info, content = general.seal(apdu, header, envelope.key, policy)
         apdu = bytes((_CIPHERING,)) + header.octets + b"\1" + _field(info).encode() + encode_octet_string(content)

@@ -39,7 +39,7 @@ from cosemic.errors import (
 )
 from cosemic.protocol import exchange, hints, opening
 from cosemic.protocol.association import Trace, logger
-from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, invocation_counter, seal
+from cosemic.protocol.ciphering import CIPHERED, PLAIN, Envelope, invocation_counter, seal, unseal
 from cosemic.protocol.client_opening import ClientOpening
 from cosemic.protocol.dispatch import start, unanswered
 from cosemic.protocol.events import (
@@ -210,8 +210,9 @@ class ClientAssociation(ClientOpening):
         if CIPHERED[apdu[0]]:
             if self._blocks_used and self._defer(apdu):
                 return
+            security = self._security
             try:
-                plain, envelope = self._open(apdu)
+                plain, envelope = self._open(apdu) if security is None else unseal(security, apdu)
             except DlmsError:
                 if apdu[0] not in _PUSH_ENVELOPES and self.state is not _ASSOCIATED:
                     raise  # while nothing is asked it cannot be an answer
@@ -370,6 +371,8 @@ class ClientAssociation(ClientOpening):
                 logger.info("a push came again, as our confirmation was lost; it is confirmed again")
                 return
             self._confirmed_push = plain
+        elif type(apdu) is DataNotification and apdu.confirmed:
+            logger.info("a push in UI frames asks to be confirmed; it is not, as it came outside the connection")
         self._events.append(Notified(apdu, envelope.policy))
 
     def _confirm(self, long_invoke_id_and_priority: int, envelope: Envelope) -> None:

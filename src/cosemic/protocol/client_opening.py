@@ -6,6 +6,8 @@ what follows what. Every APDU that leaves goes through ``_send``, every envelope
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cosemic.apdu.acse import (
     AssociationResponse,
     InitiateRequest,
@@ -328,6 +330,8 @@ class ClientOpening(Association[ClientEvent]):
                     "connect with a SecurityContext with general=True"
                 )
             envelope = service_envelope(context, security.has_dedicated_key, general, demands.request)
+            if settings.broadcast and context.has_broadcast_key:
+                envelope = replace(envelope, dedicated=False, key=None, broadcast=True)
             self._is_protected = bool(context.minimum_policy) or bool(response)
             security.demands_signature = bool(context.minimum_policy & SecurityPolicy.SIGNED)
         elif demands.request or response:

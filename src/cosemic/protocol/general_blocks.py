@@ -209,12 +209,13 @@ class GeneralBlocks:
     def ask_again(self) -> list[bytes]:
         """Nothing has come for a while: what to send so that it goes on; nothing once that was tried too often.
 
-        On a stream a request of a single window is not sent again: the peer may be at work on it, would take it for the
-        next request, and carry it out twice.
+        On a stream no block of a request is sent again unless the peer asks for it: it has arrived, or the stream has
+        ended. The peer may be at work on it, would take it for the next request, and carry it out twice; and what it
+        says to both would come in the exchange after this one. What is missing of an answer is asked for.
         """
         if not self.is_active or self._recoveries >= MOST_RECOVERIES:
             return []
-        if self._chunks and not (self._collecting or self._acknowledged or self._datagram) and self._is_sent:
+        if not (self._collecting or self._datagram):
             return []
         self._recoveries += 1
         if self._chunks and not self._collecting:
@@ -286,7 +287,10 @@ class GeneralBlocks:
         if number < due:
             return self._take_repeated(block), None
         if self._chunks and not self._is_sent:
-            self._refuse(block, "the peer answers in blocks before it has the whole request")
+            if number > due:
+                self._wasted(block)  # late, of the exchange before this one
+            else:
+                self._refuse(block, "the peer answers in blocks before it has the whole request")
             return [], None
         if number > due:
             self._take_ahead(block, number - due)

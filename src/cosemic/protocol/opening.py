@@ -48,7 +48,8 @@ def application_context(settings: ClientSettings) -> ApplicationContext:
     """The context to ask for: ciphered where keys were given, unless the settings say otherwise."""
     if settings.application_context is not None:
         return settings.application_context
-    ciphered = settings.security is not None and settings.security.has_keys
+    security = settings.security
+    ciphered = security is not None and (security.has_keys or (settings.broadcast and security.has_broadcast_key))
     if settings.referencing is Referencing.SHORT_NAME:
         return ApplicationContext.SHORT_NAME_CIPHERED if ciphered else ApplicationContext.SHORT_NAME
     return ApplicationContext.LOGICAL_NAME_CIPHERED if ciphered else ApplicationContext.LOGICAL_NAME

@@ -151,10 +151,22 @@ class ServerAssociation(ServerOpening):
         What is longer than the client takes goes in general blocks that nobody acknowledges. ``NotificationConfirmed``
         follows a confirmed DataNotification, unless it, or its confirmation, is lost. LocalProtocolError for what was
         not agreed on, or does not fit.
+
+        Nothing is sent, and the log says why, where the policy asks for more than this association can give: one that
+        was opened in a context without ciphering, before the policy was made stricter.
         """
         notifications.check(apdu, self.parameters)
+        envelope = self._protection(PLAIN)
+        lacking = self._lacking(envelope)
+        if lacking:
+            logger.warning(
+                "%s was not pushed: the policy asks for %r, which this association does not give",
+                type(apdu).__name__,
+                SecurityPolicy(lacking).label,
+            )
+            return
         self._step(Event.NOTIFY, "notify")
-        self._push(apdu, self._protection(PLAIN))
+        self._push(apdu, envelope)
 
     def abort(self, reason: str) -> None:
         """The link is down, or the meter ends it: forget the association."""
@@ -295,6 +307,13 @@ class ServerAssociation(ServerOpening):
         if self.state is State.AUTHENTICATION_PENDING:
             demanded = ciphering_only(demanded)
         return bool(int(demanded) & ~int(envelope.policy))  # plain numbers, for speed
+
+    def _lacking(self, envelope: Envelope) -> int:
+        """What the policy for messages of ours asks for beyond an envelope."""
+        security = self._security
+        if security is None or not (self._is_ciphered or security.context.is_strengthened):
+            return 0
+        return int(security.context.policy) & ~int(envelope.policy)
 
     def _is_waiting(self) -> bool:
         return self._serving is not None and self._serving.is_open

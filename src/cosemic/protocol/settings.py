@@ -67,6 +67,8 @@ class ClientSettings:
     pre_established: bool = False
     """No AARQ and no RLRQ: ``conformance`` holds as agreed, ``pre_established_pdu_size`` as the meter's limit."""
     pre_established_pdu_size: int = 0xFFFF
+    broadcast: bool = False
+    """Requests go to many meters: under the global broadcast key, where the context has one (else the unicast key)."""
     use_rlrq: bool = True
     """False: release by closing the link alone."""
     push_policy: SecurityPolicy | int = 0

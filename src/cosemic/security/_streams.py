@@ -9,7 +9,7 @@ from collections.abc import Iterator, MutableMapping
 from cosemic.errors import DlmsError, SecurityError
 from cosemic.security.counters import CounterStore
 from cosemic.security.replay_window import ReplayWindow
-from cosemic.security.taken import TakenCounters
+from cosemic.security.taken import TakenCounters, check_room, note_taken
 from cosemic.tolerances import Tolerance, note
 
 logger = logging.getLogger("cosemic.security")
@@ -92,6 +92,7 @@ class Incoming:
 
     __slots__ = (
         "_floor",
+        "_is_careful",
         "_key_id",
         "_lenient",
         "_seen",
@@ -116,6 +117,7 @@ class Incoming:
         self._shared = shared
         self._window = ReplayWindow(window) if window else None
         self._taken: dict[str, TakenCounters] | None = None
+        self._is_careful = bool(window)
 
     def remember(self, seen: MutableMapping[str, int], key_id: str, lenient: bool) -> None:
         """Start above what earlier associations accepted, as ``seen`` has it, and keep that up to date."""
@@ -125,6 +127,7 @@ class Incoming:
         self._lenient = lenient
         if lenient:
             self._floor = floor
+            self._is_careful = True
         elif floor >= 0:
             self.last = floor if self.last is None else max(self.last, floor)
 
@@ -132,38 +135,52 @@ class Incoming:
         """Take no message that another association took, though its counter is above the last one here."""
         self._taken = taken
         self._key_id = key_id
+        self._is_careful = True
 
-    def is_taken(self, counter: int) -> bool:
-        """Whether any association took a message with this counter."""
+    def take(self, counter: int) -> int | None:
+        """Note the counter of a message whose tag and policy were found right; what it does not exceed, if not new."""
+        last = self.last
+        if self._is_careful or last is None or counter <= last:
+            return self._take_carefully(counter)
+        self.before_current = last
+        self.last = counter
+        seen = self._seen
+        if seen is not None and counter > seen.get(self._key_id, -1):
+            seen[self._key_id] = counter
+        return None
+
+    def _take_carefully(self, counter: int) -> int | None:
+        """The same where more is to be looked at than the last counter."""
+        last, window, seen = self.last, self._window, self._seen
+        if seen is not None:
+            check_room(seen, self._key_id)
+        is_taken = self._is_taken(counter)
+        if last is None or counter > last:
+            if is_taken:
+                return counter
+            self.before_current = last
+            if window is not None:
+                self._mark(window, counter)
+            self.last = counter
+        else:
+            if is_taken or window is None:
+                return last
+            self._mark(window, last)
+            if not window.allows(counter):
+                return last
+            window.accept(counter)
+            self.before_current = last
+        self._note(counter)
+        return None
+
+    def _is_taken(self, counter: int) -> bool:
+        """Whether any association took a message with this counter, or may have taken it."""
         if self._taken is None:
             return False
         taken = self._taken.get(self._key_id)
-        return taken is not None and counter in taken
-
-    def accept(self, counter: int) -> None:
-        """Note the counter of a message whose tag and policy were found right."""
-        self.before_current = self.last
-        if self._window is not None:
-            self._mark(self._window, counter)
-        self.last = counter
-        if self._taken is not None:
-            self._take(self._taken, counter)
-        if self._seen is not None:
-            self._note(self._seen, counter)
-
-    def accept_late(self, counter: int) -> bool:
-        """Note the counter of such a message that is not above the last, if it is new in the window; else False."""
-        window = self._window
-        if window is None or self.last is None:
-            return False
-        self._mark(window, self.last)
-        if not window.allows(counter):
-            return False
-        window.accept(counter)
-        if self._taken is not None:
-            self._take(self._taken, counter)
-        self.before_current = self.last
-        return True
+        if taken is not None:
+            return counter in taken
+        return self._seen is not None and counter <= self._seen.get(self._key_id, -1)  # it had to give way
 
     def accept_unproved(self, counter: int) -> int | None:
         """Note the counter of a message without a tag; what it does not exceed, if it is not new, else None.
@@ -191,6 +208,8 @@ class Incoming:
 
     def accept_inner(self, counter: int) -> None:
         """Note the counter of a GMAC that was found right."""
+        if self._seen is not None:
+            check_room(self._seen, self._key_id)
         if self._window is not None:
             self._mark(self._window, counter)
         if self.last is None or counter > self.last:
@@ -198,22 +217,19 @@ class Incoming:
         elif counter == self.last:
             note(Tolerance.GMAC_COUNTER_SHARED, f"invocation counter {counter} twice in one message")
         self.before_current = self.last
-        if self._taken is not None:
-            self._take(self._taken, counter)
-        if self._seen is not None:
-            self._note(self._seen, counter)
-
-    def _take(self, taken: dict[str, TakenCounters], counter: int) -> None:
-        counters = taken.get(self._key_id)
-        if counters is None:
-            counters = taken[self._key_id] = TakenCounters()
-        counters.add(counter)
+        self._note(counter)
 
     def _mark(self, window: ReplayWindow, counter: int) -> None:
         """What came before our first message, or up to a ``last`` of earlier associations, may be a recording."""
         window.accept(counter, counter - 1 if self.last is None else self.last)
 
-    def _note(self, seen: MutableMapping[str, int], counter: int) -> None:
+    def _note(self, counter: int) -> None:
+        """Tell the other associations."""
+        seen = self._seen
+        if self._taken is not None:
+            note_taken(self._taken, self._key_id, counter, -1 if seen is None else seen.get(self._key_id, -1))
+        if seen is None:
+            return
         if self._lenient and counter <= self._floor:
             note(Tolerance.SERVER_COUNTER_RESTART, f"invocation counter {counter} after {self._floor}")
             self._floor = -1

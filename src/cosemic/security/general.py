@@ -20,10 +20,11 @@ comes twice for the same pair of static keys, whatever the transaction ids are. 
 where the standard starts at 0 with each; a receiver that demands rising counters would take only the first of those.
 
 **Why a message is taken once.** A peer may start at 0 for each key, as the standard says, or go on rising. A counter
-above all before is new. A counter of 0 is compared with the memory of such messages; any other is a repetition. An
-answer to a request of ours is new when it repeats the random transaction id of that request, which is then used up;
-that holds only where the tag, the key or a signature proves the id. Signed messages without a tag, whatever is around
-them, are remembered likewise.
+above all before in the association is new, unless another association took it: two clients with one context have
+ranges of their own, and the slower one is not behind. A counter of 0 is compared with the memory of such messages; any
+other is a repetition. An answer to a request of ours is new when it repeats the random transaction id of that request,
+which is then used up; that holds only where the tag, the key or a signature proves the id. Signed messages without a
+tag, whatever is around them, are remembered likewise.
 
 Checked in this order: signature of the key, tag, what is inside (signature), policy, counter.
 """
@@ -38,7 +39,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cosemic.enums import Role
 from cosemic.errors import AuthenticationError, DecodeError, KeyMissing, ReplayError, SecurityError
-from cosemic.security._streams import Outgoing
+from cosemic.security._streams import Incoming, Outgoing
 from cosemic.security.checks import check_plausible
 from cosemic.security.counters import key_id
 from cosemic.security.replay import ReplayMemory
@@ -94,11 +95,12 @@ class KeyInfo:
 class GeneralProtection:
     """The general protection of one association; see ``AssociationSecurity.general``."""
 
-    __slots__ = ("_asked", "_outgoing", "_security")
+    __slots__ = ("_asked", "_incoming", "_outgoing", "_security")
 
     def __init__(self, security: AssociationSecurity) -> None:
         self._security = security
         self._outgoing: dict[str, Outgoing] = {}
+        self._incoming: dict[str, Incoming] = {}
         self._asked: bytes | None = None
 
     def close(self) -> None:
@@ -205,7 +207,7 @@ class GeneralProtection:
         if control & (SUITE_MASK | COMPRESSED) != context.suite:
             raise security.wrong_control(control)
         originator = security.originator(header.originator)
-        octets, kind, name = self._given(header, info, originator)
+        octets, kind, name, kek = self._given(header, info, originator)
         cipher = context.fresh_cipher(octets, kind)
         by_other = False
         try:
@@ -226,39 +228,53 @@ class GeneralProtection:
         token = ReplayMemory.digest(name.encode(), content)
         proves_id = info.key is GeneralKey.STATIC_UNIFIED or bool(covered and control & AUTHENTICATED)
         is_asked = proves_id and self._is_asked(header)
-        if not is_asked:
-            self._check_fresh(name, counter, token, what)
+        incoming = self._incoming_of(name)
+        if counter == 0:
+            if not is_asked:
+                context.replays.check(token)
+        elif not control & AUTHENTICATED and not is_asked and counter <= (incoming.last or 0):
+            raise _repeated(counter, incoming.last, what)
         if security.peer_system_title is None:
             security.peer_system_title = originator
         if control & AUTHENTICATED:
-            self._accept(name, counter, is_asked, token)
+            bar = incoming.take(counter) if counter else None
+            if bar is not None and not is_asked:
+                raise _repeated(counter, bar, what)
+            if counter == 0:
+                context.replays.add(token)
+            if is_asked:
+                self._asked = None
             if by_other:
                 context.prove_other_authentication()
+            if kek is not None:
+                context.prove_kek(kek)
         return information
 
-    def _check_fresh(self, name: str, counter: int, token: bytes, what: str) -> None:
-        replays = self._security.context.replays
-        last = replays.last.get(name, -1)
-        if counter > last:
-            return
-        if counter == 0:
-            replays.check(token)
-            return
-        raise ReplayError(
-            f"invocation counter {counter} is not above {last}, the last one under keys of this kind, and not 0 as for "
-            f"a key that starts anew: a repeated message ({what})",
-            received=counter,
-            expected_above=last,
-        )
+    def _incoming_of(self, name: str) -> Incoming:
+        """The peer's counters under its fresh keys of one kind, in this association.
 
-    def _accept(self, name: str, counter: int, is_asked: bool, token: bytes) -> None:
-        replays = self._security.context.replays
-        if is_asked:
-            self._asked = None
-        if counter == 0:
-            replays.add(token)
-        if counter > replays.last.get(name, -1):
-            replays.last[name] = counter
+        As under the global keys: they rise within the association, from above what was accepted before it, and none is
+        accepted that another association accepted.
+        """
+        incoming = self._incoming.get(name)
+        if incoming is None:
+            incoming = self._incoming[name] = Incoming()
+            replays = self._security.context.replays
+            incoming.remember(replays.last, name, lenient=False)
+            incoming.share(replays.taken, name)
+        return incoming
+
+    def recall(self, title: bytes) -> None:
+        """Start above what was accepted up to now from that peer, which may begin with such keys much later."""
+        context = self._security.context
+        names = [key_id(title, b"wrapped" + kek) for kek in (context.keks if context.has_kek else ())]
+        own, peer = context.agreement_key, context.peer_agreement_key
+        if own is not None:
+            names.append(key_id(title, b"one-pass" + own.public))
+        if own is not None and peer is not None:
+            names.append(_static_name(title, own, peer))
+        for name in names:
+            self._incoming_of(name)
 
     def _is_asked(self, header: GeneralHeader) -> bool:
         """Whether this is the answer to the last request, by its transaction id, and the first such answer."""
@@ -293,23 +309,24 @@ class GeneralProtection:
         return (
             KeyInfo(key),
             context.fresh_cipher(octets, "key agreed from static keys"),
-            _static_name(header, own, peer),
+            _static_name(header.originator, own, peer),
         )
 
-    def _given(self, header: GeneralHeader, info: KeyInfo, originator: bytes) -> tuple[bytes, str, str]:
-        """The key that a message of the peer brings, its kind, and the name that its counters are remembered by.
+    def _given(self, header: GeneralHeader, info: KeyInfo, originator: bytes) -> tuple[bytes, str, str, bytes | None]:
+        """The key that a message of the peer brings, its kind, the name that its counters are remembered by, and the
+        master key that it was wrapped with.
 
         ``originator`` is whose title the message is opened with, which its header may leave out.
         """
         security, context = self._security, self._security.context
         suite = context.suite
         if info.key is GeneralKey.WRAPPED:
-            from cosemic.security.key_wrap import unwrap_key
+            from cosemic.security.key_wrap import unwrap_by_any
 
-            octets = unwrap_key(context.kek, info.data)
+            octets, kek = unwrap_by_any(context.keks, info.data)
             if len(octets) != KEY_LENGTH[suite]:
                 raise SecurityError(f"a wrapped key of {len(octets)} octets; suite {suite} has {KEY_LENGTH[suite]}")
-            return octets, "wrapped key", key_id(originator, b"wrapped" + context.kek)
+            return octets, "wrapped key", key_id(originator, b"wrapped" + kek), kek
         from cosemic.security import agreement
 
         own = _given(context.agreement_key, "our key agreement key", "agreement_key")
@@ -323,14 +340,14 @@ class GeneralProtection:
                 header.recipient,
                 context.ephemeral_signature,
             )
-            return octets, "key agreed by one pass", key_id(originator, b"one-pass" + own.public)
+            return octets, "key agreed by one pass", key_id(originator, b"one-pass" + own.public), None
         if info.data:
             raise DecodeError(f"the static unified model has no key data, but {len(info.data)} octets came")
         peer = _given(context.peer_agreement_key, "the peer's public key agreement key", "peer_agreement_key")
         octets = agreement.static_unified_key(
             suite, own, peer, header.originator, header.recipient, header.transaction_id
         )
-        return octets, "key agreed from static keys", _static_name(header, own, peer)
+        return octets, "key agreed from static keys", _static_name(header.originator, own, peer), None
 
     def _covered(self, header: GeneralHeader) -> bytes:
         """What the tag covers of the header."""
@@ -376,9 +393,18 @@ def _signed_token(header: GeneralHeader, content: bytes, signature: bytes) -> by
     return ReplayMemory.digest(header.octets, content, signature[: len(signature) // 2])
 
 
-def _static_name(header: GeneralHeader, own: PrivateKey, peer: bytes) -> str:
+def _repeated(counter: int, last: int | None, what: str) -> ReplayError:
+    return ReplayError(
+        f"invocation counter {counter} is not above {last}, the last one under keys of this kind, and not 0 as for a "
+        f"key that starts anew: a repeated message ({what})",
+        received=counter,
+        expected_above=-1 if last is None else last,
+    )
+
+
+def _static_name(title: bytes, own: PrivateKey, peer: bytes) -> str:
     """Both static keys, the lower one first: Z is the same whoever sends, and the title tells the directions apart."""
-    return key_id(header.originator, b"static" + b"".join(sorted((own.public, peer))))
+    return key_id(title, b"static" + b"".join(sorted((own.public, peer))))
 
 
 def _ciphering(configured: SecurityPolicy, minimum: SecurityPolicy | None) -> SecurityPolicy:

@@ -7,6 +7,8 @@ key. The check is OpenSSL's, which compares in constant time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cosemic.errors import AuthenticationError, SecurityError
 from cosemic.security.suites import KEY_LENGTH
 
@@ -45,6 +47,17 @@ def unwrap_key(master_key: bytes, wrapped: bytes) -> bytes:
     if not any(key):
         raise SecurityError("a wrapped key that is all zero inside; it is no secret and was not taken")
     return key
+
+
+def unwrap_by_any(master_keys: Sequence[bytes], wrapped: bytes) -> tuple[bytes, bytes]:
+    """The key in a wrapped one, and which of the master keys it was wrapped with; the error is that of the first."""
+    problem: AuthenticationError | None = None
+    for master_key in master_keys:
+        try:
+            return unwrap_key(master_key, wrapped), master_key
+        except AuthenticationError as error:
+            problem = problem or error
+    raise problem or AuthenticationError("there is no master key to unwrap a key with")
 
 
 def _check(key: bytes, name: str) -> None:

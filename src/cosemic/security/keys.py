@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from cosemic.enums import Role
 from cosemic.errors import KeyMissing, SecurityError
 from cosemic.security.counters import CounterStore, MemoryCounters, default_counters, key_id
-from cosemic.security.key_change import BROADCAST, UNICAST, GlobalKeys
+from cosemic.security.key_change import BROADCAST, UNICAST, GlobalKeys, MasterKeys
 from cosemic.security.replay import ReplayMemory
 from cosemic.security.replay_window import LARGEST_WINDOW
 from cosemic.security.suites import (
@@ -61,7 +61,8 @@ class SecurityContext:
     """Keys, titles and policy of one peer, as the user gives them; shared by all associations made with it.
 
     Keys and titles are octets or hexadecimal text. ``policy`` is what we send with, ``minimum_policy`` (by default the
-    same) what we accept at least. ``dedicated_key`` asks for a fresh key per association (True) or for that one.
+    same) what we accept at least. ``dedicated_key`` asks for a fresh key per association (True, which is better) or for
+    that one, which makes its associations one for whoever recorded them.
     ``general`` sends general-glo-/general-ded-ciphering instead of the service-specific envelopes, or with a
     ``GeneralKey`` general-ciphering under that key.
     ``counter_recovery`` says whether the meter may move our counter on when it has seen a higher one: "never", as it
@@ -81,9 +82,10 @@ class SecurityContext:
     __slots__ = (
         "_broadcast",
         "_counters",
+        "_fixed_dedicated_keys",
         "_foreign_counters",
-        "_kek",
         "_keys",
+        "_masters",
         "_other_broadcast",
         "_other_unicast",
         "_unicast",
@@ -192,6 +194,7 @@ class SecurityContext:
         self.dedicated_key: bool | bytes = (
             dedicated_key if isinstance(dedicated_key, bool) else key_octets(suite, dedicated_key, "dedicated_key")
         )
+        self._fixed_dedicated_keys = 0  # associations that got it
         self._counters = counters
         self._foreign_counters: MemoryCounters | None = None
         self.last_received: dict[str, int] = {}
@@ -204,7 +207,7 @@ class SecurityContext:
         self.agreement_key = _private(suite, agreement_key, "agreement_key")
         self.peer_signing_key = _public(suite, peer_signing_key, "peer_signing_key")
         self.peer_agreement_key = _public(suite, peer_agreement_key, "peer_agreement_key")
-        self._kek = _kek(suite, kek)
+        self._masters = MasterKeys(_kek(suite, kek))
         self.certificate = certificate
         self.trust = trust
         self.signing_order = signing_order
@@ -235,26 +238,61 @@ class SecurityContext:
         return "encryption_key" in self._keys.present
 
     @property
+    def has_broadcast_key(self) -> bool:
+        """Whether a global broadcast key was given."""
+        return "broadcast_key" in self._keys.present
+
+    @property
     def kek(self) -> bytes:
         """The master key; KeyMissing when there is none."""
-        if self._kek is None:
+        if self._masters.present is None:
             raise KeyMissing("the master key is needed (kek); none was given")
-        return self._kek
+        return self._masters.present
+
+    @property
+    def keks(self) -> list[bytes]:
+        """All master keys that are accepted, the one in use first; KeyMissing when there is none."""
+        return self._masters.accepted or [self.kek]
 
     @property
     def has_kek(self) -> bool:
         """Whether a master key was given."""
-        return self._kek is not None
+        return self._masters.present is not None
 
     def replace_kek(self, kek: bytes | str) -> None:
-        """Use another master key; ValueError for one that cannot be one."""
-        self._kek = _kek(self.suite, kek)
+        """Use another master key, and accept no other; ValueError for one that cannot be one."""
+        self._masters = MasterKeys(_kek(self.suite, kek))
+
+    def offer_kek(self, kek: bytes | str) -> None:
+        """Accept a new master key besides the present one; the first thing wrapped with it makes it the one in use."""
+        self._masters.offer(_checked_kek(self.suite, kek))
+
+    def switch_kek(self, kek: bytes | str) -> None:
+        """Wrap with a new master key; the present one is accepted until the peer wraps with the new one."""
+        self._masters.switch(_checked_kek(self.suite, kek))
+
+    def prove_kek(self, kek: bytes) -> None:
+        """What came wrapped with that master key was found right."""
+        self._masters.prove(kek)
 
     def new_dedicated_key(self) -> bytes:
-        """The dedicated key for a new association: the configured one, else fresh random octets."""
+        """The dedicated key for a new association: the configured one, else fresh random octets.
+
+        A configured one protects less: under the same key an answer of an earlier association can be played back in a
+        later one, and a meter that counts from 1 in each uses initialisation vectors twice.
+        """
         if isinstance(self.dedicated_key, bytes):
             return self.dedicated_key
         return secrets.token_bytes(KEY_LENGTH[self.suite])
+
+    def count_dedicated_key(self) -> None:
+        """An association has the configured dedicated key; from the second on the log warns of it, once."""
+        self._fixed_dedicated_keys += 1
+        if self._fixed_dedicated_keys == 2:
+            logger.warning(
+                "the configured dedicated_key is used for another association: messages of an earlier one pass in it; "
+                "use dedicated_key=True, which makes a fresh key for each"
+            )
 
     def unicast_cipher(self) -> CipherKey:
         """The global unicast key, ready to use; KeyMissing when there is none."""
@@ -300,6 +338,15 @@ class SecurityContext:
         from cosemic.security.cipher import CipherKey
 
         return CipherKey(key, other, f"{name} of suite {self.suite}")
+
+    def renewed(self, cipher: CipherKey) -> CipherKey:
+        """A dedicated key with the authentication key that is in use now."""
+        return cipher.with_authentication_key(self._keys.present.get("authentication_key"))
+
+    def other_dedicated(self, cipher: CipherKey) -> CipherKey | None:
+        """A dedicated key with the authentication key that is accepted besides; None where there is none."""
+        other = self._keys.others.get("authentication_key")
+        return None if other is None else cipher.with_authentication_key(other)
 
     def dedicated_counters(self, key: bytes, role: Role) -> CounterStore:
         """Where the counters of a dedicated key are kept."""
@@ -397,7 +444,12 @@ class SecurityContext:
     def settle_keys(self) -> None:
         """A message verified under the global unicast key in use; retired keys are forgotten."""
         self._keys.settle()
-        self.is_changing_keys = bool(self._keys.others)
+        self.is_changing_keys = self._keys.is_changing
+
+    def settle_authentication_key(self) -> None:
+        """A message verified under the authentication key in use and a dedicated key; the retired one is forgotten."""
+        self._keys.settle_authentication()
+        self._changed(self._keys.present)
 
     def hear(self, system_title: bytes) -> None:
         """Remember a peer that proved a message; the latest ``MOST_HEARD`` are kept."""
@@ -409,7 +461,7 @@ class SecurityContext:
     def _changed(self, before: dict[str, bytes]) -> None:
         """Others than before are accepted, and maybe other keys are in use."""
         self._other_unicast = self._other_broadcast = None
-        self.is_changing_keys = bool(self._keys.others)
+        self.is_changing_keys = self._keys.is_changing
         present = self._keys.present
         changed = {name for name, key in present.items() if before.get(name) != key}
         if changed.intersection(UNICAST):
@@ -460,8 +512,10 @@ def _public(suite: int, key: bytes | str | None, name: str) -> bytes | None:
 
 
 def _kek(suite: int, key: bytes | str | None) -> bytes | None:
-    if key is None:
-        return None
+    return None if key is None else _checked_kek(suite, key)
+
+
+def _checked_kek(suite: int, key: bytes | str) -> bytes:
     octets = key_octets(suite, key, "kek")
     if not any(octets):
         raise ValueError("the kek is all zero; it protects nothing")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 
 from cosemic.errors import ReplayError
+from cosemic.security.taken import TakenCounters
 
 ROOM = 1 << 16
 
@@ -20,13 +21,15 @@ ROOM = 1 << 16
 class ReplayMemory:
     """The messages accepted so far, by digest. Shared by all associations of one security context."""
 
-    __slots__ = ("_room", "_seen", "last")
+    __slots__ = ("_room", "_seen", "last", "taken")
 
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
         self._seen: set[bytes] = set()
         self.last: dict[str, int] = {}
         """The highest counter accepted under the keys of one kind from one peer."""
+        self.taken: dict[str, TakenCounters] = {}
+        """All of them, as associations side by side have their own ranges of the sender's counters."""
 
     def __len__(self) -> int:
         return len(self._seen)

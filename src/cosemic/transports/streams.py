@@ -119,6 +119,19 @@ def _connect_blocking(target: Target, timeout: float) -> BlockingStream:
     return open_socket(target, timeout=timeout)
 
 
+async def wait_closed(stream: Stream, seconds: float) -> None:
+    """Wait until a stream that was closed has let go of its port, where it can tell; not longer than that."""
+    closed = getattr(stream, "wait_closed", None)
+    if closed is None:
+        return
+    import asyncio
+    import contextlib
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await closed()
+
+
 def clock_of(stream: Stream | BlockingStream) -> Callable[[], float]:
     """The clock on which the deadlines of a stream lie."""
     import time

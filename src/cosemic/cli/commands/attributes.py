@@ -64,6 +64,7 @@ def set_(
     value: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     *,
     dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    unconfirmed: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     connection: ConnectionOptions | None = None,
     output: OutputOptions | None = None,
 ) -> int:
@@ -90,6 +91,7 @@ def set_(
       cosemic set cellar 3/1-0:1.8.0/2 double-long-unsigned 12345
       cosemic set cellar 1-0:1.8.0/value 12345
       cosemic set cellar 1-0:1.8.0/value 12345 --dry-run      shows the APDU
+      cosemic set hdlc://192.0.2.10 8/0-0:1.0.0/2 octet-string time:now --broadcast --server 127
 
     Parameters
     ----------
@@ -103,11 +105,16 @@ def set_(
         The value.
     dry_run
         Send nothing; show what would be sent.
+    unconfirmed
+        Send it and await no answer.
     """
     from cosemic.cli.reading import set_target
 
     kind, text = (None, type) if value is None else (type, value)
-    return set_target(url, target, kind, text, dry_run=dry_run, connection=connection, output=output or OutputOptions())
+    return set_target(
+        url, target, kind, text, dry_run=dry_run, confirmed=not unconfirmed, connection=connection,
+        output=output or OutputOptions(),
+    )  # fmt: skip
 
 
 def call(
@@ -118,6 +125,7 @@ def call(
     *,
     dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     yes: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    unconfirmed: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     connection: ConnectionOptions | None = None,
     output: OutputOptions | None = None,
 ) -> int:
@@ -147,11 +155,21 @@ def call(
         Send nothing; show what would be sent.
     yes
         Do not ask.
+    unconfirmed
+        Send it and await no answer.
     """
     from cosemic.cli.reading import call_target
 
     return call_target(
-        url, target, type, value, dry_run=dry_run, yes=yes, connection=connection, output=output or OutputOptions()
+        url,
+        target,
+        type,
+        value,
+        dry_run=dry_run,
+        yes=yes,
+        confirmed=not unconfirmed,
+        connection=connection,
+        output=output or OutputOptions(),
     )
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from cosemic.cli.options import OutputOptions
 
@@ -12,6 +15,8 @@ def simulate(
     host: str = "127.0.0.1",
     wrapper_port: int = 4059,
     hdlc_port: int = 4060,
+    udp_port: int | None = None,
+    behind: Annotated[list[str] | None, Parameter(name="--behind", negative="")] = None,
     profile_rows: int | None = None,
     write_keys: Path | None = None,
     model: Path | None = None,
@@ -27,7 +32,8 @@ def simulate(
                      --ak D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF
       --client 4     --auth ecdsa, suite 1, with the keys of --write-keys
       --client 5     --auth ecdsa, suite 2, with the keys of --write-keys
-    and, with --referencing sn, clients 18, 34 and 3 in the first three ways.
+    and, with --referencing sn, clients 18, 34 and 3 in the first three ways. What
+    client 102 sends to all stations (--broadcast --server 127) is carried out too.
     All these keys are known to everybody: never use them in a real meter.
 
     --write-keys puts the keys of clients 1, 4 and 5 into a folder, each in a
@@ -49,6 +55,11 @@ def simulate(
         TCP port for the wrapper; 0 takes any free one.
     hdlc_port
         TCP port for HDLC; 0 takes any free one.
+    udp_port
+        UDP port for the wrapper; 0 takes any free one. [default: no UDP]
+    behind
+        Be the gateway of another meter with this physical address, in network 0;
+        may be repeated.
     profile_rows
         Rows in the load profile.
     write_keys
@@ -59,4 +70,7 @@ def simulate(
     from cosemic.cli.simulating import simulate_meter
 
     verbose = (output or OutputOptions()).verbose
-    return simulate_meter(host, wrapper_port, hdlc_port, profile_rows, write_keys, model, verbose=verbose)
+    return simulate_meter(
+        host, wrapper_port, hdlc_port, profile_rows, write_keys, model, udp_port=udp_port, behind=behind or (),
+        verbose=verbose,
+    )  # fmt: skip
