@@ -83,7 +83,8 @@ def test_a_companion_of_the_package(cosemic):
     assert "Last reading of the device on M-Bus channel 1" in cosemic("obis", "0-1:24.2.1", "--companion", "dsmr").out
     done = cosemic("obis", "0-0:96.10.1", "--companion", "idis")
     assert "DNV: data not valid" in done.out
-    assert "has no name of its own for this code" in done.out
+    assert "Profile status of load profile 1" in done.out
+    assert "has no name of its own for this code" in cosemic("obis", "1-0:14.7.0", "--companion", "idis").out
     done = cosemic("obis", "--companion", "austria")
     assert "extends idis, dlms" in done.out
     assert "client 16, server 1: public" in done.out

@@ -64,6 +64,11 @@ def test_clients_are_inherited():
     clients = {item.name: (item.client, item.server) for item in companion("is15959").clients}
     assert clients == {"public": (16, 1), "meter reader": (32, 1), "utility setting": (48, 1)}
     assert {item.name for item in companion("switzerland").clients} == {"public", "management"}
+    assert {item.name: item.client for item in companion("esmr").clients} == {
+        "public": 16,
+        "management": 1,
+        "pre-established": 102,
+    }
 
 
 def test_status_bits_by_name():
@@ -75,6 +80,9 @@ def test_status_bits_by_name():
         table.set_bits(-1)
     assert companion("idis").status_table("1-0:1.8.0*255") is None
     assert companion("dsmr").status_table("0-0:96.10.1*255") is None
+    table = companion("esmr").status_table("0-2:96.10.5*255")  # not among those of DSMR 4
+    assert [bit.name for bit in table.set_bits(0b1000010)] == ["clock invalid", "recovered value"]
+    assert companion("dsmr").status_table("0-2:96.10.5*255") is None
 
 
 def test_a_file_of_a_user_extends_one_of_the_package(write):
