@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -162,6 +163,13 @@ def test_search_by_pattern_meets_what_overlaps():
 def test_what_is_no_pattern_says_so(text):
     with pytest.raises(PatternError, match="pattern"):
         parse(text)
+
+
+@given(st.text(alphabet="0123456789-:.*,<>a ", max_size=24))
+def test_any_text_is_a_pattern_or_says_that_it_is_none(text):
+    with contextlib.suppress(PatternError):
+        pattern = parse(text)
+        assert pattern.meets(pattern)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cosemic.cosem.companions import CompanionError, companion, companion_names, load_companion
 from cosemic.errors import DlmsError
@@ -187,3 +191,27 @@ def test_files_that_extend_each_other(write):
     path = write('extends = "a.toml"\n' + PLAIN, "b.toml")
     with pytest.raises(CompanionError, match="come back to"):
         load_companion(path)
+
+
+KEYS = st.sampled_from(["title", "extends", "sources", "names", "clients", "quirks", "status", "source", "codes", "x"])
+LEAVES = st.one_of(
+    st.integers(), st.booleans(), st.sampled_from(['"S"', '"dsmr"', '"1-0:1.8.0"', '""', "[]", "{}", "1.5"])
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(KEYS, st.one_of(LEAVES, st.lists(LEAVES, max_size=2), st.dictionaries(KEYS, LEAVES, max_size=2)))
+)
+def test_whatever_a_file_holds_there_is_a_companion_or_one_error(tmp_path, content):
+    def text(value):
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{key} = {text(item)}" for key, item in value.items()) + "}"
+        if isinstance(value, list):
+            return "[" + ", ".join(map(text, value)) + "]"
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    path = tmp_path / "any.toml"
+    path.write_text("\n".join(f"{key} = {text(value)}" for key, value in content.items()), encoding="utf-8")
+    with contextlib.suppress(CompanionError):
+        assert list(load_companion(path).names()) is not None

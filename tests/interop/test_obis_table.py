@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from cosemic.obis_names import Entry, look_up
+from cosemic.obis_names import FILES, Entry, look_up
+from cosemic.obis_names.patterns import Group, parse
+from cosemic.obis_names.searching import every_pattern
 from tests.interop import peers
 
 pytestmark = pytest.mark.interop
@@ -135,3 +137,38 @@ def test_counters_are_counts(table: list[tuple[tuple[int, ...], dict[str, Any], 
             assert entry.unit == "count", (row, entry)
             checked += 1
     assert checked > 70
+
+
+MANUFACTURERS = re.compile(r"^\d\.(\d+-\d+(,255)?)\.(\d+-\d+(,255)?)(,240)?\.\d+-\d+\.\d+-\d+\.\d+-\d+$")
+NOT_THERE = {"1-*:82.7.0,255"}  # pulses and pieces: every way of processing but this one
+
+
+def test_what_is_said_to_come_from_the_table_is_in_it(
+    table: list[tuple[tuple[int, ...], dict[str, Any], Entry]],
+) -> None:
+    rows = [parse(row) for row in {row["row"] for _, row, _ in table} if not MANUFACTURERS.match(row)]
+    by_quantity: dict[int, list[tuple[Group, ...]]] = {}
+    for row in rows:
+        if 0 in (row.groups[1] or {0}):
+            for quantity in row.groups[2] or range(256):
+                by_quantity.setdefault(quantity, []).append(row.groups)
+
+    def is_there(groups: tuple[Group, ...]) -> bool:
+        """Whether a row of the table has codes of this pattern on the main channel."""
+        quantities = groups[2] or {127}
+        return any(
+            all(not ours or not theirs or ours & theirs for ours, theirs in zip(groups, row, strict=True))
+            for quantity in quantities
+            for row in by_quantity.get(quantity, ())
+        )
+
+    assert not is_there(parse("0-0:25.8.*").groups)
+    checked, missing = 0, set()
+    for file in FILES:
+        for rule, found, pattern in every_pattern(file):
+            if rule.says_something and "GX" in rule.sources.split() and 0 in (pattern.groups[1] or {0}):
+                checked += 1
+                if not is_there((pattern.groups[0], frozenset((0,)), *pattern.groups[2:])):
+                    missing.add(found.pattern)
+    assert missing == NOT_THERE
+    assert checked > 10_000
