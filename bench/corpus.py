@@ -112,6 +112,30 @@ def mixed(rows: int = ROWS):
 
 
 @functools.lru_cache(None)
+def compressed(rows: int = ROWS):
+    """The rows of ``uniform`` as a meter compresses them: the time only once a day, each number as wide as it has to
+    be: structure{null | octet-string[12], unsigned, 4 x unsigned | long-unsigned | double-long-unsigned | long64-}."""
+    rnd = random.Random(62058)
+    energy, export = 4_294_900_000, 65_000
+    out = []
+    for i in range(rows):
+        energy += rnd.randrange(500)
+        export += rnd.randrange(3)
+        numbers = energy, export, rnd.randrange(400), rnd.randrange(70_000)
+        widths = (
+            UINT8 if n < 1 << 8 else UINT16 if n < 1 << 16 else UINT32 if n < 1 << 32 else UINT64 for n in numbers
+        )
+        stamp = (NULL, None) if i % 96 else (OCTETS, date_time(15 * i))
+        out.append((STRUCTURE, [stamp, (UINT8, rnd.randrange(256)), *zip(widths, numbers, strict=True)]))
+    return (ARRAY, out)
+
+
+@functools.lru_cache(None)
+def compressed_bytes(rows: int = ROWS) -> bytes:
+    return encode(compressed(rows))
+
+
+@functools.lru_cache(None)
 def uniform_bytes(rows: int = ROWS) -> bytes:
     return encode(uniform(rows))
 
@@ -182,6 +206,17 @@ PROFILE = (7, bytes((1, 0, 99, 1, 0, 255)), 2)
 REGISTER_VALUE = 123456
 GET_REQUEST = b"\xc0\x01\xc1" + struct.pack(">H", 3) + REGISTER[1] + b"\x02\x00"
 GET_RESPONSE = b"\xc4\x01\xc1\x00\x06" + struct.pack(">I", REGISTER_VALUE)
+
+CAPTURES = [
+    (8, bytes((0, 0, 1, 0, 0, 255))),
+    (1, bytes((0, 0, 96, 10, 1, 255))),
+    *((3, bytes((1, 0, i, 8, 0, 255))) for i in range(1, 5)),
+]
+"""The columns of the profile: class and name, attribute 2 of each."""
+CAPTURE_OBJECTS = encode(
+    (ARRAY, [(STRUCTURE, [(UINT16, c), (OCTETS, name), (INT8, 2), (UINT16, 0)]) for c, name in CAPTURES])
+)
+SCALER_UNIT = encode((STRUCTURE, [(INT8, 0), (ENUM, 30)]))
 
 # --- security suite 0 ---------------------------------------------------------------
 EK = bytes(range(16))

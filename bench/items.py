@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import corpus
-from adapters.base import Adapter
+from adapters.base import Adapter, NotSupported
 
 
 def _same(got, want, what):
@@ -63,6 +63,29 @@ def axdr_build_encode(value, data):
             len(data()),
             lambda r: _same(r, data(), "build+encode"),
         )
+
+    return setup
+
+
+def _table_check(a, value):
+    want = corpus.plain(value)
+
+    def check(table):
+        _same(len(table), corpus.ROWS, "rows")
+        for i in (0, 1, 95, 96, 5000, 9999):
+            minutes = 15 * i
+            t = corpus.date_time(minutes)
+            _same(a.table_row(table, i), [(t[0] << 8 | t[1], t[2], t[3], t[5], t[6]), *want[i][1:]], f"row {i}")
+
+    return check
+
+
+def profile_columns(value, data):
+    def setup(a):
+        if value is corpus.compressed and not a.fills_times:
+            raise NotSupported("null times are not filled")
+        raw = data()
+        return lambda: a.profile_table(raw), corpus.ROWS, len(raw), _table_check(a, value())
 
     return setup
 
@@ -187,10 +210,27 @@ def tcp_profile(a):
     )
 
 
+def tcp_profile_table(a):
+    if type(a).read_table is Adapter.read_table:
+        a.read_table(None)  # raises NotSupported
+    server, port = start_server()
+    tcp_get.cleanup = lambda: (a.close(client), server.kill())
+    client = a.connect(port)
+
+    def check(table):
+        if isinstance(table, bytes):  # no library
+            return _same(table, corpus.uniform_bytes(), "blocks")
+        return _table_check(a, corpus.uniform())(table)
+
+    return lambda: a.read_table(client), corpus.ROWS, len(corpus.uniform_bytes()), check
+
+
 ITEMS = {
     "axdr_decode_uniform": axdr_decode(corpus.uniform, corpus.uniform_bytes),
     "axdr_decode_mixed": axdr_decode(corpus.mixed, corpus.mixed_bytes),
     "profile_rows": profile_rows,
+    "profile_columns": profile_columns(corpus.uniform, corpus.uniform_bytes),
+    "profile_columns_compressed": profile_columns(corpus.compressed, corpus.compressed_bytes),
     "axdr_encode_uniform": axdr_encode(corpus.uniform, corpus.uniform_bytes),
     "axdr_encode_mixed": axdr_encode(corpus.mixed, corpus.mixed_bytes),
     "axdr_build_encode_uniform": axdr_build_encode(corpus.uniform, corpus.uniform_bytes),
@@ -207,4 +247,5 @@ ITEMS = {
     "unprotect_4000": unprotect(4000),
     "tcp_get": tcp_get,
     "tcp_profile": tcp_profile,
+    "tcp_profile_table": tcp_profile_table,
 }

@@ -35,6 +35,17 @@ class Server:
     def __init__(self, block: int) -> None:
         self.profile = blocks(corpus.uniform_bytes(), block)
         self.register = b"\x00\x06" + struct.pack(">I", corpus.REGISTER_VALUE)
+        profile = corpus.PROFILE[1]
+        self.others = {  # what a client asks to know the columns of the profile
+            (7, profile, 3): b"\x00" + corpus.CAPTURE_OBJECTS,
+            (7, profile, 4): b"\x00\x06" + struct.pack(">I", 900),
+            (7, profile, 5): b"\x00\x16\x01",
+            **{(3, name, 3): b"\x00" + corpus.SCALER_UNIT for class_id, name in corpus.CAPTURES if class_id == 3},
+        }
+
+    def result(self, item: bytes) -> bytes:
+        """Get-Data-Result of an attribute descriptor."""
+        return self.others.get((int.from_bytes(item[:2], "big"), item[2:8], item[8]), self.register)
 
     def answer(self, apdu: bytes) -> bytes | None:
         tag = apdu[0]
@@ -43,7 +54,10 @@ class Server:
                 if apdu[3:5] == b"\x00\x07" and apdu[11] == 2:
                     block = self.profile[0]
                     return block[:2] + apdu[2:3] + block[3:]
-                return b"\xc4\x01" + apdu[2:3] + self.register
+                return b"\xc4\x01" + apdu[2:3] + self.result(apdu[3:12])
+            if apdu[1] == 3:
+                items = [self.result(apdu[at : at + 10]) for at in range(4, len(apdu), 10)]
+                return b"\xc4\x03" + apdu[2:4] + b"".join(items)
             number = int.from_bytes(apdu[3:7], "big")  # GET-request-next: last received
             block = self.profile[number]
             return block[:2] + apdu[2:3] + block[3:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from cosemic import blocking, decode_apdu
 from cosemic.apdu.services import ActionRequestNormal, SetRequestNormal
 from cosemic.codec import axdr
+from cosemic.cosem.image_transfer import ImageTransfer
 from cosemic.cosem.model import interface_classes
 from cosemic.cosem.object_list import ObjectEntry
 from cosemic.cosem.objects import CosemObject
@@ -249,3 +250,31 @@ def test_no_attribute_is_hidden_but_those_that_are_listed():
     own |= {name for name in dir(blocking.DlmsClient) if name in ("read", "write", "call")}
     hidden = {item.name for declared in interface_classes() for item in (*declared.attributes, *declared.methods)} & own
     assert hidden <= {"data", "entry", "version", "name", "unit"}
+
+
+def test_clock_tariffs_and_images_have_methods_of_their_own(meter):
+    with pytest.raises(LocalProtocolError):
+        meter.synchronise_clock()  # this meter's clock is off by months
+    meter.synchronise_clock(force=True)
+    assert abs(meter.clock_state().offset.ahead) < timedelta(seconds=5)
+    meter["0-0:1.0.0"].shift_time(60)
+    done = meter.synchronise_clock()
+    assert 50 < done.before.ahead.total_seconds() < 70
+    assert abs(meter.clock_state().offset.ahead) < timedelta(seconds=5)
+    assert meter.tariffs().calendars
+    transfer = ImageTransfer(bytes(range(256)) * 5, "FW-2")
+    meter.transfer_image(transfer)
+    assert meter["0-0:44.0.0"].read("image_transfer_status") == 3
+    meter.activate_image(transfer)
+
+
+async def test_the_same_methods_with_asyncio():
+    bench = Bench("wrapper")
+    async with bench.client(**CREDENTIALS["gmac"]()) as meter:
+        await meter.synchronise_clock(force=True)
+        assert abs((await meter.clock_state()).offset.ahead) < timedelta(seconds=5)
+        assert (await meter.tariffs()).calendars
+        transfer = ImageTransfer(bytes(100), "FW-3")
+        await meter.transfer_image(transfer)
+        await meter.activate_image(transfer)
+    await bench.end()

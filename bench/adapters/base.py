@@ -39,6 +39,18 @@ class Adapter:
         """Not timed: row i as [(year, month, day, hour, minute), status, v1, v2, v3, v4]."""
         raise NotSupported
 
+    #: whether ``profile_rows`` gives a row without a time the time of the row before plus the period
+    fills_times = True
+
+    # (a3) the same as a table, in whatever form the library has for it -----------
+    def profile_table(self, data: bytes):
+        """Profile buffer to columns with UTC times and scaled values, or to the rows of ``profile_rows``."""
+        return self.profile_rows(data)
+
+    def table_row(self, table, i):
+        """Not timed: as ``profile_row``."""
+        return self.profile_row(table, i)
+
     # (b) A-XDR encode -----------------------------------------------------------
     def axdr_build(self, value):
         """The library's value tree for ``(tag, value)`` pairs of corpus.py."""
@@ -97,6 +109,10 @@ class Adapter:
     def read_profile(self, client):
         """All rows of the profile by block transfer, decoded (see ``plain``)."""
         raise NotSupported("client")
+
+    def read_table(self, client):
+        """The profile by block transfer, as ``profile_table`` gives it."""
+        raise NotSupported("profile level over TCP")
 
     def close(self, client) -> None:
         raise NotSupported("client")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta, timezone
+
 import corpus
 from adapters.base import Adapter
 
@@ -10,6 +12,9 @@ from cosemic.apdu.ciphering import unwrap_ciphered, wrap_ciphered
 from cosemic.apdu.fields import AttributeDescriptor
 from cosemic.apdu.get import GetRequestNormal
 from cosemic.codec.axdr import Typed
+from cosemic.cosem.profile import decode_profile, make_columns
+from cosemic.cosem.selection import CaptureObject
+from cosemic.cosem.values import ScalerUnit
 from cosemic.link.frames import FrameReader, HdlcAddress
 from cosemic.security.context import AssociationSecurity
 from cosemic.security.counters import MemoryCounters
@@ -23,6 +28,8 @@ class CosemicAdapter(Adapter):
     def __init__(self):
         self.register = ObisCode.from_bytes(corpus.REGISTER[1])
         self.profile = ObisCode.from_bytes(corpus.PROFILE[1])
+        captures = [CaptureObject(class_id, ObisCode.from_bytes(name), 2) for class_id, name in corpus.CAPTURES]
+        self.columns = make_columns(captures, [ScalerUnit(0, 30) if c.class_id == 3 else None for c in captures])
         self.attribute = AttributeDescriptor(3, self.register, 2)
 
     def axdr_decode(self, data):
@@ -30,6 +37,18 @@ class CosemicAdapter(Adapter):
 
     def plain(self, value):
         return [self.plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    def profile_table(self, data):
+        return decode_profile(self.columns, data, capture_period=900).to_arrow()
+
+    def table_row(self, table, i):
+        time, *cells = (column[i].as_py() for column in table.columns)
+        t = time.astimezone(timezone(timedelta(hours=1)))
+        return [(t.year, t.month, t.day, t.hour, t.minute), *map(int, cells)]
+
+    def read_table(self, client):
+        client.cache.scalers.clear()  # a reading of a meter that was never met
+        return client.read_profile(self.profile).to_arrow()
 
     def axdr_build(self, value):
         tag, content = value

@@ -61,6 +61,9 @@ class DlmsCosemAdapter(Adapter):
             return [self.plain(x) for x in v]
         return bytes(v) if isinstance(v, bytearray) else v
 
+    def read_table(self, client):
+        return self.profile_rows(client.get(self.profile))
+
     def profile_rows(self, data):
         I, O = enumerations.CosemInterface, cosem.Obis
         columns = [

@@ -45,6 +45,7 @@ def _client(interface):
 class GuruxAdapter(Adapter):
     name = "gurux"
     distributions = ("gurux-dlms", "gurux-net", "gurux-common")
+    fills_times = False
     import_statement = "from gurux_dlms import GXDLMSClient; from gurux_net import GXNet"
     notes = {
         "axdr_decode": "_GXCommon.getData over a GXByteBuffer (what GXDLMSClient.updateValue uses)",

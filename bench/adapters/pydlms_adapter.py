@@ -18,6 +18,7 @@ from pydlms.security.context import SecurityContext
 class PydlmsAdapter(Adapter):
     name = "pydlms"
     distributions = ("pydlms-client", "construct")
+    fills_times = False
     import_statement = "from pydlms import DlmsClient"
     notes = {
         "axdr_decode": "decode_data -> tree of DlmsData dataclasses (its native result)",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time as system_time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cosemic.apdu.services import SelectiveAccess
@@ -12,6 +13,8 @@ from cosemic.blocking_objects import LiveObject
 from cosemic.codec.axdr import Data, Typed, Value
 from cosemic.cosem import procedures, security_setup
 from cosemic.cosem.access import GetItem, ItemResult, Obis
+from cosemic.cosem.clock import ClockState, Synchronisation, read_clock_state, synchronise
+from cosemic.cosem.image_transfer import ImageState, ImageTransfer
 from cosemic.cosem.invocation_counter import CounterSource, read_invocation_counter
 from cosemic.cosem.meter_model import MeterModel, read_model
 from cosemic.cosem.object_list import ObjectEntry
@@ -21,6 +24,7 @@ from cosemic.cosem.profile import Profile
 from cosemic.cosem.profile_reading import read_profile
 from cosemic.cosem.security_setup import SETUP
 from cosemic.cosem.selection import CaptureObject, Moment
+from cosemic.cosem.tariffs import TariffSettings, read_tariffs
 from cosemic.cosem.values import Reading
 from cosemic.enums import DataAccessResult
 from cosemic.obis import ObisCode
@@ -154,6 +158,50 @@ class DlmsClient(BlockingConnection):
     def set_clock(self, time: Moment, obis: Obis = CLOCK) -> None:
         """Set the meter's time: an aware datetime in the meter's own zone, or a CosemDateTime."""
         self.run(procedures.set_clock(time, obis, cache=self.cache))
+
+    def clock_state(self, obis: Obis = CLOCK, *, zone: tzinfo | None = None) -> ClockState:
+        """Everything that the clock tells, with its offset from this computer's, measured over one reading.
+
+        ``state.zone()`` is the meter's own zone with its daylight saving, as a tzinfo.
+        """
+        reading = read_clock_state(obis, now=_now, zone=zone, with_list=self.with_list, cache=self.cache)
+        return self.run(reading)
+
+    def synchronise_clock(
+        self,
+        obis: Obis = CLOCK,
+        *,
+        threshold: timedelta = timedelta(seconds=2),
+        limit: timedelta = timedelta(hours=1),
+        force: bool = False,
+        zone: tzinfo | None = None,
+    ) -> Synchronisation:
+        """Bring the clock to this computer's time where it is off by more than ``threshold``; see ``cosem.clock``.
+
+        Off by more than ``limit`` it is left alone with a LocalProtocolError, unless ``force``.
+        """
+        return self.run(
+            synchronise(_now, obis, threshold=threshold, limit=limit, force=force, zone=zone, cache=self.cache)
+        )
+
+    def transfer_image(self, transfer: ImageTransfer, *, verify: bool = True) -> ImageState:
+        """Send an image, or what the meter lacks of it, and have it verified; after a cut call it again.
+
+        Nothing is activated: that is ``activate_image``.
+        """
+        state = self.run(transfer.send())
+        while verify and (pause := self.run(transfer.verify())):
+            system_time.sleep(pause)
+        return state
+
+    def activate_image(self, transfer: ImageTransfer) -> None:
+        """Activate the image that was verified. The meter may restart meanwhile: connect anew and call it again."""
+        while pause := self.run(transfer.activate()):
+            system_time.sleep(pause)
+
+    def tariffs(self) -> TariffSettings:
+        """Calendars, special days, scripts, schedules, limiters, register activations: see ``cosem.tariffs``."""
+        return self.run(read_tariffs(with_list=self.with_list, cache=self.cache))
 
     def objects(self, association: Obis = CURRENT_ASSOCIATION, *, units: bool = False) -> list[LiveObject]:
         """The objects that this association sees; errors name access rights from then on, and requests keep to them.
@@ -307,3 +355,7 @@ def recover_counter(
         counter = client.run(read_invocation_counter(source))
     security.go_on_above(counter)
     return counter
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

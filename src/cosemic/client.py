@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cosemic.apdu.services import SelectiveAccess
@@ -12,6 +13,8 @@ from cosemic.async_objects import LiveObject
 from cosemic.codec.axdr import Data, Typed, Value
 from cosemic.cosem import procedures, security_setup
 from cosemic.cosem.access import GetItem, ItemResult, Obis
+from cosemic.cosem.clock import ClockState, Synchronisation, read_clock_state, synchronise
+from cosemic.cosem.image_transfer import ImageState, ImageTransfer
 from cosemic.cosem.invocation_counter import CounterSource, read_invocation_counter
 from cosemic.cosem.meter_model import MeterModel, read_model
 from cosemic.cosem.object_list import ObjectEntry
@@ -21,6 +24,7 @@ from cosemic.cosem.profile import Profile
 from cosemic.cosem.profile_reading import read_profile
 from cosemic.cosem.security_setup import SETUP
 from cosemic.cosem.selection import CaptureObject, Moment
+from cosemic.cosem.tariffs import TariffSettings, read_tariffs
 from cosemic.cosem.values import Reading
 from cosemic.enums import DataAccessResult
 from cosemic.obis import ObisCode
@@ -160,6 +164,50 @@ class DlmsClient(AsyncConnection):
     async def set_clock(self, time: Moment, obis: Obis = CLOCK) -> None:
         """Set the meter's time: an aware datetime in the meter's own zone, or a CosemDateTime."""
         await self.run(procedures.set_clock(time, obis, cache=self.cache))
+
+    async def clock_state(self, obis: Obis = CLOCK, *, zone: tzinfo | None = None) -> ClockState:
+        """Everything that the clock tells, with its offset from this computer's, measured over one reading.
+
+        ``state.zone()`` is the meter's own zone with its daylight saving, as a tzinfo.
+        """
+        reading = read_clock_state(obis, now=_now, zone=zone, with_list=self.with_list, cache=self.cache)
+        return await self.run(reading)
+
+    async def synchronise_clock(
+        self,
+        obis: Obis = CLOCK,
+        *,
+        threshold: timedelta = timedelta(seconds=2),
+        limit: timedelta = timedelta(hours=1),
+        force: bool = False,
+        zone: tzinfo | None = None,
+    ) -> Synchronisation:
+        """Bring the clock to this computer's time where it is off by more than ``threshold``; see ``cosem.clock``.
+
+        Off by more than ``limit`` it is left alone with a LocalProtocolError, unless ``force``.
+        """
+        return await self.run(
+            synchronise(_now, obis, threshold=threshold, limit=limit, force=force, zone=zone, cache=self.cache)
+        )
+
+    async def transfer_image(self, transfer: ImageTransfer, *, verify: bool = True) -> ImageState:
+        """Send an image, or what the meter lacks of it, and have it verified; after a cut call it again.
+
+        Nothing is activated: that is ``activate_image``.
+        """
+        state = await self.run(transfer.send())
+        while verify and (pause := await self.run(transfer.verify())):  # noqa: ASYNC110 - only asking tells
+            await asyncio.sleep(pause)
+        return state
+
+    async def activate_image(self, transfer: ImageTransfer) -> None:
+        """Activate the image that was verified. The meter may restart meanwhile: connect anew and call it again."""
+        while pause := await self.run(transfer.activate()):  # noqa: ASYNC110 - only asking tells
+            await asyncio.sleep(pause)
+
+    async def tariffs(self) -> TariffSettings:
+        """Calendars, special days, scripts, schedules, limiters, register activations: see ``cosem.tariffs``."""
+        return await self.run(read_tariffs(with_list=self.with_list, cache=self.cache))
 
     async def objects(self, association: Obis = CURRENT_ASSOCIATION, *, units: bool = False) -> list[LiveObject]:
         """The objects that this association sees; errors name access rights from then on, and requests keep to them.
@@ -315,3 +363,7 @@ async def recover_counter(
         counter = await client.run(read_invocation_counter(source))
     security.go_on_above(counter)
     return counter
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

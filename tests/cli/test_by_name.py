@@ -67,6 +67,7 @@ def test_what_has_consequences_needs_a_yes(cosemic, meter):
     for target in ((f"{SUPPLY}/remote_disconnect",), (f"70/{SUPPLY}/1", "integer", "0")):
         done = cosemic("call", meter.wrapper, *target, *GMAC)
         assert done.code == 2
+        assert "to disconnect the supply" in done.err
         assert "--yes" in done.err
         assert cosemic("read", meter.wrapper, f"{SUPPLY}/output_state", "--json").objects[0]["value"] is True
     assert cosemic("call", meter.wrapper, f"{SUPPLY}/remote_disconnect", "--yes", *GMAC).code == 0

@@ -125,6 +125,21 @@ def test_calls_a_method(cosemic, meter) -> None:
     assert "read-write-denied" in denied.err
 
 
+@pytest.mark.parametrize(
+    "target, says",
+    [
+        ("70/0-0:96.3.10/1", "to disconnect the supply (70/0-0:96.3.10/1), say --yes"),
+        ("64/0-0:43.0.0/2", "to change keys"),
+        ("20/0-0:13.0.0/1", "to activate the passive calendar"),
+        ("18/0-0:44.0.0/4", "to activate the image"),
+    ],
+)
+def test_what_is_hard_to_take_back_is_not_sent_without_yes(cosemic, target: str, says: str) -> None:
+    held = cosemic("call", "tcp://127.0.0.1:1", target, "integer", "0")  # nobody is asked there
+    assert held.code == 2
+    assert says in held.err
+
+
 def test_lists_objects_with_rights(cosemic, meter) -> None:
     lines = cosemic("objects", meter.wrapper, "--json").objects
     assert all(

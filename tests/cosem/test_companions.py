@@ -1,217 +1,114 @@
-"""Companion profiles: inheritance, names, status bits, users' files, and what is wrong in them."""
+"""Companion specifications: what they inherit, their status bits, and files of a user's own."""
 
 from __future__ import annotations
 
-import contextlib
+import re
+from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from cosemic.cosem.companions import CompanionError, companion, companion_names, load_companion
+from cosemic.cosem.companions import CompanionError, companion, companion_names
+from cosemic.cosem.model import interface_class
 from cosemic.errors import DlmsError
 
-SOURCES = '[sources]\nS = "a public document"\n'
-PLAIN = f'title = "Mine"\n{SOURCES}'
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "catalogue.md"
 
 
-@pytest.fixture
-def write(tmp_path):
-    def _write(text: str, name: str = "mine.toml"):
-        path = tmp_path / name
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return _write
-
-
-def test_the_companions_that_come_with_the_package():
-    assert {
-        "dsmr", "esmr", "idis", "is15959", "italy-gas", "spain", "norway", "sweden", "denmark", "austria",
-        "switzerland",
-    } <= set(companion_names())  # fmt: skip
-    for key in companion_names():
-        profile = companion(key)
-        assert profile.key == key
-        assert profile.title
-        assert key == "dlms" or profile.extends[-1] == "dlms"
-        for name in profile.names():
-            assert len(name.source) > 20
-            assert name.text
-        for item in (*profile.clients, *profile.quirks, *profile.status_tables):
-            assert len(item.source) > 20
-    assert companion("idis") is companion("idis")
+@pytest.mark.parametrize("name", companion_names())
+def test_every_companion_can_be_read_and_has_sources(name: str) -> None:
+    found = companion(name)
+    assert found.title
+    assert found.sources
+    assert found.objects
+    for known in found.objects:
+        assert known.name.strip()
+        for class_id in known.classes:
+            assert interface_class(class_id).name
+    parents = ", ".join(found.parents) or "-"
+    own = sum(known.companion == name for known in found.objects)
+    line = f"| `{name}` | {found.title} | {parents} | {own} |"
+    assert line in DOCS.read_text("utf-8"), line
 
 
-def test_a_nearer_file_wins_and_the_rest_is_inherited():
-    dsmr, esmr = companion("dsmr"), companion("esmr")
-    assert esmr.extends == ("dsmr", "dlms")
-    assert dsmr.name("0-2:24.2.1").text == "Last reading of the device on M-Bus channel 2"
-    assert esmr.name("0-2:24.2.1").text == "Last 5-minute reading of the device on M-Bus channel 2"
-    assert esmr.name("1-0:1.8.1").companion == "dsmr"
-    assert esmr.name("1-0:1.8.3") is None
-    assert dsmr.name("0-5:24.2.1") is None  # four channels
-    assert len({name.pattern for name in esmr.names()}) == len(list(esmr.names()))
+def test_names_are_inherited_and_the_nearer_file_wins() -> None:
+    four, five = companion("dsmr-4"), companion("dsmr-5")
+    assert five.parents == ("dsmr-4",)
+    gas = five.look_up("0-2:24.2.1")
+    assert gas is not None
+    assert (gas.name, gas.companion) == ("Last 5-minute value of an M-Bus device", "dsmr-5")
+    older = four.look_up("0-2:24.2.1")
+    assert older is not None
+    assert older.name == "Last value of an M-Bus device"
+    switch = five.look_up("0-0:96.3.10")
+    assert switch is not None
+    assert switch.companion == "dsmr-4"
+    assert five.look_up("0-0:96.3.11") is None
 
 
-def test_names_of_several_countries():
-    assert companion("is15959").name("1-0:94.91.0*255").text == "Instantaneous profile"
-    assert companion("is15959").name("1-0:1.6.3*255").text == "Maximum demand, active import"
-    assert companion("norway").name("1-1:0.2.129*255").text == "Version of the OBIS list"
-    assert companion("denmark").name("1-1:96.1.1*255").companion == "kamstrup-han"
-    assert companion("austria").name("0-0:99.98.1*255").text == "Fraud detection event log"
-    assert companion("italy-gas").name("7-0:13.26.0*101").text == "Index of converted volume, previous gas day"
-    assert companion("italy-gas").name("7-0:13.26.0*255") is None
+def test_idis_status_bits_and_load_profile() -> None:
+    three = companion("idis-3")
+    assert three.parents == ("idis-2", "idis")
+    table = three.status_of("0-0:96.10.1")
+    assert table is not None
+    assert table.read(0b1000_0110) == ["clock invalid", "data not valid", "power down"]
+    assert table.read(0) == []
+    assert three.status_of("0-0:96.10.9") is None
+    with pytest.raises(ValueError, match="8 bits"):
+        table.read(256)
+    profile = three.profile_of("1-0:99.1.0")
+    assert profile is not None
+    assert profile.period == 900
+    assert str(profile.columns[1]) == "0-0:96.10.1*255"
+    assert three.clients[16] == "public client"
 
 
-def test_clients_are_inherited():
-    clients = {item.name: (item.client, item.server) for item in companion("is15959").clients}
-    assert clients == {"public": (16, 1), "meter reader": (32, 1), "utility setting": (48, 1)}
-    assert {item.name for item in companion("switzerland").clients} == {"public", "management"}
-    assert {item.name: item.client for item in companion("esmr").clients} == {
-        "public": 16,
-        "management": 1,
-        "pre-established": 102,
-    }
-
-
-def test_status_bits_by_name():
-    table = companion("switzerland").status_table("0-0:96.10.1*255")
-    assert [bit.name for bit in table.set_bits(0b10001110)] == ["CIV", "DNV", "DST", "PDN"]
-    assert table.set_bits(0) == ()
-    assert [(bit.number, bit.name) for bit in table.set_bits(0b1010000)] == [(4, "bit 4"), (6, "bit 6")]
-    with pytest.raises(ValueError, match="not negative"):
-        table.set_bits(-1)
-    assert companion("idis").status_table("1-0:1.8.0*255") is None
-    assert companion("dsmr").status_table("0-0:96.10.1*255") is None
-    table = companion("esmr").status_table("0-2:96.10.5*255")  # not among those of DSMR 4
-    assert [bit.name for bit in table.set_bits(0b1000010)] == ["clock invalid", "recovered value"]
-    assert companion("dsmr").status_table("0-2:96.10.5*255") is None
-
-
-def test_a_file_of_a_user_extends_one_of_the_package(write):
-    path = write(
-        f"""
-title = "Our grid"
-extends = "idis"
-{SOURCES}
-[[names]]
-source = "S"
-[names.codes]
-"1-0:1.8.*" = "Bought, tariff {{e}}"
-"1-0:1.8.0" = "Bought, all in all"
-
-[[clients]]
-name = "management"
-client = 2
-source = "S"
-
-[[status]]
-name = "own"
-source = "S"
-objects = ["0-0:96.10.1"]
-[status.bits]
-0 = "bad"
-"""
+def test_a_file_of_ones_own_extends_another(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        'title = "Mine"\nextends = "idis-2"\nsources = ["our meters"]\n'
+        '[objects]\n"1-0:1.8.0" = "Billing register"\n'
+        '[status.house]\nobjects = ["0-0:96.5.134"]\nwidth = 16\nsource = "manual"\nbits = { 15 = "door open" }\n',
+        encoding="utf-8",
     )
-    mine = load_companion(path)
-    assert mine.extends == ("idis", "dlms")
-    assert mine.name("1-0:1.8.0*255").text == "Bought, all in all"
-    assert mine.name("1-0:1.8.2*255").text == "Bought, tariff 2"
-    assert mine.name("1-0:1.8.2*255").source == "a public document"
-    assert mine.name("0-0:99.98.0*255").companion == "idis"
-    assert {item.name: (item.client, item.server) for item in mine.clients}["management"] == (2, None)
-    assert [bit.name for bit in mine.status_table("0-0:96.10.1").set_bits(1)] == ["bad"]
-    assert [bit.name for bit in mine.status_table("0-0:96.10.2").set_bits(1)] == ["ERR"]
-
-
-def test_a_file_beside_another(write):
-    write(PLAIN + '[[quirks]]\nname = "n"\ntext = "t"\nsource = "S"\n', "base.toml")
-    child = load_companion(write('extends = "base.toml"\n' + PLAIN))
-    assert child.extends == ("base",)
-    assert [item.text for item in child.quirks] == ["t"]
+    (tmp_path / "nearer.toml").write_text('title = "Nearer"\nextends = "./mine.toml"\n', encoding="utf-8")
+    found = companion(str(tmp_path / "nearer.toml"))
+    assert found.parents == ("mine", "idis-2", "idis")
+    known = found.look_up("1-0:1.8.0*255")
+    assert known is not None
+    assert known.name == "Billing register"
+    assert found.status["house"].read(0x8001) == ["bit 0", "door open"]
+    assert found.status_of("0-0:96.10.2") is found.status["amr-profile"]
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "place"),
     [
-        ("title = ", "mine.toml: Invalid value (at end of document)"),
-        (SOURCES, "mine.toml: title must be a text, and it is missing"),
-        ('title = "x"', "mine.toml: [sources] must be a table of texts, and it is missing"),
-        ('title = "x"\n[sources]\nS = 1', "mine.toml: sources, 'S': must be a text"),
-        (PLAIN + "colour = 1", "mine.toml: sources, 'colour': must be a text"),
-        ("colour = 1\n" + PLAIN, "mine.toml: 'colour' is not a key here; there are title, extends"),
-        ("extends = 3\n" + PLAIN, "mine.toml: extends must be a text"),
-        ('extends = "nope"\n' + PLAIN, "mine.toml: extends 'nope', which is no companion; there are austria"),
-        ('extends = "gone.toml"\n' + PLAIN, "gone.toml: No such file"),
-        ('extends = "mine.toml"\n' + PLAIN, "mine.toml: the companions that it extends come back to mine.toml"),
-        (PLAIN + '[[names]]\nsource = "T"\ncodes = {"1-0:1.8.0" = "x"}', "names 1: source 'T' is not in [sources]"),
-        (PLAIN + '[[names]]\nsource = "S"\ncodes = {"1.8.0" = "x"}', "names 1: '1.8.0' is not a pattern of OBIS codes"),
-        (PLAIN + '[[names]]\nsource = "S"\ncodes = {"1-0:1.8.0" = 4}', "names 1: codes, '1-0:1.8.0': must be a text"),
-        (PLAIN + '[[names]]\nsource = "S"', "names 1: [codes] must be a table of texts, and it is missing"),
-        (PLAIN + '[names]\nsource = "S"', "mine.toml: write [[names]] before each of the names"),
-        (
-            PLAIN + '[[clients]]\nname = "a"\nclient = 16\nsource = "S"\n'
-            '[[clients]]\nname = "b"\nclient = 70000\nsource = "S"',
-            "clients 2: client must be a number from 0 to 16383",
-        ),
-        (PLAIN + '[[clients]]\nname = "a"\nclient = true\nsource = "S"', "clients 1: client must be a number"),
-        (PLAIN + '[[quirks]]\nname = "a"\nsource = "S"', "quirks 1: text must be a text, and it is missing"),
-        (
-            PLAIN + '[[status]]\nname = "a"\nsource = "S"\nobjects = ["0-0:96.10.1"]\nbits = {"99" = "x"}',
-            "status 1: bits: '99' must be a number from 0 to 63",
-        ),
-        (
-            PLAIN + '[[status]]\nname = "a"\nsource = "S"\nobjects = 1\nbits = {"0" = "x"}',
-            "status 1: objects must be a list",
-        ),
+        ("title = ", "bad.toml: Invalid value"),
+        ('titel = "x"', "titel: is no key"),
+        ("", "title: must be a text"),
+        ('title = "x"\nextends = "nowhere"', "there is no companion 'nowhere'; there are austria"),
+        ('title = "x"\nextends = "./bad.toml"', "in a circle"),
+        ('title = "x"\n[objects]\n"1-0:x" = "y"', "objects.'1-0:x': '1-0:x' is not a pattern"),
+        ('title = "x"\n[objects]\n"1-0:1.8.0" = 5', "objects.'1-0:1.8.0': must be a name"),
+        ('title = "x"\n[objects]\n"1-0:1.8.0" = {name="y", classes=["3x"]}', "classes: must be a number"),
+        ('title = "x"\n[status]\ns = {width = 8, source="m", bits = {9 = "x"}}', "bits.9: must be a number from 0"),
+        ('title = "x"\n[status]\ns = {width = 8, source="m"}', "status.s.bits: must be a table"),
+        ('title = "x"\n[profiles]\n"1-0:99.1.0" = {name="p", columns=["1-0:1.*.0"]}', "is not an OBIS code"),
+        ('title = "x"\n[clients]\n999 = "x"', "clients.999: must be a number from 1 to 127"),
+        ("a = " + "[" * 5000, "nested too deep"),
+        ('title = "x"\nsources = "one"', "sources: must be a list of texts"),
+        ('title = "x"\n[quirks]\na = 1', "quirks.a: must be a text"),
     ],
 )  # fmt: skip
-def test_a_bad_file_gives_one_clear_error_with_the_place(write, text, message):
-    with pytest.raises(CompanionError) as caught:
-        load_companion(write(text))
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_a_bad_file_gives_one_error_with_the_place(tmp_path: Path, text: str, place: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(CompanionError, match=re.escape(place)) as caught:
+        companion(str(path))
     assert isinstance(caught.value, DlmsError)
 
 
-def test_what_is_no_file_and_no_companion(tmp_path):
-    with pytest.raises(CompanionError, match="there is no companion 'mars'; there are austria"):
-        companion("mars")
-    with pytest.raises(CompanionError, match=r"cannot read .*none\.toml: No such file"):
-        load_companion(tmp_path / "none.toml")
-    latin = tmp_path / "latin.toml"
-    latin.write_bytes(b'title = "\xe9"')
-    with pytest.raises(CompanionError, match=r"latin\.toml is not a text in UTF-8"):
-        load_companion(latin)
-
-
-def test_files_that_extend_each_other(write):
-    write('extends = "b.toml"\n' + PLAIN, "a.toml")
-    path = write('extends = "a.toml"\n' + PLAIN, "b.toml")
-    with pytest.raises(CompanionError, match="come back to"):
-        load_companion(path)
-
-
-KEYS = st.sampled_from(["title", "extends", "sources", "names", "clients", "quirks", "status", "source", "codes", "x"])
-LEAVES = st.one_of(
-    st.integers(), st.booleans(), st.sampled_from(['"S"', '"dsmr"', '"1-0:1.8.0"', '""', "[]", "{}", "1.5"])
-)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.dictionaries(KEYS, st.one_of(LEAVES, st.lists(LEAVES, max_size=2), st.dictionaries(KEYS, LEAVES, max_size=2)))
-)
-def test_whatever_a_file_holds_there_is_a_companion_or_one_error(tmp_path, content):
-    def text(value):
-        if isinstance(value, dict):
-            return "{" + ", ".join(f"{key} = {text(item)}" for key, item in value.items()) + "}"
-        if isinstance(value, list):
-            return "[" + ", ".join(map(text, value)) + "]"
-        return str(value).lower() if isinstance(value, bool) else str(value)
-
-    path = tmp_path / "any.toml"
-    path.write_text("\n".join(f"{key} = {text(value)}" for key, value in content.items()), encoding="utf-8")
-    with contextlib.suppress(CompanionError):
-        assert list(load_companion(path).names()) is not None
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(CompanionError, match="idis-1, idis-2"):
+        companion("atlantis")
+    with pytest.raises(CompanionError, match="no companion"):
+        companion("./atlantis.toml")

@@ -22,7 +22,8 @@ from cosemic.errors import (
 )
 from cosemic.meter.demo import SCRATCH_NUMBER, demo_meter
 from cosemic.obis import ObisCode
-from cosemic.protocol.requests import ActionResults, Get, SetResults
+from cosemic.protocol import blocks
+from cosemic.protocol.requests import ActionResults, Get, GetResults, SetResults
 from cosemic.times import CosemDateTime
 from tests.cosem.driving import ScriptedMeter, drive
 
@@ -402,6 +403,93 @@ def test_a_meter_that_ignores_the_columns_asked_for_is_understood():
     name, meter = scripted_profile(CAPTURED, axdr.array(row(start, 1)))
     profile = drive(procedures.read_profile(name, start=start, columns=[ENERGY]), meter)
     assert profile.rows == [(Decimal(10),)]
+
+
+def test_a_meter_that_selects_no_columns_is_asked_for_all_of_them(caplog):
+    asked = []
+
+    def buffer(access):
+        columns = access.parameters.value[3]
+        asked.append(len(columns))
+        return DataAccessResult.READ_WRITE_DENIED if columns else axdr.array(row(NOW, 1))
+
+    name, meter = scripted_profile(CAPTURED, buffer)
+    profile = drive(procedures.read_profile(name, start=NOW, columns=[ENERGY]), meter)
+    assert profile.rows == [(Decimal(10),)]
+    assert asked == [1, 0]
+    assert "a choice of columns in a range" in caplog.text
+
+
+def test_ranges_of_a_profile_that_begins_with_the_newest_are_found_by_entries():
+    times = [datetime(2025, 1, 1, hour, minute, tzinfo=CET) for hour in range(5) for minute in (0, 15, 30, 45)][::-1]
+    rows = [row(time, number) for number, time in enumerate(times)]
+    asked = []
+
+    def buffer(access):
+        assert access is not None
+        if access.selector == 1:
+            return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
+        first, last, _, _ = access.parameters.value
+        asked.append((first, last))
+        return axdr.array(*rows[first - 1 : last])
+
+    name, meter = scripted_profile(CAPTURED, buffer, sort_method=2, entries=len(rows))
+    profile = drive(procedures.read_profile(name, start=times[4], end=times[2]), meter)
+    assert profile.column("0-0:1.0.0*255") == times[2:5]
+    assert profile.newest_first
+    assert asked == [(1, 1), (1, 6)]
+
+
+def test_the_newest_rows_of_a_profile_that_is_sorted_by_a_value():
+    hours = [datetime(2025, 1, 1, hour, tzinfo=CET) for hour in (5, 2, 9, 1)]
+    rows = [row(time, 100 - number) for number, time in enumerate(hours)]
+    asked = []
+
+    def buffer(access):
+        asked.append(access)
+        return axdr.array(*rows)
+
+    name, meter = scripted_profile(CAPTURED, buffer, sort_method=3, entries=4)
+    profile = drive(procedures.read_profile(name, last=2, columns=[ENERGY]), meter)
+    assert profile.rows == [(Decimal(1000),), (Decimal(980),)]
+    assert asked == [None]
+    name, meter = scripted_profile(CAPTURED[1:], axdr.array(*[axdr.structure(axdr.unsigned(1))] * 3), sort_method=3)
+    with pytest.raises(LocalProtocolError, match="none is the newest"):
+        drive(procedures.read_profile(name, last=2), meter)
+
+
+def test_a_whole_buffer_is_cut_by_columns_as_row_by_row(monkeypatch):
+    pytest.importorskip("numpy")
+    begin = datetime(2025, 1, 1, tzinfo=CET)
+    rows = [row(begin + i * timedelta(minutes=15) if i % 7 else None, i) for i in range(600)]
+    found = []
+    for worth in (0, 1 << 40):
+        monkeypatch.setattr("cosemic.cosem.profile._WORTH_COLUMNS", worth)
+
+        def buffer(access):
+            return axdr.array(*rows) if access is None else DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
+
+        name, meter = scripted_profile(CAPTURED, buffer, entries=600)
+        for start, end in ((begin + timedelta(hours=3), begin + timedelta(hours=5)), (datetime(2025, 1, 2), None)):
+            profile = drive(procedures.read_profile(name, start=start, end=end, last=9, columns=[ENERGY]), meter)
+            assert (profile._vectors is not None) == (worth == 0)
+            found.append(profile.rows)
+    assert found[:2] == found[2:]
+    assert found[0] == [(Decimal(10 * i),) for i in range(12, 21)]
+
+
+def test_an_answer_in_blocks_is_decoded_when_it_is_used():
+    name, meter = scripted_profile(CAPTURED, axdr.array(row(NOW, 5)))
+
+    def execute(request):
+        answer = meter(request)
+        if not request.decode_later:
+            return answer
+        octets = answer.results[0].octets[:-1]
+        return GetResults((blocks.exact_later(octets, frozenset()),))
+
+    with pytest.raises(DecodeError, match="the data end inside a value"):
+        drive(procedures.read_profile(name), execute)
 
 
 def test_a_profile_without_a_clock_cannot_be_cut_by_time():

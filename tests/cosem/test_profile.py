@@ -146,6 +146,13 @@ def test_an_unknown_column_is_a_key_error_that_lists_the_columns():
         make_profile(COLUMNS, []).column("1-0:9.9.9*255")
 
 
+def test_a_column_is_found_by_its_code_in_any_form():
+    profile = make_profile(COLUMNS[:2], [(None, 1)])
+    code = COLUMNS[1].obis
+    for form in (code, str(code), code.dotted, str(code).removesuffix("*255")):
+        assert profile.column(form) == [1]
+
+
 def test_arrow_keeps_every_digit():
     pyarrow = pytest.importorskip("pyarrow")
     big = 2**32 - 1
@@ -168,9 +175,16 @@ def test_arrow_takes_what_is_not_uniform_as_text():
 
 
 @pytest.mark.parametrize(
-    ("method", "package"), [("to_arrow", "pyarrow"), ("to_pandas", "pandas"), ("to_polars", "polars")]
+    ("method", "package"),
+    [
+        ("to_arrow", "pyarrow"),
+        ("to_pandas", "pandas"),
+        ("to_pandas", "pyarrow"),
+        ("to_polars", "polars"),
+        ("to_polars", "pyarrow"),
+    ],
 )
 def test_a_missing_package_names_its_extra(method, package, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, package, None)
-    with pytest.raises(MissingExtra, match="pip install"):
+    with pytest.raises(MissingExtra, match=rf"pip install 'cosemic\[{method.removeprefix('to_')}"):
         getattr(make_profile(COLUMNS, []), method)()

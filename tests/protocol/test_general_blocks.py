@@ -415,6 +415,44 @@ def test_a_request_in_one_block_that_comes_again_is_carried_out_once() -> None:
     assert server.apdus_to_send() == answer
 
 
+def test_a_request_in_several_blocks_that_comes_again_is_carried_out_once() -> None:
+    server = server_alone()
+    request = [
+        data(1, bytes.fromhex("c101c1000301000108"), more=True, window=2).encode(),
+        data(2, bytes.fromhex("00ff0200060000002a"), last=True, window=2).encode(),
+    ]
+    for block_ in request:
+        server.receive_apdu(block_)
+    (event,) = server.events()
+    assert isinstance(event, Requested)
+    server.respond(Application().answer(event.request))
+    answer = server.apdus_to_send()
+    for _ in range(MOST_RECOVERIES):
+        for block_ in request:
+            server.receive_apdu(block_)
+        assert server.events() == []
+        assert server.apdus_to_send() == answer
+    for block_ in request:  # without end it is not repeated
+        server.receive_apdu(block_)
+    assert server.events() == []
+    assert [type(decode_apdu(apdu)) for apdu in server.apdus_to_send()] == [ExceptionResponse]
+
+
+def test_a_request_that_begins_like_the_last_one_is_another_one() -> None:
+    """A constant invoke id, or an envelope longer than a block: the answer of the last one is none to this one."""
+    server = server_alone()
+    application = Application()
+    for value in (42, 43, 42):
+        server.receive_apdu(data(1, bytes.fromhex("c101c1000301000108"), more=True, window=2).encode())
+        server.receive_apdu(data(2, bytes.fromhex(f"00ff020006000000{value:02x}"), last=True, window=2).encode())
+        (event,) = server.events()
+        assert isinstance(event, Requested)
+        server.respond(application.answer(event.request))
+        (answer,) = server.apdus_to_send()
+        assert decode_apdu(answer).block_data.hex() == "c501c100"
+        assert application.attributes[3, ENERGY, 2].value == value
+
+
 def test_a_get_with_a_constant_invoke_id_is_answered_anew() -> None:
     server = server_alone()
     request = data(1, bytes.fromhex("c001c100030100010800ff0200"), last=True, window=2).encode()

@@ -15,7 +15,7 @@ from cosemic.security.context import AssociationSecurity, SecurityPolicy
 from cosemic.security.suites import GeneralAad, GeneralKey, SigningOrder
 from tests.pair.keys import context
 from tests.pair.support import CLIENT_TITLE, METER_TITLE
-from tests.security.test_general import APDU, BOTH, FromZero, from_zero, pair
+from tests.security.test_general import APDU, BOTH, FRESH, FromZero, from_zero, pair
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of the group of P-256: with (r, s) the signature (r, ORDER - s) holds too."""
@@ -121,3 +121,33 @@ def test_a_certificate_in_suite_0_is_not_looked_at() -> None:
         context(0, "meter", trust=lambda certificate, title: key), role="server", peer_system_title=CLIENT_TITLE
     )
     security.take_certificate(b"certificate")
+
+
+@pytest.mark.parametrize("key", [None, GeneralKey.IDENTIFIED, *FRESH])
+def test_what_is_encrypted_alone_is_taken_once_by_an_association(key: GeneralKey | None) -> None:
+    """Nothing proves it, so that it bars no more than its like, in this association."""
+    client, meter = pair()
+    encrypted = Envelope(SecurityPolicy.ENCRYPTED, key=key)
+    first, second = seal(client, APDU, encrypted), seal(client, APDU, encrypted)
+    proved, third = seal(client, APDU, Envelope(BOTH, key=key)), seal(client, APDU, encrypted)
+    assert unseal(meter, first)[0] == unseal(meter, second)[0] == APDU
+    assert unseal(again(meter), third)[0] == unseal(meter, third)[0] == APDU
+    for message in (first, second, third):
+        with pytest.raises(ReplayError, match="not above"):
+            unseal(meter, message)
+    assert unseal(meter, proved)[0] == APDU
+
+
+@pytest.mark.parametrize("key", FRESH)
+def test_what_is_encrypted_alone_under_a_key_that_starts_at_zero_is_taken_once(key: GeneralKey) -> None:
+    _, meter = pair()
+    messages = []
+    for _ in range(3):
+        client, _ = pair(counters=FromZero())
+        messages.append(seal(client, APDU, Envelope(SecurityPolicy.ENCRYPTED, key=key)))
+    for message in messages:
+        assert unseal(meter, message)[0] == APDU
+    for message in messages:
+        with pytest.raises(ReplayError, match="octet for octet"):
+            unseal(meter, message)
+    assert len(meter.context.replays) == 0

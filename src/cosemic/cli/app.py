@@ -10,7 +10,21 @@ import traceback
 
 from cyclopts import App, CycloptsError
 
-from cosemic.cli.commands import attributes, certificates, demo, doctor, explain, keys, model, obis, profile, simulate
+from cosemic.cli.commands import (
+    attributes,
+    certificates,
+    clock,
+    demo,
+    doctor,
+    explain,
+    image,
+    keys,
+    model,
+    obis,
+    profile,
+    simulate,
+    tariffs,
+)
 from cosemic.cli.failing import CommandError, ConnectionTrouble, one_line
 from cosemic.cli.options import hide_log, without_empty_variables
 from cosemic.errors import DlmsError
@@ -38,12 +52,15 @@ app.command(attributes.set_, name="set", sort_key=21)
 app.command(attributes.call, sort_key=22)
 app.command(attributes.objects, sort_key=23)
 app.command(profile.profile, sort_key=30)
+app.command(clock.clock, sort_key=40)
+app.command(tariffs.tariffs, sort_key=41)
+app.command(image.image, sort_key=42)
 app.command(model.model, sort_key=50)
 app.command(model.diff, sort_key=51)
 app.command(certificates.app)
 app.command(keys.app)
+app.command(obis.obis, sort_key=55)
 app.command(explain.explain, sort_key=60)
-app.command(obis.obis, sort_key=61)
 app.command(doctor.doctor, sort_key=70)
 app.command(simulate.simulate, sort_key=80)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cosemic.cli.critical import confirm
 from cosemic.cli.failing import CommandError
 from cosemic.cli.key_stores import open_certificates, read_certificate
 from cosemic.cli.keys import private_key
@@ -228,17 +228,6 @@ def issue_certificate(
     )
     _write(certificate.pem(), out, str(certificate))
     return 0
-
-
-def confirm(what: str, *, yes: bool) -> None:
-    """Ask on a terminal; CommandError without one, or for a no."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise CommandError(f"to {what}, say --yes")
-    print(f"cosemic: {what}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise CommandError("nothing was done")
 
 
 class NoCertificatesError(DlmsError):

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cosemic.cli.certificates import confirm, setup_of
+from cosemic.cli.certificates import setup_of
+from cosemic.cli.critical import confirm
 from cosemic.cli.failing import CommandError, ConnectionTrouble, one_line
 from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, make_security, resolve, warn
 from cosemic.cli.output import dumps, say

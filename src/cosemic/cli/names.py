@@ -1,8 +1,7 @@
-"""Targets by name, values without a type, dry runs, and what is asked about before it is done."""
+"""Targets by name and dry runs."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -53,23 +52,3 @@ def show_dry_run(target: Target, tried: DryRun, output: OutputOptions) -> int:
     else:
         say(f"{tried}\nnothing was sent")
     return 0
-
-
-_RESETS = frozenset(((3, 1), (4, 1), (5, 1)))
-"""The reset of a register is what its rights are for; nothing else hangs on it."""
-
-
-def confirm(client: DlmsClient, target: Target, *, yes: bool) -> None:
-    """Ask before a method that switches, changes keys, tariffs or firmware, or loses billing data."""
-    assert target.member is not None
-    item = client[target.obis if target.class_id is None else (target.class_id, target.obis)]
-    if yes or not item.is_critical(target.member) or (item.class_id, target.member) in _RESETS:
-        return
-    what = f"{item.declaration.method_name(target.member)} of {item}"
-    if sys.stdin.isatty() and sys.stderr.isatty():
-        sys.stderr.write(f"{what} has consequences at the meter. Go on? [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() in ("y", "yes"):
-            return
-        raise CommandError("nothing was sent")
-    raise CommandError(f"{what} has consequences at the meter: say --yes, or --dry-run to see what would be sent")

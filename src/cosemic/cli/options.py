@@ -17,6 +17,7 @@ from cosemic.cli.failing import CommandError, ConnectionTrouble
 from cosemic.cli.key_stores import held_keys
 from cosemic.cli.keys import NAMES, asymmetric_options, check_complete
 from cosemic.cli.meters import find_meter
+from cosemic.cli.output import clear_line
 from cosemic.cli.parsing import key_octets, password_octets
 from cosemic.cli.titles import own_title
 from cosemic.enums import AuthenticationMechanism, ExceptionServiceError
@@ -24,6 +25,7 @@ from cosemic.errors import ExceptionResponseError, FrameError, LinkError
 
 if TYPE_CHECKING:
     from cosemic.blocking import DlmsClient
+    from cosemic.cli.progress import Watch
     from cosemic.security.context import SecurityContext
 
 CONNECTION = Group("Connection", sort_key=5)
@@ -172,15 +174,20 @@ def connected(
     *,
     answers: bool = True,
     security: SecurityContext | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[DlmsClient]:
     """The client for a URL or a named meter, connected; an error on the way comes as ConnectionTrouble.
 
     Without ``answers`` requests go out unconfirmed. ``security`` stands in for what the settings make.
+    What takes longer shows how far it is: by ``watch``, or else by the messages that have come.
     """
+    from cosemic.cli.progress import Watch
+
     url, settings = resolve(url, options)
     associated = False
     try:
-        with make_client(url, settings, output, answers=answers, security=security) as client:
+        client = make_client(url, settings, output, answers=answers, security=security)
+        with (Watch(output, "reading") if watch is None else watch).on(client), client:
             associated = True
             yield client
     except (LinkError, FrameError) as error:
@@ -399,4 +406,5 @@ def hide_log() -> None:
 
 def warn(text: str) -> None:
     """A remark on stderr."""
+    clear_line()
     print(f"cosemic: {text}", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 
@@ -72,8 +72,19 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: froz
     )
 
 
+CLEARING: list[Callable[[], None]] = []
+"""What takes away that which stands on the terminal for a while only (see ``progress``)."""
+
+
+def clear_line() -> None:
+    """Make room on the terminal for something that is to stay there."""
+    for clear in CLEARING:
+        clear()
+
+
 def say(text: str) -> None:
     """A line on stdout, at once: pipes see each result when it is there."""
+    clear_line()
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cosemic.cli.critical import ask_first
 from cosemic.cli.failing import CommandError, service_remedy
-from cosemic.cli.names import confirm, live, resolved, show_dry_run
+from cosemic.cli.names import live, resolved, show_dry_run
 from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, resolve, warn
 from cosemic.cli.output import dumps, human, say, table, typed_tree
 from cosemic.cli.parsing import Target, parse_plain, parse_target, parse_value
@@ -224,7 +225,10 @@ def call_target(
     url: str, text: str, kind: str | None, value: str | None, *, dry_run: bool, yes: bool, confirmed: bool,
     connection: ConnectionOptions | None, output: OutputOptions,
 ) -> int:  # fmt: skip
-    """Invoke one method and print what it returns; without ``confirmed`` (and to all stations) nobody answers."""
+    """Invoke one method and print what it returns; without ``confirmed`` (and to all stations) nobody answers.
+
+    What is hard to take back (supply, keys, tariffs, firmware) is asked about first, or refused, without ``yes``.
+    """
     target = parse_target(text, method=True)
     parameters: object = None
     if kind is not None and value is None and kind != "null-data":
@@ -233,6 +237,8 @@ def call_target(
         parameters, kind = parse_plain(kind), None  # a method by name takes a value without a type
     elif kind is not None:
         parameters = parse_value(kind, value or "")
+    if not dry_run:
+        ask_first(target, yes=yes)
     url, settings = resolve(url, connection)
     confirmed = confirmed and not settings.broadcast
     if not confirmed and target.name is not None:
@@ -249,11 +255,10 @@ def call_target(
                 item = live(client, target)
                 if dry_run:
                     return show_dry_run(target, item.call(target.member, parameters, dry_run=True), output)
-                confirm(client, target, yes=yes)
+                ask_first(target, yes=yes)
                 answer = item.call(target.member, parameters, force=True)
             else:
                 assert parameters is None or isinstance(parameters, Typed | Data)
-                confirm(client, target, yes=yes)
                 answer = client.action(target.class_id, target.obis, target.member, parameters)
         except ServiceError as caught:
             error = caught

@@ -41,7 +41,7 @@ from cosemic.codec.constructors import (
     utf8_string,
     visible_string,
 )
-from cosemic.codec.data import Data
+from cosemic.codec.data import Data, PendingData
 from cosemic.codec.decoding import decode, decode_prefix, decode_typed, decode_typed_prefix
 from cosemic.codec.encoding import encode
 from cosemic.codec.limits import DEFAULT_LIMITS, Limits
@@ -56,6 +56,7 @@ __all__ = [
     "Data",
     "DataType",
     "Limits",
+    "PendingData",
     "TypeDescription",
     "Typed",
     "Value",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cosemic.codec.constructors import as_typed, checked
+from cosemic.codec.limits import Limits
 from cosemic.codec.scalars import FORMATS, SIZE, TYPES, Budget, decode_length, encode_length, leaf, truncated
 from cosemic.codec.typed import Typed, TypedWhole, Value, type_name
 from cosemic.enums import DataType
@@ -157,6 +158,11 @@ def decode_compact(data: bytes, offset: int, depth: int, budget: Budget) -> tupl
         own.take(1, offset)
     budget.take(allowed - own.elements, offset)
     return description, values, end
+
+
+def description_of(data: bytes, offset: int, limits: Limits) -> tuple[TypeDescription, int]:
+    """The type description at ``offset`` and the offset after it."""
+    return _decode_description(data, offset, limits.depth, Budget(limits.elements))
 
 
 def _described(kind: TypeDescription | DataType) -> TypeDescription:

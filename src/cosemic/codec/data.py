@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 from cosemic.codec.decoding import decode_prefix, decode_typed
 from cosemic.codec.encoding import encode
@@ -11,7 +12,7 @@ from cosemic.codec.scalars import SIZE, UNPACK
 from cosemic.codec.typed import Typed, Value
 from cosemic.errors import DecodeError
 
-_UNSET = object()
+_UNSET: object = object()
 _new = object.__new__
 
 
@@ -95,3 +96,30 @@ class Data:
             return f"Data({self.value!r})"
         except DecodeError:
             return f"Data(octets={self.octets!r})"
+
+
+class PendingData(Data):
+    """Octets that are to hold one value, looked at when it is asked for: a large buffer may be read in another way.
+
+    ``check`` gives the Data that they are, or raises DecodeError.
+    """
+
+    __slots__ = ("_check",)
+
+    def __init__(self, octets: bytes, check: Callable[[bytes], Data]) -> None:
+        super().__init__(octets)
+        self._check = check
+
+    @property
+    def value(self) -> Value:
+        """The plain value; DecodeError where there is none."""
+        if self._value is _UNSET:
+            data = self._check(self.octets)
+            self._value = data.value
+            self.octets = data.octets
+        return self._value  # type: ignore[return-value]
+
+    @property
+    def typed(self) -> Typed:
+        """The value with its types."""
+        return self._check(self.octets).typed

@@ -80,16 +80,27 @@ def get_data(
     attribute: int,
     access: SelectiveAccess | None = None,
     *,
+    decode_later: bool = False,
     cache: MeterCache | None = None,
 ) -> Procedure[Data]:
-    """Read one attribute with its type; DataAccessError when the meter refuses."""
-    request = get_request(class_id, obis, attribute, access)
+    """Read one attribute with its type; DataAccessError when the meter refuses.
+
+    With ``decode_later`` an array is decoded, and so checked, when its value is asked for.
+    """
+    request = get_request(class_id, obis, attribute, access, decode_later=decode_later)
     return got(request, (yield request), cache)
 
 
-def get_request(class_id: int, obis: Obis, attribute: int, access: SelectiveAccess | None = None) -> Get:
+def get_request(
+    class_id: int,
+    obis: Obis,
+    attribute: int,
+    access: SelectiveAccess | None = None,
+    *,
+    decode_later: bool = False,
+) -> Get:
     """The request of ``get_data``; with ``got`` it is the whole procedure, for those who need it fast."""
-    return Get(((AttributeDescriptor(class_id, ObisCode.parse(obis), attribute), access),))
+    return Get(((AttributeDescriptor(class_id, ObisCode.parse(obis), attribute), access),), decode_later)
 
 
 def got(request: Get, answer: Result, cache: MeterCache | None = None) -> Data:

@@ -1,15 +1,29 @@
-"""Names: what an object is, from its class and its OBIS code, and what an attribute or method is called."""
+"""Names: what an object is, from its class and its OBIS code, and what an attribute or method is called.
+
+The patterns behind the names are data, read when a code of their medium is first asked for: see ``cosemic.obis_names``.
+"""
 
 from __future__ import annotations
 
 from cosemic import obis_names
 from cosemic.cosem.model import interface_class
 from cosemic.obis import ObisCode
+from cosemic.obis_names import Entry, Found, search
+
+__all__ = ["Entry", "Found", "attribute_target", "describe", "look_up", "method_target", "search"]
 
 
 def describe(obis: ObisCode | str) -> str:
     """What an OBIS code stands for, e.g. ``Active energy import (+A) total``."""
     return obis_names.describe(bytes(ObisCode.parse(obis)))
+
+
+def look_up(obis: ObisCode | str) -> Entry:
+    """All that the catalogue says of an OBIS code: name, medium, usual unit and classes, pattern, sources.
+
+    The pattern that fits the fewest codes wins. Raises ValueError for a text that is no OBIS code.
+    """
+    return obis_names.look_up(bytes(ObisCode.parse(obis)))
 
 
 def attribute_target(class_id: int, obis: ObisCode, attribute: int) -> str:

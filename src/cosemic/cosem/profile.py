@@ -6,91 +6,119 @@ A null in the clock column means: one capture period after the row before. A nul
 
 from __future__ import annotations
 
-import struct
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeAlias
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
 
-from cosemic.codec.axdr import Value
-from cosemic.cosem.catalog import describe
-from cosemic.cosem.model import interface_class
-from cosemic.cosem.selection import CaptureObject
-from cosemic.cosem.values import EXACT, ScalerUnit, scale
-from cosemic.enums import DataType
+from cosemic.codec.axdr import DEFAULT_LIMITS, Data, Limits, Value
+from cosemic.codec.axdr import decode as decode_value
+from cosemic.codec.deltas import resolve_deltas
+from cosemic.cosem.intervals import MARKS, NO_STATUS, Gap, Mark, status_names
+from cosemic.cosem.profile_cells import convert
+from cosemic.cosem.profile_column import Column, make_columns
+from cosemic.cosem.profile_files import write_csv, write_json, write_parquet
+from cosemic.cosem.profile_intervals import Intervals, row_times
+from cosemic.cosem.profile_tables import arrow_array, field, status_array
 from cosemic.errors import DecodeError, MissingExtra
 from cosemic.obis import ObisCode
-from cosemic.times import CosemDateTime, datetime_from_bytes, zone_of
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
 
+    from cosemic.codec.columns import Array
+    from cosemic.cosem.profile_files import Style
+    from cosemic.cosem.profile_vectors import Vectors
+
+__all__ = ["Cell", "Column", "Gap", "Mark", "Profile", "decode_profile", "make_columns", "make_profile"]
+
 Cell: TypeAlias = "Value | Decimal | datetime"
 """What a row holds: aware datetimes (CosemDateTime where that is impossible), Decimals in columns with a unit."""
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """What one column holds. ``key`` is unique in its profile; ``unit`` and ``scaler`` are None where unknown."""
-
-    capture: CaptureObject
-    key: str
-    label: str
-    unit: str | None = None
-    scaler: int | None = None
-
-    @property
-    def class_id(self) -> int:
-        """Interface class of the captured object."""
-        return self.capture.class_id
-
-    @property
-    def obis(self) -> ObisCode:
-        """Logical name of the captured object."""
-        return self.capture.obis
-
-    @property
-    def attribute(self) -> int:
-        """Number of the captured attribute."""
-        return self.capture.attribute
-
-    @property
-    def data_index(self) -> int:
-        """Which element of the attribute, from 1; 0 is the whole attribute."""
-        return self.capture.data_index
-
-    @property
-    def is_clock(self) -> bool:
-        """True for the time of a clock: the time of the row."""
-        return self.capture.is_clock
-
-    @property
-    def is_time(self) -> bool:
-        """True where the standard says that the attribute is a date-time."""
-        attributes = interface_class(self.capture.class_id).attributes
-        number = self.capture.attribute
-        declared = 1 <= number <= len(attributes) and self.capture.data_index == 0
-        return declared and DataType.DATE_TIME in attributes[number - 1].types
+_WORTH_NUMPY: Final = 1 << 20
+"""Octets of a buffer for which numpy is loaded, if it is there; once it is loaded every buffer but the smallest is."""
+_WORTH_COLUMNS: Final = 1 << 12
 
 
-@dataclass(frozen=True, slots=True)
 class Profile:
-    """Rows of a profile with their columns."""
+    """Rows of a profile with their columns.
 
-    columns: tuple[Column, ...]
-    rows: list[tuple[Cell, ...]] = field(repr=False)
+    A large buffer is kept as columns, and its rows are made when they are asked for.
+    """
+
+    __slots__ = ("_columns", "_raw_times", "_rows", "_vectors", "capture_period", "newest_first")
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        rows: list[tuple[Cell, ...]],
+        *,
+        capture_period: int = 0,
+        newest_first: bool = False,
+    ) -> None:
+        self._columns = tuple(columns)
+        self._rows: list[tuple[Cell, ...]] | None = rows
+        self._vectors: Vectors | None = None
+        self._raw_times: Sequence[Value] | None = None
+        self.capture_period = capture_period
+        """Seconds from one row to the next, 0 where rows are captured on other grounds."""
+        self.newest_first = newest_first
+        """Whether time runs backwards from row to row."""
+
+    def _with(
+        self,
+        columns: Sequence[Column],
+        rows: list[tuple[Cell, ...]] | None,
+        vectors: Vectors | None,
+        raw_times: Sequence[Value] | None,
+    ) -> Profile:
+        new = Profile(columns, rows or [], capture_period=self.capture_period, newest_first=self.newest_first)
+        new._rows = rows
+        new._vectors = vectors
+        new._raw_times = raw_times
+        return new
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What each column holds."""
+        return self._columns
+
+    @property
+    def rows(self) -> list[tuple[Cell, ...]]:
+        """All rows, one tuple each."""
+        if self._rows is None:
+            assert self._vectors is not None
+            self._rows = self._vectors.rows()
+        return self._rows
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._rows) if self._vectors is None else len(self._vectors)  # type: ignore[arg-type]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Profile):
+            return NotImplemented
+        return self.columns == other.columns and self.rows == other.rows
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Profile({len(self)} rows of {', '.join(column.key for column in self._columns)})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, (self._columns, self.rows, self.capture_period, self.newest_first)
 
     def column(self, key: str | ObisCode) -> list[Cell]:
         """All values of one column, by its key or OBIS code; KeyError if there is none."""
+        code: ObisCode | None = None
+        with contextlib.suppress(ValueError):
+            code = ObisCode.parse(key)
         for index, column in enumerate(self.columns):
-            if key in (column.key, column.obis):
+            if key == column.key or code == column.obis:
                 return [row[index] for row in self.rows]
         raise KeyError(f"no column {key}; there are {', '.join(column.key for column in self.columns)}")
 
@@ -99,76 +127,244 @@ class Profile:
         keys = [column.key for column in self.columns]
         return [dict(zip(keys, row, strict=True)) for row in self.rows]
 
-    def to_arrow(self) -> pyarrow.Table:
-        """A table: timestamps in UTC, exact decimal128 for scaled values, integers as they are."""
+    def newest(self, count: int) -> Profile:
+        """The ``count`` rows that are the newest, by their place in the buffer."""
+        if count >= len(self):
+            return self
+        return self.select(slice(0, count) if self.newest_first else slice(len(self) - count, len(self)))
+
+    def select(self, rows: slice | Sequence[int]) -> Profile:
+        """The same profile with some of its rows."""
+        if self._vectors is not None:
+            return self._with(self._columns, None, self._vectors.select(rows), None)
+        places = range(len(self))[rows] if isinstance(rows, slice) else rows
+        raw = None if self._raw_times is None else [self._raw_times[place] for place in places]
+        return self._with(self._columns, [self.rows[place] for place in places], None, raw)
+
+    def between_columns(self, start: datetime | None, end: datetime | None) -> Profile | None:
+        """The rows from ``start`` to ``end``, by columns; None where ``profile_cutting.between`` has to tell."""
+        if self._vectors is None or any(limit is not None and limit.tzinfo is None for limit in (start, end)):
+            return None
+        found = self._vectors.between(start, end)
+        return None if found is None else self._with(self._columns, None, found, None)
+
+    def pick(self, places: Sequence[int], columns: Sequence[Column]) -> Profile:
+        """The columns at these places, under the names of ``columns``."""
+        if self._vectors is not None:
+            return self._with(columns, None, self._vectors.pick(places, columns), None)
+        rows = [tuple(row[place] for place in places) for row in self.rows]
+        return self._with(columns, rows, None, self._raw_times)
+
+    def gaps(
+        self, start: datetime | None = None, end: datetime | None = None, *, period: int | None = None
+    ) -> tuple[Gap, ...]:
+        """The rows that are missing: between the first and the last row, or from ``start`` to ``end``.
+
+        ``period`` is the seconds from one row to the next, the capture period by default; a profile without one has
+        no gaps. ValueError for a profile without a clock column.
+        """
+        step = self._period(period)
+        return self._intervals().gaps(step, start, end) if step else ()
+
+    @property
+    def completeness(self) -> float:
+        """Rows that are there for each one expected between the first and the last, from 0 to 1."""
+        return self.completeness_between(None, None)
+
+    def completeness_between(self, start: datetime | None, end: datetime | None, *, period: int | None = None) -> float:
+        """Rows that are there for each one expected from ``start`` to ``end``; see ``gaps``."""
+        step = self._period(period)
+        return self._intervals().completeness(step, start, end) if step else 1.0
+
+    def marks(self) -> list[Mark]:
+        """For each row what its time tells about it: duplicate, clock set, daylight saving, doubtful."""
+        return [MARKS[mark] for mark in self._in_order(self._intervals().marks(self._period(None)))]
+
+    def clock_statuses(self) -> list[int | None]:
+        """For each row the status of the meter's clock (see ``cosemic.times``); None where it is not specified."""
+        return [None if status == NO_STATUS else int(status) for status in self._in_order(self._intervals().statuses())]
+
+    def status_names(self, key: str | ObisCode, names: Mapping[int, str]) -> list[tuple[str, ...]]:
+        """For each row the names of the bits that are set in a status column, given the name of each bit.
+
+        An octet-string is read as one number; of a bit-string bit 0 is the first one.
+        """
+        known: dict[Any, tuple[str, ...]] = {}
+        found = []
+        for cell in self.column(key):
+            if cell not in known:
+                known[cell] = status_names(cell, names)
+            found.append(known[cell])
+        return found
+
+    def _period(self, period: int | None) -> int:
+        period = self.capture_period if period is None else period
+        if period < 0:
+            raise ValueError(f"a period cannot be {period} seconds")
+        return period * 1_000_000
+
+    def _in_order(self, oldest_first: Sequence[int] | Array) -> Sequence[int] | Array:
+        return oldest_first[::-1] if self.newest_first else oldest_first
+
+    def _intervals(self) -> Intervals:
+        place = next((place for place, column in enumerate(self._columns) if column.is_clock), None)
+        if place is None:
+            raise ValueError("the profile has no column with the time of its rows: read it with its clock")
+        raw = self._raw_times
+        if self._vectors is not None:
+            times = self._vectors.times(newest_first=self.newest_first)
+            if times is not None:
+                return Intervals(times, None)
+            raw = self._vectors.raw(place)
+        return Intervals(None, row_times([row[place] for row in self.rows], raw, self.newest_first))
+
+    def to_arrow(self, *, scaled: bool = True, clock_status: bool = False, marks: bool = False) -> pyarrow.Table:
+        """A table: timestamps in UTC, exact decimal128 for scaled values, integers as they are.
+
+        With ``scaled`` False the numbers are those of the meter; the scaler is in the metadata of the field, together
+        with OBIS code, class, attribute, unit and label. Times without a deviation, where all of them lack it, are
+        timestamps without a zone. ``clock_status`` and ``marks`` add a column each: the status of the meter's clock,
+        and the marks of ``marks()`` as a number.
+        """
         try:
             import pyarrow
         except ImportError:
             raise MissingExtra("arrow", "Profile.to_arrow()") from None
-        arrays = [_arrow(pyarrow, values, column) for column, values in zip(self.columns, self._columns(), strict=True)]
-        return pyarrow.table(arrays, names=[column.key for column in self.columns])
+        if self._vectors is not None:
+            arrays = self._vectors.arrow(pyarrow, scaled=scaled)
+        else:
+            pairs = zip(self.columns, self._cells(), strict=True)
+            arrays = [arrow_array(pyarrow, values, column, scaled=scaled) for column, values in pairs]
+        fields = [
+            field(pyarrow, column, array.type, scaled=scaled)
+            for column, array in zip(self.columns, arrays, strict=True)
+        ]
+        if clock_status:
+            status = self._in_order(self._intervals().statuses())
+            arrays.append(status_array(status))
+            fields.append(pyarrow.field("clock_status", pyarrow.uint8()))
+        if marks:
+            found = self._in_order(self._intervals().marks(self._period(None)))
+            arrays.append(pyarrow.array(found, pyarrow.uint16()))
+            fields.append(
+                pyarrow.field("marks", pyarrow.uint16(), metadata={mark.name: str(int(mark)) for mark in Mark})
+            )
+        return pyarrow.Table.from_arrays(arrays, schema=pyarrow.schema(fields))
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """A data frame by way of ``to_arrow``; scaled values stay Decimal objects."""
+    def to_pandas(self, *, scaled: bool = True) -> pandas.DataFrame:
+        """A data frame by way of ``to_arrow``; scaled values stay exact, as decimals of Arrow."""
         try:
+            table = self.to_arrow(scaled=scaled)
             import pandas
+            import pyarrow
         except ImportError:
             raise MissingExtra("pandas", "Profile.to_pandas()") from None
-        table = self.to_arrow()
-        # Without nullable integers a single missing value would make floats of a whole column.
-        kinds = {"int64": pandas.Int64Dtype(), "uint64": pandas.UInt64Dtype()}
-        frame = table.to_pandas(types_mapper=lambda kind: kinds.get(str(kind)))
+
+        def kind(arrow: Any) -> object:
+            # Without nullable integers a single missing value would make floats of a whole column.
+            if arrow == pyarrow.int64():
+                return pandas.Int64Dtype()
+            if arrow == pyarrow.uint64():
+                return pandas.UInt64Dtype()
+            return pandas.ArrowDtype(arrow) if pyarrow.types.is_decimal(arrow) else None
+
+        frame = table.to_pandas(types_mapper=kind)
         assert isinstance(frame, pandas.DataFrame)
         return frame
 
-    def to_polars(self) -> polars.DataFrame:
-        """A data frame: timestamps in UTC, exact decimals for scaled values."""
+    def to_polars(self, *, scaled: bool = True) -> polars.DataFrame:
+        """A data frame by way of ``to_arrow``: timestamps in UTC, exact decimals for scaled values."""
         try:
+            table = self.to_arrow(scaled=scaled)
             import polars
         except ImportError:
             raise MissingExtra("polars", "Profile.to_polars()") from None
-        series = []
-        for column, values in zip(self.columns, self._columns(), strict=True):
-            kinds = _kinds(values)
-            if kinds == {datetime}:
-                values = [None if value is None else value.astimezone(UTC) for value in values]
-                series.append(polars.Series(column.key, values, dtype=polars.Datetime("us", "UTC")))
-            elif kinds == {Decimal} and -30 <= (column.scaler or 0) <= 15:
-                kind = polars.Decimal(38, max(0, -(column.scaler or 0)))
-                series.append(polars.Series(column.key, values, dtype=kind))
-            else:
-                series.append(polars.Series(column.key, values if len(kinds) <= 1 and _plain(kinds) else _text(values)))
-        return polars.DataFrame(series)
+        frame = polars.from_arrow(table)
+        assert isinstance(frame, polars.DataFrame)
+        return frame
 
-    def _columns(self) -> list[Sequence[Any]]:
+    def write_csv(self, file: TextIO) -> None:
+        """A heading and a line a row: times as ISO 8601 with their offset, exact numbers, octets as hex."""
+        write_csv(self, file)
+
+    def write_json(self, file: TextIO) -> None:
+        """One JSON object a line, by the keys of the columns; see ``write_csv``."""
+        write_json(self, file)
+
+    def write_parquet(self, where: str | PathLike[str]) -> None:
+        """The table of ``to_arrow`` as a Parquet file, with its metadata."""
+        write_parquet(self, fspath(where))
+
+    def texts(self, style: Style) -> list[object] | None:
+        """Each column as an Arrow array of texts; None where there are no columns to make them of."""
+        if self._vectors is None or not self._columns:
+            return None
+        try:
+            import pyarrow
+        except ImportError:
+            return None
+        from cosemic.cosem.profile_texts import column_texts
+
+        return [column_texts(pyarrow, self._vectors, place, style) for place in range(len(self._columns))]
+
+    def _cells(self) -> list[Sequence[Any]]:
         return list(zip(*self.rows, strict=True)) if self.rows else [()] * len(self.columns)
 
 
-def make_columns(
-    captures: Iterable[CaptureObject], scalers: Sequence[ScalerUnit | None] | None = None
-) -> tuple[Column, ...]:
-    """Columns with unique keys: the OBIS code, with ``:attribute`` and ``[data index]`` only where needed."""
-    captures = list(captures)
-    by_obis = Counter(capture.obis for capture in captures)
-    by_attribute = Counter((capture.obis, capture.class_id, capture.attribute) for capture in captures)
-    columns: list[Column] = []
-    used: set[str] = set()
-    for index, capture in enumerate(captures):
-        key = str(capture.obis)
-        if by_obis[capture.obis] > 1:
-            key += f":{capture.attribute}"
-        if by_attribute[capture.obis, capture.class_id, capture.attribute] > 1:
-            key += f"[{capture.data_index}]"
-        if key in used:
-            key += f"#{index + 1}"
-        used.add(key)
-        scaler_unit = scalers[index] if scalers is not None else None
-        label = describe(capture.obis)
-        if capture.attribute != 2:
-            label += f", {interface_class(capture.class_id).attribute_name(capture.attribute)}"
-        unit, scaler = (None, None) if scaler_unit is None else (scaler_unit.symbol, scaler_unit.scaler)
-        columns.append(Column(capture, key, label, unit, scaler))
-    return tuple(columns)
+def decode_profile(
+    columns: Sequence[Column],
+    buffer: Data | bytes,
+    *,
+    capture_period: int = 0,
+    newest_first: bool = False,
+    repeat_nulls: bool = False,
+    zone: tzinfo | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Profile:
+    """Turn the octets of a buffer into a Profile; as ``make_profile``, but without an object for each value.
+
+    That needs numpy (of the extras ``arrow``, ``pandas`` and ``polars``). Without it, and for small buffers, the rows
+    are decoded at once.
+    """
+    octets = buffer.octets if isinstance(buffer, Data) else bytes(buffer)
+    step = timedelta(seconds=-capture_period if newest_first else capture_period)
+    if columns and _worth_columns(len(octets)):
+        from cosemic.codec.columns import tabulate
+        from cosemic.cosem.profile_vectors import Vectors
+
+        table = tabulate(octets, len(columns), limits=limits)
+        if table is not None:
+            profile = Profile(columns, [], capture_period=capture_period, newest_first=newest_first)
+            return profile._with(columns, None, Vectors(table, columns, step, repeat_nulls, zone), None)
+    value = buffer.value if isinstance(buffer, Data) else decode_value(octets, limits=limits)
+    if isinstance(buffer, Data):
+        octets = buffer.octets  # without what followed the value
+    value = resolve_deltas(octets, value, len(columns), limits)
+    return make_profile(
+        columns,
+        value,
+        capture_period=capture_period,
+        newest_first=newest_first,
+        repeat_nulls=repeat_nulls,
+        zone=zone,
+    )
+
+
+def _restore(columns: Sequence[Column], rows: list[tuple[Cell, ...]], period: int, newest_first: bool) -> Profile:
+    return Profile(columns, rows, capture_period=period, newest_first=newest_first)
+
+
+def _worth_columns(octets: int) -> bool:
+    """Whether a buffer is large enough for columns, and numpy is there for them."""
+    if octets < _WORTH_COLUMNS or (octets < _WORTH_NUMPY and "numpy" not in sys.modules):
+        return False
+    if sys.byteorder != "little":
+        return False  # decimals are put together from halves in the order of the machine
+    try:
+        import numpy
+    except ImportError:
+        return False
+    return numpy is not None
 
 
 def make_profile(
@@ -182,9 +378,22 @@ def make_profile(
 ) -> Profile:
     """Turn a decoded buffer into a Profile; DecodeError when a row does not have one element a column.
 
+    Decoded values do not tell differences (delta types) from numbers: ``decode_profile`` does.
+
     ``capture_period`` (seconds) fills null timestamps; ``newest_first`` says that time runs backwards in the buffer.
     ``zone`` reads timestamps whose deviation the meter leaves out; without it they stay CosemDateTime.
     """
+    step = timedelta(seconds=-capture_period if newest_first else capture_period)
+    profile = Profile(columns, [], capture_period=capture_period, newest_first=newest_first)
+    rows = _rows(columns, buffer, step, repeat_nulls, zone)
+    clock = next((place for place, column in enumerate(columns) if column.is_clock), None)
+    raw = None if clock is None or not rows else [row[clock] for row in buffer]  # type: ignore[union-attr,index]
+    return profile._with(columns, rows, None, raw)
+
+
+def _rows(
+    columns: Sequence[Column], buffer: Value, step: timedelta, repeat_nulls: bool, zone: tzinfo | None
+) -> list[tuple[Cell, ...]]:
     if buffer is None:
         buffer = []
     if not isinstance(buffer, list):
@@ -194,136 +403,12 @@ def make_profile(
         if type(row) is not tuple or len(row) != width:
             raise DecodeError(f"row {number + 1} of the buffer is no structure of {width} elements, one a column")
     if not buffer:
-        return Profile(tuple(columns), [])
-    step = timedelta(seconds=-capture_period if newest_first else capture_period)
+        return []
     values: list[Sequence[Any]] = list(zip(*buffer, strict=True))
     touched = False
     for index, column in enumerate(columns):
-        converted = _convert(column, values[index], step, repeat_nulls, zone)
+        converted = convert(column, values[index], step, repeat_nulls, zone)
         touched |= converted is not values[index]
         values[index] = converted
     rows: list[Any] = list(zip(*values, strict=True)) if touched else buffer
-    return Profile(tuple(columns), rows)
-
-
-def _convert(
-    column: Column, values: Sequence[Any], step: timedelta, repeat_nulls: bool, zone: tzinfo | None
-) -> Sequence[Any]:
-    if column.is_time:
-        values = _times(values, zone)
-        if column.is_clock:
-            return _fill_times(values, step) if step and None in values else values
-    if repeat_nulls and None in values:
-        values = _repeat(values)
-    if column.scaler is not None:
-        return _scaled(values, column.scaler)
-    return values
-
-
-_DATE_TIMES = struct.Struct(">HBBBBBBBhB")
-
-
-class _Zones(dict[int, timezone]):
-    """Fixed zones by deviation; ValueError for the deviation that means "not specified"."""
-
-    def __missing__(self, deviation: int) -> timezone:
-        zone = self[deviation] = zone_of(deviation)
-        return zone
-
-
-def _times(values: Sequence[Any], zone: tzinfo | None) -> list[Any]:
-    if set(map(type, values)) == {bytes} and set(map(len, values)) == {12}:
-        # The usual column, all of it in one go; a single field that is not specified sends it the long way.
-        zones = _Zones()
-        try:
-            return [
-                datetime(year, month, day, hour, minute, second, 0 if part == 255 else part * 10_000, zones[deviation])
-                for year, month, day, _, hour, minute, second, part, deviation, _ in _DATE_TIMES.iter_unpack(
-                    b"".join(values)
-                )
-            ]
-        except ValueError:
-            pass
-    return [_time(value, zone) for value in values]
-
-
-def _time(value: Any, zone: tzinfo | None) -> Any:
-    if type(value) is bytes and len(value) == 12:
-        try:
-            return datetime_from_bytes(value, zone)
-        except ValueError:
-            return CosemDateTime.from_bytes(value)
-    if type(value) is CosemDateTime:
-        try:
-            return value.to_datetime(zone)
-        except ValueError:
-            return value
-    return value
-
-
-def _fill_times(values: Sequence[Any], step: timedelta) -> list[Any]:
-    filled: list[Any] = []
-    last: Any = None
-    for value in values:
-        if value is None and isinstance(last, datetime):
-            value = last + step
-        elif value is None and isinstance(last, CosemDateTime):
-            value = _later(last, step)
-        filled.append(value)
-        last = value
-    return filled
-
-
-def _later(time: CosemDateTime, step: timedelta) -> CosemDateTime | None:
-    """The next timestamp without a deviation: plain arithmetic on the local time that the meter keeps."""
-    try:
-        local = time.to_datetime(UTC).replace(tzinfo=None)
-    except ValueError:
-        return None
-    return CosemDateTime.from_datetime(local + step, clock_status=time.clock_status)
-
-
-def _repeat(values: Sequence[Any]) -> list[Any]:
-    repeated: list[Any] = []
-    last: Any = None
-    for value in values:
-        last = last if value is None else value
-        repeated.append(last)
-    return repeated
-
-
-def _scaled(values: Sequence[Any], scaler: int) -> list[Any]:
-    if set(map(type, values)) == {int}:
-        if scaler < 0:
-            return [Decimal(value).scaleb(scaler, EXACT) for value in values]
-        if scaler == 0:
-            return list(map(Decimal, values))
-        factor = 10**scaler
-        return [Decimal(value * factor) for value in values]
-    return [scale(value, scaler) if type(value) in (int, float) else value for value in values]
-
-
-def _kinds(values: Sequence[Any]) -> set[type]:
-    return set(map(type, values)) - {type(None)}
-
-
-def _plain(kinds: set[type]) -> bool:
-    return kinds <= {int, float, bool, str, bytes}
-
-
-def _text(values: Sequence[Any]) -> list[str | None]:
-    return [None if value is None else value.hex() if isinstance(value, bytes) else str(value) for value in values]
-
-
-def _arrow(pyarrow: Any, values: Sequence[Any], column: Column) -> Any:
-    kinds = _kinds(values)
-    if kinds == {datetime}:
-        values = [None if value is None else value.astimezone(UTC) for value in values]
-        return pyarrow.array(values, type=pyarrow.timestamp("us", tz="UTC"))
-    if kinds == {Decimal} and -30 <= (column.scaler or 0) <= 15:
-        return pyarrow.array(values, type=pyarrow.decimal128(38, max(0, -(column.scaler or 0))))
-    if len(kinds) <= 1 and _plain(kinds):
-        if kinds == {int} and max(value for value in values if value is not None) >= 1 << 63:
-            return pyarrow.array(values, type=pyarrow.uint64())
-        return pyarrow.array(values)
-    return pyarrow.array(_text(values), type=pyarrow.string())
+    return rows

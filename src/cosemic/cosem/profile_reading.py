@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 
 from cosemic.apdu.services import SelectiveAccess
-from cosemic.codec.axdr import Value
-from cosemic.cosem.access import MeterCache, Obis, Procedure, get, get_list
-from cosemic.cosem.profile import Profile, make_columns, make_profile
+from cosemic.codec import axdr
+from cosemic.codec.axdr import Data
+from cosemic.cosem.access import MeterCache, Obis, Procedure, get, get_data, get_list
+from cosemic.cosem.profile import Profile, decode_profile, make_columns, make_profile
+from cosemic.cosem.profile_cutting import between, first_row, newest_by_time
 from cosemic.cosem.selection import CLOCK_TIME, DEFAULT_STYLE, CaptureObject, Moment, SelectorStyle, by_entry, by_range
 from cosemic.cosem.values import ScalerUnit
 from cosemic.enums import DataAccessResult, InterfaceClass, SortMethod
@@ -21,6 +23,7 @@ from cosemic.times import CosemDateTime
 logger = logging.getLogger("cosemic.client")
 
 PROFILE = int(InterfaceClass.PROFILE_GENERIC)
+_EMPTY = Data.of(axdr.array())
 
 
 def read_profile(
@@ -41,8 +44,11 @@ def read_profile(
 
     ``columns`` picks columns by OBIS code or capture object. ``scale`` reads the scaler_unit of the captured registers
     and makes exact Decimals; without it the raw numbers stay. ``zone`` reads timestamps that lack their deviation.
-    A meter that refuses selective access by range is asked by entries, then for the whole buffer, which is cut here;
-    each step is logged as a warning.
+    A meter that refuses selective access by range is asked without a choice of columns, then by entries, then for the
+    whole buffer, which is cut here; each step is logged as a warning. Where the rows are sorted by a value the ``last``
+    ones are those with the latest times.
+
+    What comes in blocks is decoded as a whole, by columns where numpy is installed (see ``decode_profile``).
     """
     if last is not None and last < 1:
         raise ValueError(f"last counts rows from 1, not {last}")
@@ -53,30 +59,31 @@ def read_profile(
         logger.warning("%s captures nothing: no columns and no rows", code)
         return Profile((), [])
     newest_first = sort_method == SortMethod.LIFO
-    buffer = _Buffer(code, captures, wanted, period, newest_first, cache)
+    ordered = sort_method in (SortMethod.FIFO, SortMethod.LIFO)
+    buffer = _Buffer(code, captures, wanted, period, newest_first, ordered, cache)
     if start is not None or end is not None:
-        value, cut = yield from _by_time(buffer, start, end, style)
-    elif last is not None:
-        value, cut = (yield from _newest(buffer, last)), False
+        data, cut = yield from _by_time(buffer, start, end, style)
+    elif last is not None and ordered:
+        data, cut = (yield from _newest(buffer, last)), False
     else:
-        value, cut = (yield from buffer.read(None)), False
-    read = _columns_of(value, captures, wanted, cut)
+        data, cut = (yield from buffer.read(None)), False
+    read = _columns_of(data, captures, wanted, whole=cut)
     scalers = (yield from read_scalers(captures, read, with_list, cache)) if scale else [None] * len(captures)
-    profile = make_profile(
+    profile = decode_profile(
         make_columns([captures[index] for index in read], [scalers[index] for index in read]),
-        value,
+        data,
         capture_period=period,
         newest_first=newest_first,
         repeat_nulls=repeat_nulls,
         zone=zone,
     )
     if cut:
-        profile = _between(profile, start, end)
+        profile = between(profile, start, end)
+    if last is not None:
+        profile = profile.newest(last) if ordered else newest_by_time(profile, last)
     if list(read) != list(wanted):
-        profile = _pick(profile, [list(read).index(index) for index in wanted], captures, scalers, wanted)
-    if last is not None and len(profile.rows) > last:
-        rows = profile.rows[:last] if newest_first else profile.rows[-last:]
-        profile = Profile(profile.columns, rows)
+        columns_wanted = make_columns([captures[index] for index in wanted], [scalers[index] for index in wanted])
+        profile = profile.pick([list(read).index(index) for index in wanted], columns_wanted)
     return profile
 
 
@@ -90,6 +97,7 @@ class _Buffer:
         wanted: Sequence[int],
         period: int,
         newest_first: bool,
+        ordered: bool,
         cache: MeterCache | None,
     ) -> None:
         self.code = code
@@ -97,6 +105,7 @@ class _Buffer:
         self.wanted = wanted
         self.period = period
         self.newest_first = newest_first
+        self.ordered = ordered
         self.cache = cache
 
     @property
@@ -106,9 +115,9 @@ class _Buffer:
             return 1, 0
         return min(self.wanted) + 1, max(self.wanted) + 1
 
-    def read(self, access: SelectiveAccess | None) -> Procedure[Value]:
-        value = yield from get(PROFILE, self.code, 2, access, cache=self.cache)
-        return value
+    def read(self, access: SelectiveAccess | None) -> Procedure[Data]:
+        data = yield from get_data(PROFILE, self.code, 2, access, decode_later=True, cache=self.cache)
+        return data
 
     def entries(self) -> Procedure[int]:
         value = yield from get(PROFILE, self.code, 7, cache=self.cache)
@@ -159,7 +168,7 @@ def _wanted(captures: Sequence[CaptureObject], columns: Iterable[Obis | CaptureO
 
 def _by_time(
     buffer: _Buffer, start: Moment | None, end: Moment | None, style: SelectorStyle
-) -> Procedure[tuple[Value, bool]]:
+) -> Procedure[tuple[Data, bool]]:
     """The buffer, and whether its rows have still to be cut to start..end."""
     restricting = next((capture for capture in buffer.captures if capture.is_clock), CLOCK_TIME)
     selected: list[CaptureObject] = []
@@ -167,38 +176,42 @@ def _by_time(
         selected = [buffer.captures[index] for index in sorted(buffer.wanted)]
     first = start if start is not None else _far(end, 2000, 1, 1, 0)
     until = end if end is not None else _far(start, 2099, 12, 31, 23)
-    try:
-        access = by_range(first, until, restricting=restricting, columns=selected, style=style)
-        return (yield from buffer.read(access)), False
-    except ServiceError as error:
-        if not refuses_selection(error):
-            raise
-        logger.warning("the meter refuses selective access by range (%s)", error)
+    # Some meters select rows, but no columns: all of them then.
+    for chosen in (selected, []) if selected else ([],):
+        try:
+            access = by_range(first, until, restricting=restricting, columns=chosen, style=style)
+            return (yield from buffer.read(access)), False
+        except ServiceError as error:
+            if not refuses_selection(error):
+                raise
+            what = "a choice of columns in a range" if chosen else "selective access by range"
+            logger.warning("the meter refuses %s (%s)", what, error)
     if not any(capture.is_clock for capture in buffer.captures):
         raise LocalProtocolError(f"{buffer.code} has no clock column and refuses ranges: read it whole, or by last=")
-    if isinstance(start, datetime) and start.tzinfo is not None and buffer.period > 0 and not buffer.newest_first:
-        value = yield from _since(buffer, start)
-        if value is not None:
-            return value, True
+    if isinstance(start, datetime) and start.tzinfo is not None and buffer.period > 0 and buffer.ordered:
+        data = yield from _since(buffer, start)
+        if data is not None:
+            return data, True
     logger.warning("reading the whole buffer of %s to find the rows", buffer.code)
     return (yield from buffer.read(None)), True
 
 
-def _since(buffer: _Buffer, start: datetime) -> Procedure[Value]:
+def _since(buffer: _Buffer, start: datetime) -> Procedure[Data | None]:
     """Entries from about ``start`` to the newest one, None when the meter does not give them."""
     try:
         count = yield from buffer.entries()
         if count == 0:
-            return []
-        newest = yield from buffer.read(by_entry(count, count))
-        time = _first_time(buffer, newest)
+            return _EMPTY
+        place = 1 if buffer.newest_first else count
+        time = _time_of(buffer, (yield from buffer.read(by_entry(place, place))))
         if time is None:
             return None
-        first = max(1, count - max(0, int((time - start) / timedelta(seconds=buffer.period))) - 1)
-        value = yield from buffer.read(by_entry(first, count))
-        earliest = _first_time(buffer, value)
-        # Gaps and restarts make the guess wrong; it is right when the first row is not later than the start.
-        return value if earliest is not None and (first == 1 or earliest <= start) else None
+        rows = min(count, max(0, int((time - start) / timedelta(seconds=buffer.period))) + 2)
+        first, until = (1, rows) if buffer.newest_first else (count - rows + 1, count)
+        data = yield from buffer.read(by_entry(first, until))
+        # Gaps and restarts make the guess wrong; it is right when the oldest row is not later than the start.
+        oldest = _time_of(buffer, data, oldest=True)
+        return data if rows == count or (oldest is not None and oldest <= start) else None
     except ServiceError as error:
         if not refuses_selection(error):
             raise
@@ -206,20 +219,26 @@ def _since(buffer: _Buffer, start: datetime) -> Procedure[Value]:
         return None
 
 
-def _first_time(buffer: _Buffer, value: Value) -> datetime | None:
-    if not isinstance(value, list) or not value:
-        return None
-    profile = make_profile(make_columns(buffer.captures), value[:1])
-    index = next(index for index, capture in enumerate(buffer.captures) if capture.is_clock)
-    time = profile.rows[0][index]
+def _time_of(buffer: _Buffer, data: Data, *, oldest: bool = False) -> datetime | None:
+    """The time of the first row, or of the oldest one; None where there is none that can be compared."""
+    columns = make_columns(buffer.captures)
+    clock = next(index for index, column in enumerate(columns) if column.is_clock)
+    if oldest and buffer.newest_first:
+        period, newest_first = buffer.period, buffer.newest_first
+        profile = decode_profile(columns, data, capture_period=period, newest_first=newest_first)
+        profile = profile.select(slice(len(profile) - 1, len(profile)))
+    else:
+        row = first_row(data)
+        profile = make_profile(columns, [] if row is None else [row])
+    time = profile.rows[0][clock] if len(profile) else None
     return time if isinstance(time, datetime) else None
 
 
-def _newest(buffer: _Buffer, last: int) -> Procedure[Value]:
+def _newest(buffer: _Buffer, last: int) -> Procedure[Data]:
     try:
         count = yield from buffer.entries()
         if count == 0:
-            return []
+            return _EMPTY
         first_column, last_column = buffer.hull
         if buffer.newest_first:
             first, until = 1, min(last, count)
@@ -250,12 +269,13 @@ _NO_REFUSAL = (
 )
 
 
-def _columns_of(value: Value, captures: Sequence[CaptureObject], wanted: Sequence[int], cut: bool) -> tuple[int, ...]:
+def _columns_of(data: Data, captures: Sequence[CaptureObject], wanted: Sequence[int], whole: bool) -> tuple[int, ...]:
     """Which columns the rows really hold: some meters send all of them whatever was asked for."""
     everything = tuple(range(len(captures)))
-    if cut or not isinstance(value, list) or not value or not isinstance(value[0], tuple):
-        return everything if cut else tuple(wanted)
-    width = len(value[0])
+    row = first_row(data)
+    if whole or row is None:
+        return everything if whole else tuple(wanted)
+    width = len(row)
     if width == len(captures):
         return everything
     if width == len(wanted):
@@ -290,45 +310,6 @@ def _scaler_attribute(capture: CaptureObject) -> bool:
     if capture.class_id in (InterfaceClass.REGISTER, InterfaceClass.EXTENDED_REGISTER):
         return capture.attribute == 2
     return capture.class_id == InterfaceClass.DEMAND_REGISTER and capture.attribute in (2, 3)
-
-
-def _between(profile: Profile, start: Moment | None, end: Moment | None) -> Profile:
-    index = next(index for index, column in enumerate(profile.columns) if column.is_clock)
-    low, high = _comparable(start), _comparable(end)
-    rows = []
-    for row in profile.rows:
-        time = row[index]
-        if not isinstance(time, datetime):
-            if isinstance(time, CosemDateTime):
-                raise DecodeError(
-                    f"the meter does not select rows, and its timestamps ({time}) cannot be compared without a zone"
-                )
-            continue
-        if (low is None or time >= _in(low, time)) and (high is None or time <= _in(high, time)):
-            rows.append(row)
-    return Profile(profile.columns, rows)
-
-
-def _comparable(moment: Moment | None) -> datetime | None:
-    if isinstance(moment, CosemDateTime):
-        return moment.to_datetime()
-    return moment
-
-
-def _in(moment: datetime, time: datetime) -> datetime:
-    """A naive limit is meant in the meter's local time."""
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=time.tzinfo)
-
-
-def _pick(
-    profile: Profile,
-    places: Sequence[int],
-    captures: Sequence[CaptureObject],
-    scalers: Sequence[ScalerUnit | None],
-    wanted: Sequence[int],
-) -> Profile:
-    columns = make_columns([captures[index] for index in wanted], [scalers[index] for index in wanted])
-    return Profile(columns, [tuple(row[place] for place in places) for row in profile.rows])
 
 
 def _far(other: Moment | None, year: int, month: int, day: int, hour: int) -> Moment:

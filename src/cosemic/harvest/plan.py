@@ -15,8 +15,8 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Protocol, TypeAlias
 
 from cosemic.apdu.services import SelectiveAccess
-from cosemic.cosem.access import MeterCache, Obis, Procedure, get
-from cosemic.cosem.profile import Cell, Column, Profile, make_columns, make_profile
+from cosemic.cosem.access import MeterCache, Obis, Procedure, get, get_data
+from cosemic.cosem.profile import Cell, Column, decode_profile, make_columns
 from cosemic.cosem.profile_reading import PROFILE, read_definition, read_scalers, refuses_selection
 from cosemic.cosem.selection import DEFAULT_STYLE, SelectorStyle, by_entry, by_range
 from cosemic.enums import SortMethod
@@ -319,8 +319,8 @@ class _Reader:
         return (yield from self._read(by_entry(first + 1, until)))
 
     def _read(self, access: SelectiveAccess | None) -> Procedure[tuple[list[Row], list[datetime]]]:
-        buffer = yield from get(PROFILE, self._code, 2, access, cache=self._cache)
-        profile: Profile = make_profile(
+        buffer = yield from get_data(PROFILE, self._code, 2, access, decode_later=True, cache=self._cache)
+        profile = decode_profile(
             self._columns,
             buffer,
             capture_period=self._period,

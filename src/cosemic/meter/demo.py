@@ -32,12 +32,14 @@ from cosemic.enums import ApplicationContext, AuthenticationMechanism, Interface
 from cosemic.meter import consumption, demo_keys
 from cosemic.meter.administration import association_objects, device_objects, ports, sap_assignment
 from cosemic.meter.consumption import Energy
+from cosemic.meter.image_transfer import ImageStore
 from cosemic.meter.instruments import POWER_UP, Switch, clock, demand, maximum_demand, register, scratch_register
 from cosemic.meter.model import Access, LogicalDevice, MeterAssociation, SimulatedMeter
 from cosemic.meter.objects import FREE, MANAGED, READ_ALL, Attribute, Level, MeterObject, Rights, fixed, rights, stored
 from cosemic.meter.profiles import EVENT_COLUMNS, LOAD_COLUMNS, EventRows, LoadRows, profile
 from cosemic.meter.security_setup import SecuritySetup, setup_name
 from cosemic.meter.short_names import DeviceNames, association_object
+from cosemic.meter.tariffs import tariff_objects
 from cosemic.obis import ObisCode
 from cosemic.protocol.settings import ServerSettings
 from cosemic.protocol.short_naming import SHORT_NAME_CONFORMANCE
@@ -83,12 +85,14 @@ def demo_meter(
     security_setup_version: int | None = None,
     certificates: CertificateStore | None = None,
     authorities: Iterable[Certificate] = (),
+    images: ImageStore | None = None,
 ) -> SimulatedMeter:
     """Make the meter. ``clock`` gives the true time (aware; by default the computer's), ``profile_rows`` up to 100,000.
 
     ``counters`` keeps the meter's own invocation counters, in memory by default. ``security`` replaces the test keys of
     client 1. The rest is for its security setup (see ``SecuritySetup``), whose version is 0 in suite 0 and 1 in the
-    others, unless given; ``authorities`` are those that the setups of suites 1 and 2 trust.
+    others, unless given; ``authorities`` are those that the setups of suites 1 and 2 trust. ``images`` takes the images
+    that are transferred.
     """
     meter = bare_meter(
         {1: b"COS0000000000001", 2: b"COS0000000000002"},
@@ -108,6 +112,7 @@ def demo_meter(
     events.record(meter.now() - timedelta(days=3), POWER_UP)
     _electricity(management, events, profile_rows)
     _gas(gas, events)
+    management.add((ImageStore() if images is None else images).meter_object(), *tariff_objects())
     return meter
 
 

@@ -7,11 +7,13 @@ a code without one is described as far as its groups go.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+import os.path
+from collections.abc import Iterable, Iterator
+from itertools import product
 from typing import Final, NamedTuple
 
-from cosemic.obis_names.reading import PERIOD, Catalogue, Rule
+from cosemic.obis_names.patterns import Pattern, build, parse
+from cosemic.obis_names.reading import PERIOD, Catalogue, Rule, read
 
 MEDIA: Final = {
     0: "abstract", 1: "electricity", 4: "heat cost allocation", 5: "cooling", 6: "heat", 7: "gas", 8: "cold water",
@@ -23,6 +25,7 @@ FILES: Final = {
 }  # fmt: skip
 """The data files and the media that they are for; ``common`` goes for every medium."""
 
+_FOLDER: Final = os.path.dirname(__file__)
 _CACHE_SIZE: Final = 4096
 _catalogues: dict[str, Catalogue] = {}
 _candidates: dict[tuple[int, int, int], tuple[Rule, ...]] = {}
@@ -44,40 +47,32 @@ class Entry(NamedTuple):
     pattern: str
     sources: tuple[str, ...]
     generic: bool
-    spoken: str
 
     @property
     def kind(self) -> str:
         """What sort of value it is, e.g. ``Wh-type register``; empty where the catalogue does not say."""
-        if self.unit in ("", "count"):
-            return self.unit
-        return f"{self.unit}-type register"
+        if self.unit == "count":
+            return "count"
+        return f"{self.unit}-type register" if self.unit else ""
 
-    @property
-    def headline(self) -> str:
-        """The name as a phrase: ``active energy import, tariff 1, Wh-type register``."""
-        name = self.spoken
-        if " (" in name:
-            for symbol in (" (+A)", " (-A)", " (+R)", " (-R)", " (+S)", " (-S)"):
-                name = name.replace(symbol, "")
-        if name[1:2].islower():
-            name = name[0].lower() + name[1:]
-        return f"{name}, {self.kind}" if self.kind else name
 
-    @property
-    def manufacturer_specific(self) -> bool:
-        """Whether the standard leaves the code to the manufacturer or the utility."""
-        return "anufacturer specific" in self.name or self.name.startswith("Utility specific")
+class Found(NamedTuple):
+    """One pattern of the catalogue, its tables spelt out."""
+
+    pattern: str
+    name: str
+    unit: str
+    classes: tuple[int, ...]
 
 
 def catalogue(file: str) -> Catalogue:
     """One of ``FILES``, read at most once."""
     found = _catalogues.get(file)
     if found is None:
-        name = f"{file}.obis"
-        # pathlib alone would take longer to import than the file takes to read
-        with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as stream:
-            found = _catalogues[file] = Catalogue(stream.read(), name)
+        with open(
+            os.path.join(_FOLDER, f"{file}.obis"), encoding="utf-8"
+        ) as lines:  # pathlib alone takes 6 ms to import
+            found = _catalogues[file] = read(lines.read(), f"{file}.obis")
     return found
 
 
@@ -106,46 +101,45 @@ def _entry(octets: bytes) -> Entry:
             _candidates[key] = candidates
     for rule in candidates:
         if rule.pattern.fits(octets):
-            ending = f", channel {octets[1]}" if octets[1] and "{b}" not in rule.template else ""
+            name = rule.name(octets)
+            if octets[1] and "{b}" not in rule.template:
+                name += f", channel {octets[1]}"
             if rule.historical:
-                ending += period_words(octets[5])
-            name = rule.fill(rule.template, octets) + ending
-            spoken = rule.fill(rule.template, octets, ", ") + ending
+                name += _period(octets[5])
             unit = rule.fill(rule.unit, octets)
             return Entry(
-                octets, name, medium, "" if unit == "-" else unit, _classes(rule.classes), _written_for(rule, octets),
-                tuple(rule.sources.split()), rule.generic, spoken,
+                octets, name, medium, "" if unit == "-" else unit, _classes(rule.classes), written(rule.written),
+                tuple(rule.sources.split()), rule.generic,
             )  # fmt: skip
     a, b, c, d, e, f = octets
-    name = f"Medium {a}, quantity {c}, type {d}, item {e}" + (f", channel {b}" if b else "") + period_words(f)
-    return Entry(octets, name, medium, "", (), "*-*:*.*.*", (), True, name)
+    name = f"Medium {a}, quantity {c}, type {d}, item {e}" + (f", channel {b}" if b else "") + _period(f)
+    return Entry(octets, name, medium, "", (), "*-*:*.*.*", (), True)
 
 
 def _find_candidates(a: int, c: int, d: int) -> tuple[Rule, ...]:
-    found: list[Rule] = []
-    for file, media in FILES.items():
-        if a in media or not media:
-            found += catalogue(file).candidates(a, c, d)
+    files = [file for file, media in FILES.items() if a in media or not media]
+    found = [
+        rule
+        for file in files
+        for rule in catalogue(file).rules
+        if all(
+            numbers is None or number in numbers
+            for numbers, number in zip((rule.pattern.groups[place] for place in (0, 2, 3)), (a, c, d), strict=True)
+        )
+    ]
     return tuple(sorted(found, key=lambda rule: (rule.generic, rule.pattern.size)))
 
 
-def _written_for(rule: Rule, octets: bytes) -> str:
-    """The pattern of a rule, with this code's number where a table names the group."""
-    places = rule.table_places()
-    return written(tuple(str(octets[place]) if place in places else text for place, text in enumerate(rule.written)))
-
-
-def period_words(f: int) -> str:
-    """What F adds to a name where it counts stored values; empty for the present one."""
+def _period(f: int) -> str:
     if f == 255:
         return ""
     if f <= 99:
         return f", billing period {f}"
     if f == 101:
-        return ", last billing period"
+        return ", most recent billing periods"
     if 102 <= f <= 125:
         return f", last {f - 100} billing periods"
-    return ", last billing periods, however many" if f == 126 else f", F={f}"
+    return f", F={f}"
 
 
 def _classes(text: str) -> tuple[int, ...]:
@@ -156,3 +150,99 @@ def written(groups: tuple[str, ...]) -> str:
     """Six groups as a person writes a pattern; an F that may be anything is left out."""
     a, b, c, d, e, f = ("*" if group == PERIOD else group for group in groups)
     return f"{a}-{b}:{c}.{d}.{e}" + ("" if f == "*" else f"*{f}")
+
+
+def source_text(octets: bytes, key: str) -> str:
+    """What the key of a source in an entry of this code stands for."""
+    for file, media in FILES.items():
+        if octets[0] in media or not media:
+            text = catalogue(file).sources.get(key)
+            if text is not None:
+                return text
+    return key
+
+
+def explain_groups(octets: bytes) -> list[tuple[str, int, str]]:
+    """The six value groups one by one: letter, number, words; as far as each can be said alone."""
+    a, b, c, d, e, f = octets
+    tables = [catalogue(file).tables for file, media in FILES.items() if a in media] or [{}]
+    quantity, processing = tables[0].get("quantity"), tables[0].get("processing")
+    words = {
+        "A": MEDIA.get(a, "a medium that the catalogue does not know"),
+        "B": "no channel, or the only one" if b == 0 else f"channel {b}" if b <= 64 else _outside(b, 65, 127),
+        "C": quantity.rows[c][0] if quantity and c in quantity.rows else _outside(c, 256, 256),
+        "D": processing.rows[d][0]
+        if processing and d in processing.rows
+        else _outside(d, 256, 256)
+        if d > 127
+        else f"type {d} of what C says",
+        "E": "total, or nothing further"
+        if e == 0
+        else _outside(e, 256, 256)
+        if e > 127
+        else f"item {e}"
+        if a == 0
+        else f"tariff, harmonic or item {e}",
+        "F": "the present value, or not used" if f == 255 else _period(f)[2:],
+    }
+    return [(letter, number, words[letter]) for letter, number in zip("ABCDEF", octets, strict=True)]
+
+
+def _outside(number: int, utility_from: int, utility_to: int) -> str:
+    if number == 255:
+        return "not used"
+    if utility_from <= number <= utility_to:
+        return "specific to the utility"
+    return "specific to the manufacturer" if number >= 128 else f"number {number}, which the catalogue does not know"
+
+
+def every_pattern(file: str) -> Iterator[tuple[Rule, Found, Pattern]]:
+    """The patterns of a file, each row of its tables by itself."""
+    for rule in catalogue(file).rules:
+        places = rule.table_places()
+        if not places:
+            yield rule, _found(rule, rule.written, rule.pattern), rule.pattern
+            continue
+        for numbers in product(*(sorted(rule.pattern.groups[place] or ()) for place in places)):
+            groups, texts = list(rule.pattern.groups), list(rule.written)
+            for place, number in zip(places, numbers, strict=True):
+                groups[place], texts[place] = frozenset((number,)), str(number)
+            pattern = build((groups[0], groups[1], groups[2], groups[3], groups[4], groups[5]))
+            yield rule, _found(rule, tuple(texts), pattern), pattern
+
+
+def _found(rule: Rule, texts: tuple[str, ...], pattern: Pattern) -> Found:
+    example = bytes(0 if numbers is None else min(numbers) for numbers in pattern.groups)
+    template = rule.template
+    for letter, text, numbers in zip("abcdef", texts, pattern.groups, strict=True):
+        if numbers is None or len(numbers) > 1:  # say "n" where the pattern leaves the number open
+            template = template.replace(f"{{#{letter}}}", "").replace(f"{{{letter}}}", f"n ({text})")
+    unit = rule.fill(rule.unit, example)
+    return Found(written(texts), rule.fill(template, example), "" if unit == "-" else unit, _classes(rule.classes))
+
+
+def search(query: str) -> list[Found]:
+    """Patterns whose names have all the words of ``query``, or that meet a pattern such as ``1-0:*.8.0``.
+
+    By words, present values and short names come first. Raises nothing: what nothing fits gives an empty list.
+    """
+    try:
+        wanted = parse(query)
+    except ValueError:
+        wanted = None
+    words = query.lower().split()
+    found: list[Found] = []
+    for file in FILES:
+        for rule, candidate, pattern in every_pattern(file):
+            if rule.generic:
+                continue
+            if wanted is not None:
+                if pattern.meets(wanted):
+                    found.append(candidate)
+            elif words:
+                name = candidate.name.lower()
+                if all(word in name for word in words):
+                    found.append(candidate)
+    if wanted is not None:
+        return found
+    return sorted(found, key=lambda item: ("instantaneous" not in item.name, len(item.name)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 Group = frozenset[int] | None
 """The numbers that a value group may have; None for any."""
 
@@ -10,14 +12,11 @@ class PatternError(ValueError):
     """A text that is not a pattern of OBIS codes."""
 
 
-class Pattern:
+class Pattern(NamedTuple):
     """Six value groups. ``size`` is how many codes fit: the smaller, the more a pattern says."""
 
-    __slots__ = ("groups", "size")  # a dataclass would take longer to make than a catalogue to read
-
-    def __init__(self, groups: tuple[Group, Group, Group, Group, Group, Group], size: int) -> None:
-        self.groups = groups
-        self.size = size
+    groups: tuple[Group, Group, Group, Group, Group, Group]
+    size: int
 
     def fits(self, octets: bytes) -> bool:
         """Whether a code of six octets is one of these."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from cosemic.apdu.services import ActionOutcome
 from cosemic.codec import axdr
-from cosemic.codec.axdr import Data
+from cosemic.codec.axdr import Data, PendingData
 from cosemic.enums import ActionResult, DataAccessResult, known
 from cosemic.errors import DecodeError, RemoteProtocolError, SequenceError
 from cosemic.tolerances import Tolerance, note
@@ -80,6 +80,11 @@ def exact(octets: bytes, tolerances: frozenset[Tolerance]) -> Data:
     if end != len(octets):
         note(Tolerance.TRAILING_OCTETS, f"{len(octets) - end} octets after the value")
     return data
+
+
+def exact_later(octets: bytes, tolerances: frozenset[Tolerance]) -> Data:
+    """As ``exact``, but only when the value is asked for."""
+    return PendingData(octets, lambda octets: exact(octets, tolerances))
 
 
 def encode_get_results(results: Sequence[Data | DataAccessResult | int]) -> bytes:

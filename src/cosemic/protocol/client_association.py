@@ -310,7 +310,10 @@ class ClientAssociation(ClientOpening):
             return
         steps = self._exchange
         try:
-            response = decode_apdu(plain, tolerances=self.settings.tolerances)
+            tolerances = self.settings.tolerances
+            response = None if steps is None else exchange.undecoded(self._request, plain, tolerances)
+            if response is None:
+                response = decode_apdu(plain, tolerances=tolerances)
             if steps is not None:
                 following = steps.send(response)
             elif type(response) is GetResponseNormal:

@@ -43,7 +43,7 @@ from cosemic.apdu.services import (
     SetResponseWithList,
 )
 from cosemic.codec.axdr import Data
-from cosemic.enums import Conformance, DataAccessResult
+from cosemic.enums import Conformance, DataAccessResult, DataType
 from cosemic.errors import LocalProtocolError, RemoteProtocolError, SequenceError
 from cosemic.protocol import blocks
 from cosemic.protocol.blocks import BlockCollector, BlockCutter
@@ -57,6 +57,7 @@ from cosemic.protocol.requests import (
     SetResults,
 )
 from cosemic.protocol.terms import Exchange, Terms
+from cosemic.tolerances import Tolerance
 
 _Item: TypeAlias = tuple[AttributeDescriptor, SelectiveAccess | None]
 _GetResult: TypeAlias = Data | DataAccessResult | int
@@ -72,6 +73,8 @@ def single_get(request: Request, terms: Terms) -> GetRequestNormal | None:
     """
     if type(request) is not Get or len(request.items) != 1 or not terms.conformance & _GET or not terms.confirmed:
         return None
+    if request.decode_later:
+        return None
     attribute, access = request.items[0]
     return None if access is not None else GetRequestNormal(terms.invoke(), attribute)
 
@@ -79,6 +82,15 @@ def single_get(request: Request, terms: Terms) -> GetRequestNormal | None:
 def rest_of_single_get(response: Apdu, octet: int, terms: Terms) -> Exchange:
     """Go on where the answer to ``single_get`` is not complete: blocks, or an answer that is none."""
     return GetResults((yield from _get_rest(octet, response, 1, terms)))
+
+
+def undecoded(request: Request | None, octets: bytes, tolerances: frozenset[Tolerance]) -> Apdu | None:
+    """The answer to a request with ``decode_later``, if it is a complete one with an array; else None."""
+    if type(request) is not Get or not request.decode_later:
+        return None
+    if len(octets) < 6 or octets[0] != GetResponseNormal.TAG or octets[1] != 1 or octets[3] or octets[4] not in _ARRAYS:
+        return None
+    return GetResponseNormal(octets[2], blocks.exact_later(octets[4:], tolerances))
 
 
 def get(request: Get, terms: Terms) -> Generator[Apdu, Apdu, GetResults]:
@@ -95,7 +107,7 @@ def get(request: Get, terms: Terms) -> Generator[Apdu, Apdu, GetResults]:
         response = yield GetRequestNormal(octet, attribute, access)
         if type(response) is GetResponseNormal:
             return GetResults((response.result,))
-        return GetResults((yield from _get_rest(octet, response, 1, terms)))
+        return GetResults((yield from _get_rest(octet, response, 1, terms, request.decode_later)))
     _check_get_items(items, terms)
     results: list[_GetResult] = []
     for part in runs([_item_octets(item) for item in items], 3, 1, terms):
@@ -122,7 +134,9 @@ def _check_get_items(items: Sequence[_Item], terms: Terms) -> None:
             )
 
 
-def _get_rest(octet: int, response: Apdu, count: int, terms: Terms) -> Generator[Apdu, Apdu, tuple[_GetResult, ...]]:
+def _get_rest(
+    octet: int, response: Apdu, count: int, terms: Terms, decode_later: bool = False
+) -> Generator[Apdu, Apdu, tuple[_GetResult, ...]]:
     """Everything after the first answer to a GET of ``count`` attributes."""
     if type(response) is GetResponseWithList:
         if len(response.results) != count:
@@ -148,7 +162,7 @@ def _get_rest(octet: int, response: Apdu, count: int, terms: Terms) -> Generator
         response = yield GetRequestNext(octet, response.block_number)
     octets = bytes(collector.octets)
     if count == 1:
-        return (blocks.exact(octets, terms.tolerances),)
+        return ((blocks.exact_later if decode_later else blocks.exact)(octets, terms.tolerances),)
     results = blocks.decode_get_results(octets, terms.tolerances)
     if len(results) != count:
         raise _short_list(len(results), count)
@@ -340,6 +354,7 @@ def _action_response_blocks(
 
 _GET = int(Conformance.GET)
 _METHOD = 9
+_ARRAYS = (DataType.ARRAY, DataType.COMPACT_ARRAY)
 _BLOCK_HEADER = 5
 """last-block and block-number; the length of the raw data is counted with the raw data."""
 _LEAST_BLOCK = 2

@@ -14,6 +14,8 @@ A peer that never gets on (acknowledges nothing new, repeats, sends empty blocks
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from typing import Final
 
 from cosemic.apdu.general import GeneralBlockTransfer
@@ -102,6 +104,7 @@ class GeneralBlocks:
         "_acknowledged",
         "_ahead",
         "_answers",
+        "_before",
         "_block_size",
         "_chunks",
         "_collected",
@@ -116,6 +119,7 @@ class GeneralBlocks:
         "_peer_window",
         "_received",
         "_recoveries",
+        "_request",
         "_sent",
         "_useless",
         "_window",
@@ -150,6 +154,8 @@ class GeneralBlocks:
         self._collecting = False
         self._ahead: dict[int, GeneralBlockTransfer] = {}  # what came after a gap
         self._first_block = b""  # of the last APDU that came
+        self._request = b""  # digest of the last APDU that came
+        self._before: _Answered | None = None  # what is sent again where the request turns out to be the last one
         self._recoveries = self._useless = self._empty = 0
 
     @property
@@ -189,7 +195,9 @@ class GeneralBlocks:
         RemoteProtocolError when the transfer cannot go on; ``begin`` is due then.
         """
         if self._answers and self._begins(block):
+            before = self._answered() if block.block_data == self._first_block and not _is_get(block) else None
             self.begin()
+            self._before = before
         if block.window:
             self._peer_window = block.window
         if not block.block_data and not (self._collecting and not self._chunks):
@@ -228,16 +236,29 @@ class GeneralBlocks:
         return self._sent >= self._first + len(self._chunks) - 1
 
     def _begins(self, block: GeneralBlockTransfer) -> bool:
-        """Whether a block of a client begins an exchange: block 1, unless it is the one that we have, once more.
+        """Whether a block of a client begins an exchange: block 1.
 
-        A client that has no answer sends its request again, which must not be carried out twice. Only a plain GET is
-        a new one over a connection: it changes nothing, and a client with a constant invoke id wants a fresh value.
+        A client that has no answer sends its request again, which must not be carried out twice; but two requests may
+        begin alike, so only the whole of it tells. A plain GET is always a new one over a connection: it changes
+        nothing, and a client with a constant invoke id wants a fresh value. Datagrams may come late, and are judged by
+        block 1.
         """
         if block.block_number != 1 or block.block_number_ack or not block.block_data:
             return False
         if block.block_data != self._first_block:
             return True
-        return block.block_data[0] == ApduTag.GET_REQUEST and not (self._datagram or self._collecting)
+        return not (self._datagram or self._collecting)
+
+    def _answered(self) -> _Answered:
+        state = (self._next, self._first, self._acknowledged, self._sent, self._recoveries)
+        return _Answered(self._request, self._chunks, state)
+
+    def _answer_again(self, before: _Answered) -> list[bytes]:
+        """The request was the last one once more: its answer goes on where it was."""
+        self._request, self._chunks = before.request, before.chunks
+        self._next, self._first, self._acknowledged, self._sent, self._recoveries = before.state
+        self._recover("the peer sends its request again and again")
+        return self._send_window() if self._chunks else []
 
     # Sending
 
@@ -311,6 +332,11 @@ class GeneralBlocks:
             self._collected.clear()
             self._collecting = False
             self._ahead.clear()
+            if self._answers:
+                self._request = hashlib.sha256(apdu).digest()
+                before, self._before = self._before, None
+                if before is not None and before.request == self._request:
+                    return self._answer_again(before), None
             return [], apdu
         return ([self.acknowledge()] if turn else []), None
 
@@ -381,6 +407,19 @@ class GeneralBlocks:
             raise RemoteProtocolError(
                 f"the general block transfer makes no progress: {self._useless} blocks that bring nothing new"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """The last exchange of a server, while a request comes in that begins like that one."""
+
+    request: bytes
+    chunks: list[bytes]
+    state: tuple[int, int, int, int, int]
+
+
+def _is_get(block: GeneralBlockTransfer) -> bool:
+    return block.block_data[0] == ApduTag.GET_REQUEST
 
 
 def _cut(apdu: bytes, size: int) -> list[bytes]:

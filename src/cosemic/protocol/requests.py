@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Get:
-    """Read one attribute or several. ``items`` holds (attribute, selective access or None)."""
+    """Read one attribute or several. ``items`` holds (attribute, selective access or None).
+
+    With ``decode_later`` the value of a single attribute, if it is an array, is decoded when it is asked for.
+    """
 
     items: tuple[tuple[AttributeDescriptor, SelectiveAccess | None], ...]
+    decode_later: bool = False
 
     @classmethod
     def one(cls, class_id: int, instance: ObisCode | str, attribute: int, access: SelectiveAccess | None = None) -> Get:

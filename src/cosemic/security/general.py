@@ -95,13 +95,14 @@ class KeyInfo:
 class GeneralProtection:
     """The general protection of one association; see ``AssociationSecurity.general``."""
 
-    __slots__ = ("_asked", "_incoming", "_outgoing", "_security")
+    __slots__ = ("_asked", "_incoming", "_outgoing", "_security", "_unproved")
 
     def __init__(self, security: AssociationSecurity) -> None:
         self._security = security
         self._outgoing: dict[str, Outgoing] = {}
         self._incoming: dict[str, Incoming] = {}
         self._asked: bytes | None = None
+        self._unproved = ReplayMemory()  # of counter 0 without a tag: it bars only its own repetitions
 
     def close(self) -> None:
         """Give unused counters back."""
@@ -232,8 +233,14 @@ class GeneralProtection:
         if counter == 0:
             if not is_asked:
                 context.replays.check(token)
-        elif not control & AUTHENTICATED and not is_asked and counter <= (incoming.last or 0):
-            raise _repeated(counter, incoming.last, what)
+            if not control & AUTHENTICATED:
+                if not is_asked:
+                    self._unproved.check(token)
+                self._unproved.add(token)
+        elif not control & AUTHENTICATED:
+            bar = incoming.accept_unproved(counter)
+            if bar is not None and not is_asked:
+                raise _repeated(counter, bar, what)
         if security.peer_system_title is None:
             security.peer_system_title = originator
         if control & AUTHENTICATED:

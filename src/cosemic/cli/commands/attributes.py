@@ -154,7 +154,7 @@ def call(
     dry_run
         Send nothing; show what would be sent.
     yes
-        Do not ask.
+        Do not ask before what is hard to take back: supply, keys, tariffs, firmware.
     unconfirmed
         Send it and await no answer.
     """
