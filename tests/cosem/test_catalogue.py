@@ -17,7 +17,7 @@ from cosemic import obis_names
 from cosemic.cosem.catalog import look_up, search
 from cosemic.obis import ObisCode
 from cosemic.obis_names.patterns import PatternError, parse
-from cosemic.obis_names.reading import CatalogueError, read
+from cosemic.obis_names.reading import Catalogue, CatalogueError
 from cosemic.units import UNIT_SYMBOLS
 from tests.vectors.collection import FOLDER, REASON
 
@@ -146,11 +146,14 @@ def test_patterns_are_read_or_refused(text: str) -> None:
         ("1-0:<quantity>.8.0 | x | - | -", "line 1: there is no table 'quantity'"),
         ("table q: words | unit\n1 | alone\nend", "line 2: a row of this table has"),
         ("# note\n\n1-0:1.8.999 | x | - | -", "line 3: '999'"),
+        ("1-0:1.999.0 | x | - | -", "line 1: '999'"),
+        ("1 | x | - | -", "line 1: a pattern begins like"),
+        ("table q: words\n1 | a", "line 2: the last table has no 'end'"),
     ],
 )
 def test_a_bad_catalogue_file_names_the_line(text: str, place: str) -> None:
     with pytest.raises(CatalogueError, match=re.escape(f"mine.obis, {place}")):
-        read(text, "mine.obis")
+        Catalogue(text, "mine.obis").check()
 
 
 def test_nothing_is_read_before_a_name_is_asked_for() -> None:

@@ -62,6 +62,24 @@ def test_idis_status_bits_and_load_profile() -> None:
     assert three.clients[16] == "public client"
 
 
+def test_dsmr_meters_have_status_bits_and_clients_that_their_consumers_port_has_not() -> None:
+    four, five = companion("dsmr-4-p3"), companion("dsmr-5-p3")
+    assert five.parents == ("dsmr-5", "dsmr-4")
+    table = five.status_of("0-2:96.10.5")
+    assert table is not None
+    assert table.read(0b0100_0010) == ["clock invalid", "recovered value"]
+    assert four.status_of("0-2:96.10.5") is None
+    daily = four.status_of("0-0:96.10.2")
+    assert daily is not None
+    assert daily.read(0b1000_0000) == ["power down"]
+    assert five.clients == {1: "management client", 16: "public client", 102: "pre-established client"}
+    assert not companion("dsmr-5").clients
+    assert not companion("sweden").clients
+    name = five.look_up("0-0:97.98.2")
+    assert name is not None
+    assert name.name == "Alarm register 3"
+
+
 def test_a_file_of_ones_own_extends_another(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(
         'title = "Mine"\nextends = "idis-2"\nsources = ["our meters"]\n'

@@ -10,7 +10,8 @@ import pytest
 
 from cosemic.cosem.companions import companion
 from cosemic.obis import ObisCode
-from cosemic.obis_names import look_up
+from cosemic.obis_names import FILES, every_pattern, look_up
+from cosemic.obis_names.patterns import Group, parse
 from tests.interop.peers import python_of
 
 pytestmark = pytest.mark.interop
@@ -101,6 +102,40 @@ def test_interface_classes_agree_with_gurux() -> None:
         if not entry.generic and int(fields[1]) not in entry.classes:
             different.append((str(code), fields[1], entry.classes))
     assert different == []
+
+
+#: pulses and pieces: Gurux has every way of processing them but this one
+NOT_IN_GURUX = {"1-*:82.7.0,255", "1-*:82.7.0", "1-*:82.7.0-63,255"}
+
+
+def test_what_is_said_to_come_from_gurux_is_there() -> None:
+    """The other way round: a line that names GX as its source has a row in Gurux's table."""
+    by_quantity: dict[int, list[tuple[Group, ...]]] = {}
+    for fields in _gurux_lines():
+        if len(fields[0].split(".")) != 6 or re.search(r"anufacturer specific|Utility specific", " ".join(fields[3:])):
+            continue
+        groups = parse(fields[0]).groups
+        if 0 in (groups[1] or {0}):
+            for quantity in groups[2] or range(256):
+                by_quantity.setdefault(quantity, []).append(groups)
+
+    def is_there(ours: tuple[Group, ...]) -> bool:
+        return any(
+            all(not mine or not theirs or mine & theirs for mine, theirs in zip(ours, row, strict=True))
+            for quantity in ours[2] or {127}
+            for row in by_quantity.get(quantity, ())
+        )
+
+    assert not is_there(parse("0-0:25.8.0").groups)
+    checked, missing = 0, set()
+    for file in FILES:
+        for rule, found, pattern in every_pattern(file):
+            if not rule.generic and "GX" in rule.sources.split() and 0 in (pattern.groups[1] or {0}):
+                checked += 1
+                if not is_there((pattern.groups[0], frozenset((0,)), *pattern.groups[2:])):
+                    missing.add(found.pattern)
+    assert missing <= NOT_IN_GURUX
+    assert checked > 10_000
 
 
 def test_every_code_of_pydlms_has_a_name() -> None:

@@ -13,7 +13,7 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from cosemic.obis_names.patterns import Pattern, build, parse
-from cosemic.obis_names.reading import PERIOD, Catalogue, Rule, read
+from cosemic.obis_names.reading import PERIOD, Catalogue, Rule
 
 MEDIA: Final = {
     0: "abstract", 1: "electricity", 4: "heat cost allocation", 5: "cooling", 6: "heat", 7: "gas", 8: "cold water",
@@ -72,7 +72,7 @@ def catalogue(file: str) -> Catalogue:
         with open(
             os.path.join(_FOLDER, f"{file}.obis"), encoding="utf-8"
         ) as lines:  # pathlib alone takes 6 ms to import
-            found = _catalogues[file] = read(lines.read(), f"{file}.obis")
+            found = _catalogues[file] = Catalogue(lines.read(), f"{file}.obis")
     return found
 
 
@@ -117,16 +117,10 @@ def _entry(octets: bytes) -> Entry:
 
 
 def _find_candidates(a: int, c: int, d: int) -> tuple[Rule, ...]:
-    files = [file for file, media in FILES.items() if a in media or not media]
-    found = [
-        rule
-        for file in files
-        for rule in catalogue(file).rules
-        if all(
-            numbers is None or number in numbers
-            for numbers, number in zip((rule.pattern.groups[place] for place in (0, 2, 3)), (a, c, d), strict=True)
-        )
-    ]
+    found: list[Rule] = []
+    for file, media in FILES.items():
+        if a in media or not media:
+            found += catalogue(file).candidates(a, c, d)
     return tuple(sorted(found, key=lambda rule: (rule.generic, rule.pattern.size)))
 
 
