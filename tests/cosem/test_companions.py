@@ -45,7 +45,7 @@ def test_names_are_inherited_and_the_nearer_file_wins() -> None:
     assert five.look_up("0-0:96.3.11") is None
 
 
-def test_idis_status_bits_and_load_profile() -> None:
+def test_idis_status_bits() -> None:
     three = companion("idis-3")
     assert three.parents == ("idis-2", "idis")
     table = three.status_of("0-0:96.10.1")
@@ -55,11 +55,20 @@ def test_idis_status_bits_and_load_profile() -> None:
     assert three.status_of("0-0:96.10.9") is None
     with pytest.raises(ValueError, match="8 bits"):
         table.read(256)
-    profile = three.profile_of("1-0:99.1.0")
+    assert three.clients[16] == "public client"
+
+
+def test_a_file_of_ones_own_says_what_a_profile_holds(tmp_path) -> None:
+    file = tmp_path / "ours.toml"
+    file.write_text(
+        'title = "ours"\nextends = "idis-3"\n[profiles]\n'
+        '"1-0:99.1.0" = {name = "load", period = 900, columns = ["0-0:1.0.0", "0-0:96.10.1"]}\n'
+    )
+    profile = companion(str(file)).profile_of("1-0:99.1.0")
     assert profile is not None
     assert profile.period == 900
     assert str(profile.columns[1]) == "0-0:96.10.1*255"
-    assert three.clients[16] == "public client"
+    assert companion("idis-3").profile_of("1-0:99.1.0") is None
 
 
 def test_dsmr_meters_have_status_bits_and_clients_that_their_consumers_port_has_not() -> None:
