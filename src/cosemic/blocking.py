@@ -13,11 +13,7 @@ from cosemic.blocking_objects import LiveObject
 from cosemic.codec.axdr import Data, Typed, Value
 from cosemic.cosem import procedures, security_setup
 from cosemic.cosem.access import GetItem, ItemResult, Obis
-from cosemic.cosem.clock import ClockState, Synchronisation, read_clock_state, synchronise
-from cosemic.cosem.compact_data import read_compact_data
-from cosemic.cosem.image_transfer import ImageState, ImageTransfer
 from cosemic.cosem.invocation_counter import CounterSource, read_invocation_counter
-from cosemic.cosem.meter_model import MeterModel, read_model
 from cosemic.cosem.object_list import ObjectEntry
 from cosemic.cosem.objects import Key, read_units
 from cosemic.cosem.procedures import CLOCK, CURRENT_ASSOCIATION
@@ -25,7 +21,6 @@ from cosemic.cosem.profile import Profile
 from cosemic.cosem.profile_reading import read_profile
 from cosemic.cosem.security_setup import SETUP
 from cosemic.cosem.selection import CaptureObject, Moment
-from cosemic.cosem.tariffs import TariffSettings, read_tariffs
 from cosemic.cosem.values import Reading
 from cosemic.enums import DataAccessResult
 from cosemic.obis import ObisCode
@@ -36,6 +31,10 @@ from cosemic.transports.streams import BlockingStream
 from cosemic.transports.targets import Target
 
 if TYPE_CHECKING:
+    from cosemic.cosem.clock import ClockState, Synchronisation
+    from cosemic.cosem.image_transfer import ImageState, ImageTransfer
+    from cosemic.cosem.meter_model import MeterModel
+    from cosemic.cosem.tariffs import TariffSettings
     from cosemic.enums import CertificateType
     from cosemic.security.certificate_store import CertificateInfo, Identification
     from cosemic.security.certificates import Certificate
@@ -165,6 +164,8 @@ class DlmsClient(BlockingConnection):
 
         ``state.zone()`` is the meter's own zone with its daylight saving, as a tzinfo.
         """
+        from cosemic.cosem.clock import read_clock_state
+
         reading = read_clock_state(obis, now=_now, zone=zone, with_list=self.with_list, cache=self.cache)
         return self.run(reading)
 
@@ -181,6 +182,8 @@ class DlmsClient(BlockingConnection):
 
         Off by more than ``limit`` it is left alone with a LocalProtocolError, unless ``force``.
         """
+        from cosemic.cosem.clock import synchronise
+
         return self.run(
             synchronise(_now, obis, threshold=threshold, limit=limit, force=force, zone=zone, cache=self.cache)
         )
@@ -202,6 +205,8 @@ class DlmsClient(BlockingConnection):
 
     def tariffs(self) -> TariffSettings:
         """Calendars, special days, scripts, schedules, limiters, register activations: see ``cosem.tariffs``."""
+        from cosemic.cosem.tariffs import read_tariffs
+
         return self.run(read_tariffs(with_list=self.with_list, cache=self.cache))
 
     def objects(self, association: Obis = CURRENT_ASSOCIATION, *, units: bool = False) -> list[LiveObject]:
@@ -228,6 +233,8 @@ class DlmsClient(BlockingConnection):
 
         ``buffers`` reads the rows of profiles too; ``progress`` is called with (attributes done, all of them).
         """
+        from cosemic.cosem.meter_model import read_model
+
         entries = self.list_objects()
         reading = read_model(
             entries, about=about, buffers=buffers, with_list=self.with_list, cache=self.cache, progress=progress
@@ -261,6 +268,8 @@ class DlmsClient(BlockingConnection):
 
     def read_compact_data(self, obis: Obis) -> Profile:
         """The values that a Compact data object (class 62) captured last, as a profile of one row."""
+        from cosemic.cosem.compact_data import read_compact_data
+
         return self.run(read_compact_data(obis, with_list=self.with_list, cache=self.cache))
 
     # The security setup; what its procedures promise is said in ``cosemic.cosem.security_setup``
