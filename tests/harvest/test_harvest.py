@@ -113,9 +113,11 @@ def test_whatever_selection_the_meter_has(file, refused):
     meter = Meter()
     meter.refuses = refused
     assert fetch(meter, file).new == 300
+    first = kept(file)
     meter.now += timedelta(hours=3)
     assert fetch(meter, file).new == 12
-    assert kept(file)[-312:] == texts(meter.rows(last=12, start=None))[-312:] or len(kept(file)) == 312
+    meter.refuses = set()
+    assert kept(file) == first + texts(meter.rows(last=12))
 
 
 @pytest.mark.parametrize("refused", [set(), {1}])
@@ -378,6 +380,69 @@ def test_a_refusal_that_is_no_matter_of_selection_is_raised(file):
     with pytest.raises(DataAccessError) as refused:
         fetch(meter, file)
     assert refused.value.result is DataAccessResult.HARDWARE_FAULT
+
+
+def test_an_end_in_the_far_future_costs_no_requests(file):
+    meter = Meter()
+    fetch(meter, file, end=datetime(2099, 1, 1, tzinfo=UTC))
+    assert len(kept(file)) == 300
+    assert len(meter.asked) < 40
+
+
+def test_a_meter_that_never_gives_the_same_rows_twice_is_given_up(file):
+    class Shifting(Log):
+        def one(self, at, access):
+            if access is not None and access.selector == 1:
+                return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
+            if at.attribute == 2:
+                self.rows = [(time, value + 1) for time, value in self.rows]
+            return super().one(at, access)
+
+    meter = Shifting()
+    meter.record(*[NOW + timedelta(minutes=15 * n) for n in range(200)])
+    with pytest.raises(LocalProtocolError, match="change faster than they can be read"):
+        fetch(meter, file, pace=Pace(rows=8, most=8))
+
+
+def test_what_a_full_disk_left_is_not_kept(tmp_path, monkeypatch):
+    """The process goes on with the same store after a piece that could only be written in part."""
+    file = tmp_path / "load.csv"
+    meter = Meter()
+    store = open_store(file)
+    real = os.fsync
+    calls = iter(range(1000))
+
+    def full(descriptor):
+        if next(calls) == 2:
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        drive(harvest(PROFILE, store, lambda: 0.0, pace=Pace(rows=16, most=64)), meter)
+    # The file is locked by the store; what it has still goes on from there.
+    store.keep(meter.rows(last=1), [meter.rows(last=1)[0][0]])
+    store.close()
+    counted = json.loads(file.with_name("load.csv.cosemic").read_text())["octets"]
+    assert file.stat().st_size == counted
+    assert kept(file)[-1:] == texts(meter.rows(last=1))
+    fetch(meter, file, since_last=False)
+    assert sorted(kept(file)) == sorted(texts(meter.rows()))
+
+
+def test_a_file_that_cannot_be_opened_or_written_is_an_error_of_the_system(tmp_path):
+    with pytest.raises(OSError, match="cannot be opened"):
+        open_store(tmp_path / "none" / "load.sqlite")
+    file = tmp_path / "load.sqlite"
+    store = open_store(file)
+    meter = Meter()
+    drive(harvest(PROFILE, store, lambda: 0.0), meter)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(f'DROP TABLE "{PROFILE}*255"')
+    meter.now += timedelta(hours=1)
+    rows = meter.rows(last=1)
+    with closing(store), pytest.raises(OSError, match="cannot be written"):
+        store.keep(rows, [rows[0][0]])
 
 
 def test_the_pace_follows_the_line():

@@ -139,7 +139,7 @@ def harvest(
     if start is not None:
         begin = start if begin is None else max(start, begin)
     # A clock that was set back leaves rows whose time is after that of the newest row.
-    until = end if end is not None or newest is None else newest + overlap
+    until = end if newest is None else newest + overlap if end is None else min(end, newest + overlap)
     if begin is None or until is None:
         yield from reader.whole(total, start, end)
     elif (yield from reader.by_range(total, begin, until, pace, now)):
@@ -268,11 +268,13 @@ class _Reader:
             position = yield from self._position(begin, count)
             rows = pace.rows
             before: Row | None = None
+            steps_back = 0
             while position < count:
                 started = now()
                 piece = yield from self._entries(position, min(count, position + rows), count)
                 if before is not None and before not in piece[0]:
-                    if position == 0:
+                    steps_back += 1
+                    if position == 0 or steps_back > _STEPS_BACK:
                         raise LocalProtocolError(f"the rows of {self._code} change faster than they can be read")
                     position = max(0, position - rows)
                     before = None
@@ -343,6 +345,8 @@ class _Reader:
         return time
 
 
+_STEPS_BACK = 16
+"""How often a piece may have lost its connection to the one before; no meter records rows so fast."""
 _AGAIN = 4
 """Rows that are asked for again with the next piece."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import csv
 import io
 import json
@@ -57,7 +58,11 @@ class SqliteStore:
     """
 
     def __init__(self, file: Path) -> None:
-        self._database = sqlite3.connect(file, timeout=30, isolation_level=None)
+        try:
+            self._database = sqlite3.connect(file, timeout=30, isolation_level=None)
+        except sqlite3.Error as error:
+            raise OSError(f"{file} cannot be opened: {error}") from None
+        self._path = file
         self._table = ""
         self._width = 0
 
@@ -96,25 +101,27 @@ class SqliteStore:
         places = ", ".join("?" * (self._width + 1))
         cells = [[plain(cell) for cell in row] for row in rows]
         span = _microseconds(min(times)), _microseconds(max(times))
-        self._database.execute("BEGIN IMMEDIATE")  # nobody else adds rows between the comparison and the end
         try:
+            self._database.execute("BEGIN IMMEDIATE")  # nobody else adds rows between the comparison and the end
             kept = self._database.execute(f"SELECT * FROM {self._table} WHERE recorded BETWEEN ? AND ?", span)
             new = missing([_texts(row) for row in cells], (_texts(row[1:]) for row in kept))
             self._database.executemany(
                 f"INSERT INTO {self._table} VALUES ({places})",
                 [(_microseconds(times[index]), *cells[index]) for index in new],
             )
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise OSError(f"{self._path} cannot be written: {error}") from None
+        finally:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
         return len(new)
 
     def close(self) -> None:
         self._database.close()
 
 
-class _TextStore:
+class _TextStore(abc.ABC):
     """A text file to which lines are added; a piece that a cut left half written is taken away again.
 
     A file beside it, ``NAME.cosemic``, says what the columns are and how far the last whole piece reaches.
@@ -183,6 +190,7 @@ class _TextStore:
         """Write the lines, then say that they count: only what the note covers is ever read."""
         octets = text.encode()
         assert self._file is not None
+        self._file.truncate(self._about["octets"])  # what a full disk left of an earlier piece
         self._file.write(octets)
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -201,14 +209,17 @@ class _TextStore:
                 texts = _texts(cells)
                 self._rows.append((datetime.fromisoformat(texts[self._clock]), texts))
 
+    @abc.abstractmethod
     def _head(self) -> str:
-        raise NotImplementedError
+        """What the file begins with."""
 
+    @abc.abstractmethod
     def _line(self, row: Row) -> str:
-        raise NotImplementedError
+        """One row, with the end of its line."""
 
+    @abc.abstractmethod
     def _parsed(self, file: io.TextIOBase | Any) -> Iterator[Sequence[object]]:
-        raise NotImplementedError
+        """The cells of each row that the file has."""
 
 
 class CsvStore(_TextStore):
