@@ -149,6 +149,16 @@ def test_a_dry_run_of_a_method(meter, sent):
     assert sent == [tried.apdu]
 
 
+def test_a_dry_run_shows_no_secret(meter):
+    association = meter[15, "0-0:40.0.0"]
+    tried = association.call("change_hls_secret", axdr.octet_string(b"sesame-open"), dry_run=True, force=True)
+    assert b"sesame-open" in tried.apdu
+    for shown in (str(tried), repr(tried)):
+        assert "sesame" not in shown
+        assert b"sesame".hex() not in shown
+        assert "change_hls_secret" in shown
+
+
 def test_methods_by_name_take_plain_parameters(meter):
     clock = meter["0-0:1.0.0"]
     before = clock.read("time")

@@ -75,6 +75,7 @@ def test_buffers_only_where_they_are_asked_for():
 def test_secrets_are_not_even_asked_for():
     everything = dict.fromkeys(range(1, 12), AccessRight.READ)
     secret = [(15, 1, 7), (19, 1, 7), (19, 1, 8), (19, 1, 9), (44, 0, 5), (45, 0, 3), (46, 0, 4), (100, 0, 7)]
+    secret += [(91, 4, 5), (101, 0, 10), (101, 0, 11), (115, 0, 2)]
     entries = [ObjectEntry(c, v, ObisCode(0, 0, 25, c, 0, 255), everything) for c, v, _ in secret]
     asked = []
 

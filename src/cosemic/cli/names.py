@@ -44,8 +44,8 @@ def show_dry_run(target: Target, tried: DryRun, output: OutputOptions) -> int:
         line = {
             "class_id": target.class_id,
             "obis": target.obis.dotted,
-            "apdu": tried.apdu,
-            "value": None if tried.value is None else tried.value.plain,
+            "apdu": None if tried.secret else tried.apdu,
+            "value": None if tried.secret or tried.value is None else tried.value.plain,
             "sent": False,
         }
         say(dumps(line))

@@ -7,7 +7,6 @@ is guessed: where several types would do, or the declaration allows any, the err
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from typing import Final, NoReturn
 from cosemic.codec.axdr import Data, Typed
 from cosemic.codec.constructors import checked, octet_string, structure
 from cosemic.codec.typed import RANGES, BitString, type_name
-from cosemic.cosem.model import AttributeDeclaration, Element, Meaning, MeaningKind, MethodDeclaration
+from cosemic.cosem.model import AttributeDeclaration, Element, Meaning, MeaningKind, MethodDeclaration, may_be_secret
 from cosemic.cosem.values import ScalerUnit
 from cosemic.enums import DataType
 from cosemic.errors import LocalProtocolError
@@ -28,8 +27,6 @@ from cosemic.times import CosemDate, CosemDateTime, CosemTime
 _FLOATS: Final = frozenset((DataType.FLOATING_POINT, DataType.FLOAT32, DataType.FLOAT64))
 _TEXTS: Final = frozenset((DataType.VISIBLE_STRING, DataType.UTF8_STRING))
 _TRUTHS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-_SECRET: Final = frozenset(("secret", "pass", "password", "key", "keys", "pin", "token"))
-"""Words in the names of attributes whose value no message may show."""
 _MOST_DIGITS: Final = 40
 """More than the widest integer has: what is larger need not be spelt out to be refused."""
 
@@ -157,7 +154,7 @@ class _Place:
         )
 
     def _refuse(self, element: Element, value: str, reason: str) -> NoReturn:
-        if _is_secret(self.path) and reason is not _UNDECIDED:
+        if may_be_secret(self.path) and reason is not _UNDECIDED:
             reason = "it does not fit"  # a reason may quote the value
         raise LocalProtocolError(f"{self.path} takes {_allowed(element)}, not {value}: {reason}")
 
@@ -185,14 +182,10 @@ def _shown(path: str, value: object) -> str:
         return f"{len(value)} octets"
     if isinstance(value, list | tuple | Mapping | AbstractSet):
         return f"a {type(value).__name__} of {len(value)}"
-    if _is_secret(path):
+    if may_be_secret(path):
         return f"this {type(value).__name__}"
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _is_secret(path: str) -> bool:
-    return not _SECRET.isdisjoint(re.split(r"[^a-z0-9]+", path.lower()))
 
 
 def _elements(meaning: Meaning | None, like: Typed | None) -> tuple[Element, ...] | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from cosemic.codec import text
 from cosemic.codec.axdr import Data
 from cosemic.cosem.access import ItemResult, MeterCache, Procedure, get_list
+from cosemic.cosem.model import may_be_secret
 from cosemic.cosem.object_list import ObjectEntry, right_from_words
 from cosemic.enums import AccessRight, DataAccessResult, InterfaceClass
 from cosemic.errors import DecodeError, ServiceError
@@ -24,13 +25,6 @@ FORMAT_VERSION = 1
 
 _BUFFER = (int(InterfaceClass.PROFILE_GENERIC), 2)
 _OBJECT_LISTS = ((int(InterfaceClass.ASSOCIATION_LN), 2), (int(InterfaceClass.ASSOCIATION_SN), 2))
-_SECRETS = frozenset(
-    (
-        "secret", "pass_p1", "pass_p2", "pass_w5", "ppp_authentication", "pin_code", "login_password",
-        "authentication_keys", "client_key",
-    )
-)  # fmt: skip
-"""Attributes that hold a secret, by the standard's name."""
 _AT_ONCE = 10
 """Attributes in one request; a meter that cannot answer so many at once is asked one by one."""
 
@@ -144,7 +138,7 @@ def _left_out(entry: ObjectEntry, attribute: int, buffers: bool) -> bool:
     place = (entry.class_id, attribute)
     if place in _OBJECT_LISTS or (place == _BUFFER and not buffers):
         return True
-    return entry.declaration.attribute_name(attribute) in _SECRETS
+    return may_be_secret(entry.declaration.attribute_name(attribute))
 
 
 # The file

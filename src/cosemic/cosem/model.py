@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import functools
 import importlib
+import re
 from dataclasses import dataclass
 
 from cosemic.enums import DataType, InterfaceClass, known
@@ -169,6 +170,15 @@ def declare(class_id: int, version: int, name: str, attributes: str = "", method
     return ClassDeclaration(
         class_id, version, name, notation.read_attributes(attributes), notation.read_methods(methods)
     )
+
+
+def may_be_secret(name: str) -> bool:
+    """Whether an attribute or method of that name deals with keys, passwords or tokens: no message or file shows it."""
+    return not _SECRETS.isdisjoint(_WORDS.split(name.lower())) or "ppp_authentication" in name.lower()
+
+
+_SECRETS = frozenset(("secret", "pass", "password", "key", "keys", "pin", "token"))
+_WORDS = re.compile(r"[^a-z0-9]+")
 
 
 def in_words(meaning: Meaning | None, value: object) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias, TypeVar
 
@@ -32,6 +32,7 @@ from cosemic.cosem.model import (
     MethodDeclaration,
     interface_class,
     interface_classes,
+    may_be_secret,
 )
 from cosemic.cosem.object_list import ObjectEntry
 from cosemic.cosem.procedures import moment
@@ -68,15 +69,20 @@ class DryRun:
     """What a write or a call would send: nothing was sent and nothing counted.
 
     ``apdu`` is the first APDU, before protection (the only one, unless it is too long for the meter and goes in
-    blocks); ``value`` what it carries.
+    blocks); ``value`` what it carries. Printed, keys and passwords are left out of both.
     """
 
     target: str
-    request: Set | Action
-    value: Typed | None
-    apdu: bytes
+    request: Set | Action = field(repr=False)
+    value: Typed | None = field(repr=False)
+    apdu: bytes = field(repr=False)
+    secret: bool = False
+    """Whether ``value`` and ``apdu`` may hold a key or a password."""
 
     def __str__(self) -> str:
+        if self.secret:
+            verb = "write" if isinstance(self.request, Set) else "call"
+            return f"would {verb} {self.target}; what it carries may be secret and is not shown"
         value = "" if self.value is None else f" with {self.value!r}"
         verb = "write" if isinstance(self.request, Set) else "call"
         return f"would {verb} {self.target}{value}: {self.apdu.hex()}"
@@ -433,12 +439,17 @@ class CosemObject:
     def dry_run(self, request: Set | Action, preview: Callable[[Set | Action], bytes]) -> DryRun:
         """What a request would send; ``preview`` makes its APDU."""
         if isinstance(request, Set):
-            target = attribute_target(self.class_id, self.obis, request.items[0][0].attribute)
+            number = request.items[0][0].attribute
+            name = self.declaration.attribute_name(number)
+            target = attribute_target(self.class_id, self.obis, number)
             carried: Data | None = request.values[0]
         else:
-            target = method_target(self.class_id, self.obis, request.items[0].method)
+            number = request.items[0].method
+            name = self.declaration.method_name(number)
+            target = method_target(self.class_id, self.obis, number)
             carried = request.parameters[0]
-        return DryRun(target, request, None if carried is None else carried.typed, preview(request))
+        value = None if carried is None else carried.typed
+        return DryRun(target, request, value, preview(request), may_be_secret(name))
 
     def _member(self, name: str, call: Callable[..., _T]) -> object:
         """What ``obj.name`` is: ``call`` for the name of a method, else the value that was read of the attribute."""
