@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 import sys
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from cosemic.cli.failing import CommandError
 from cosemic.cli.options import ConnectionOptions, OutputOptions, connected, warn
-from cosemic.cli.output import dumps, human, table
+from cosemic.cli.output import human, table
 from cosemic.cli.parsing import parse_obis, parse_time
 
 if TYPE_CHECKING:
@@ -117,21 +116,13 @@ def _unwritable(out: Path, error: OSError) -> CommandError:
 
 
 def _write(profile: Profile, kind: str, file: TextIO) -> None:
-    {"table": _write_table, "csv": _write_csv, "json": _write_json}[kind](profile, file)
+    if kind == "csv":
+        profile.write_csv(file)
+    elif kind == "json":
+        profile.write_json(file)
+    else:
+        _write_table(profile, file)
     file.flush()
-
-
-def _write_json(profile: Profile, file: TextIO) -> None:
-    keys = [column.key for column in profile.columns]
-    for row in profile.rows:
-        file.write(dumps(dict(zip(keys, row, strict=True))) + "\n")
-
-
-def _write_csv(profile: Profile, file: TextIO) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(column.key for column in profile.columns)
-    for row in profile.rows:
-        writer.writerow("" if cell is None else _plain(cell) for cell in row)
 
 
 def _write_table(profile: Profile, file: TextIO) -> None:
