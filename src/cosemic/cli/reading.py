@@ -17,7 +17,7 @@ from cosemic.codec import axdr
 from cosemic.codec.axdr import Data, Typed, Value, type_name
 from cosemic.cosem.model import interface_class
 from cosemic.cosem.procedures import moment
-from cosemic.cosem.values import ScalerUnit, reading
+from cosemic.cosem.values import SCALED_ATTRIBUTES, SCALER_ATTRIBUTE, ScalerUnit, reading
 from cosemic.enums import DataAccessResult, DataType, InterfaceClass
 from cosemic.errors import DataAccessError, DecodeError, DlmsError, ServiceError
 
@@ -29,8 +29,6 @@ _NOT_A_REGISTER = (
     DataAccessResult.OBJECT_CLASS_INCONSISTENT,
     DataAccessResult.OBJECT_UNAVAILABLE,
 )
-_SCALERS = {(3, 2): 3, (4, 2): 3, (5, 2): 4, (5, 3): 4}
-"""Where the scaler_unit is of what registers, extended registers and demand registers measure."""
 _OTHERS = (int(InterfaceClass.DATA), int(InterfaceClass.CLOCK))
 """What an OBIS code alone may be when it is no register: the value of a data object, the time of a clock."""
 
@@ -140,7 +138,7 @@ def _by_obis(client: DlmsClient, target: Target, *, raw: bool, typed: bool) -> _
 
 
 def _attribute(client: DlmsClient, target: Target, class_id: int, attribute: int, *, raw: bool) -> _Answer:
-    if (class_id, attribute) in _SCALERS and not raw:
+    if attribute in SCALED_ATTRIBUTES.get(class_id, ()) and not raw:
         return _register_value(client, target, class_id, attribute)
     typed = client.get(class_id, target.obis, attribute, typed=True)
     answer = _as_sent(target, class_id, attribute, typed)
@@ -152,7 +150,7 @@ def _attribute(client: DlmsClient, target: Target, class_id: int, attribute: int
 
 def _register_value(client: DlmsClient, target: Target, class_id: int, attribute: int) -> _Answer:
     """The value of a register with its unit; as sent, and without a unit, where there is no scaler_unit for it."""
-    scaler_attribute = _SCALERS[class_id, attribute]
+    scaler_attribute = SCALER_ATTRIBUTE[class_id]
     cached = client.cache.registers.get(target.obis)
     scaler_unit = cached[1] if cached is not None and cached[0] == class_id else None
     wanted = (attribute,) if scaler_unit is not None else (attribute, scaler_attribute)

@@ -36,7 +36,15 @@ from cosemic.cosem.model import (
 )
 from cosemic.cosem.object_list import ObjectEntry
 from cosemic.cosem.procedures import moment
-from cosemic.cosem.values import Reading, ScalerUnit, reading, scale
+from cosemic.cosem.values import (
+    CAPTURED_ATTRIBUTES,
+    SCALED_ATTRIBUTES,
+    SCALER_ATTRIBUTE,
+    Reading,
+    ScalerUnit,
+    reading,
+    scale,
+)
 from cosemic.enums import AccessRight, InterfaceClass
 from cosemic.errors import LocalProtocolError, ServiceError
 from cosemic.obis import ObisCode
@@ -57,11 +65,6 @@ _LARGE = frozenset(
     }
 )
 """Left out where all attributes are read: a buffer is read with ``read_profile``, an object list with ``objects``."""
-_SCALER_UNIT: dict[int, int] = {3: 3, 4: 3, 5: 4}
-"""Which attribute of a register says scaler and unit."""
-_CAPTURED: dict[int, tuple[int, int]] = {4: (4, 5), 5: (5, 6)}
-"""Status and time of capture of extended and demand registers."""
-_SCALED: dict[int, tuple[int, ...]] = {3: (2,), 4: (2,), 5: (2, 3)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,13 +255,13 @@ class CosemObject:
         if not self.known:
             return f"{self.obis} ({self.name})"
         value = ""
-        if self.class_id in _SCALED and 2 in self._data:
+        if self.class_id in SCALED_ATTRIBUTES and 2 in self._data:
             value = f" = {self._meaning(2)}"
         return f"{self.class_name} {self.obis} ({self.name}){value}"
 
     def _meaning(self, number: int) -> object:
         value = self._data[number].value
-        if number in _SCALED.get(self.class_id, ()):
+        if number in SCALED_ATTRIBUTES.get(self.class_id, ()):
             scaler_unit = self._scaler_unit
             if scaler_unit is None or isinstance(value, bool) or not isinstance(value, int | float):
                 return value
@@ -267,7 +270,7 @@ class CosemObject:
 
     def _captured(self) -> dict[str, Any]:
         """Status and time of capture, as far as they were read."""
-        places = _CAPTURED.get(self.class_id)
+        places = CAPTURED_ATTRIBUTES.get(self.class_id)
         if places is None:
             return {}
         status, time = (self._data.get(number) for number in places)
@@ -284,7 +287,7 @@ class CosemObject:
 
     @property
     def _scaler_unit(self) -> ScalerUnit | None:
-        number = _SCALER_UNIT.get(self.class_id) if self.known else None
+        number = SCALER_ATTRIBUTE.get(self.class_id) if self.known else None
         if number is None:
             return None
         if number in self._data:
@@ -322,9 +325,9 @@ class CosemObject:
         """
         numbers = [self.attribute_number(attribute) for attribute in attributes] or self._readable()
         asked = list(numbers)
-        scaler = _SCALER_UNIT.get(self.class_id)
+        scaler = SCALER_ATTRIBUTE.get(self.class_id)
         if scaler is not None and scaler not in asked and self._scaler_unit is None:
-            asked += [scaler] if set(asked) & set(_SCALED[self.class_id]) else []
+            asked += [scaler] if set(asked) & set(SCALED_ATTRIBUTES[self.class_id]) else []
         items: list[GetItem] = [(self.class_id, self.obis, number) for number in asked]
         results = yield from get_list(items, with_list=with_list, cache=self._cache)
         first_error: ServiceError | None = None
@@ -357,7 +360,7 @@ class CosemObject:
         number = self.attribute_number(attribute)
         if isinstance(value, Typed | Data):
             return
-        scaled = number in _SCALED.get(self.class_id, ()) and self._scaler_unit is None
+        scaled = number in SCALED_ATTRIBUTES.get(self.class_id, ()) and self._scaler_unit is None
         if scaled or (number not in self._data and self._ambiguous(number)):
             with contextlib.suppress(ServiceError):  # write-only: the declaration has to do
                 yield from self.reading(number)
@@ -379,7 +382,7 @@ class CosemObject:
             raise LocalProtocolError(f"{target}: this association has {self.attribute_rights(number)}, not write")
         if not force:
             self._check_version(value, target)
-        if number in _SCALED.get(self.class_id, ()):
+        if number in SCALED_ATTRIBUTES.get(self.class_id, ()):
             value = self._unscaled(value, target)
         typed = fit(self._attribute(number), value, like=self._data.get(number), owner=str(self.obis))
         return Set.one(self.class_id, self.obis, number, typed)
@@ -481,10 +484,10 @@ def read_units(
 ) -> Procedure[dict[ObisCode, ScalerUnit]]:
     """Read the scaler_unit of every register that is not in ``cache`` yet; what the meter refuses stays without."""
     wanted: list[GetItem] = [
-        (entry.class_id, entry.obis, _SCALER_UNIT[entry.class_id])
+        (entry.class_id, entry.obis, SCALER_ATTRIBUTE[entry.class_id])
         for entry in entries
-        if entry.class_id in _SCALER_UNIT
-        and entry.may_read(_SCALER_UNIT[entry.class_id])
+        if entry.class_id in SCALER_ATTRIBUTE
+        and entry.may_read(SCALER_ATTRIBUTE[entry.class_id])
         and entry.obis not in cache.registers
     ]
     found: dict[ObisCode, ScalerUnit] = {}

@@ -29,7 +29,7 @@ from cosemic.cosem.object_list import ObjectEntry, decode_object_list
 from cosemic.cosem.profile_reading import read_profile
 from cosemic.cosem.selection import Moment
 from cosemic.cosem.short_names import NamedObject, ShortNameTable, decode_named_objects, decode_object_entries
-from cosemic.cosem.values import Reading, ScalerUnit, reading
+from cosemic.cosem.values import CAPTURED_ATTRIBUTES, SCALER_ATTRIBUTE, Reading, ScalerUnit, reading
 from cosemic.enums import DataAccessResult, InterfaceClass
 from cosemic.errors import DataAccessError, DecodeError, ServiceError
 from cosemic.obis import ObisCode
@@ -85,7 +85,7 @@ def read_register(
         numbers = (
             _REGISTERS[candidate]
             if known is None
-            else tuple(n for n in _REGISTERS[candidate] if n != _SCALER[candidate])
+            else tuple(n for n in _REGISTERS[candidate] if n != SCALER_ATTRIBUTE[candidate])
         )
         results = yield from get_list([(candidate, code, n) for n in numbers], with_list=with_list, cache=cache)
         found = {result.attribute: result for result in results}
@@ -100,9 +100,6 @@ def read_register(
 
 
 _REGISTERS: dict[int, tuple[int, ...]] = {3: (2, 3), 4: (2, 3, 4, 5), 5: (2, 4, 5, 6)}
-_SCALER = {3: 3, 4: 3, 5: 4}
-_STATUS = {4: 4, 5: 5}
-_TIME = {4: 5, 5: 6}
 _WRONG_CLASS = (
     DataAccessResult.OBJECT_CLASS_INCONSISTENT,
     DataAccessResult.OBJECT_UNDEFINED,
@@ -126,7 +123,7 @@ def _reading(
     cache: MeterCache | None,
 ) -> Reading:
     if known is None:
-        answer = found[_SCALER[class_id]]
+        answer = found[SCALER_ATTRIBUTE[class_id]]
         if answer.error is not None:
             raise answer.error
         scaler_unit = ScalerUnit.from_value(answer.value)
@@ -134,7 +131,7 @@ def _reading(
             cache.registers[code] = (class_id, scaler_unit)
     else:
         scaler_unit = known[1]
-    status, time = found.get(_STATUS.get(class_id, 0)), found.get(_TIME.get(class_id, 0))
+    status, time = (found.get(number) for number in CAPTURED_ATTRIBUTES.get(class_id, (0, 0)))
     return reading(
         found[2].value,
         scaler_unit,

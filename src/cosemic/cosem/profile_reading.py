@@ -14,7 +14,7 @@ from cosemic.cosem.access import MeterCache, Obis, Procedure, get, get_data, get
 from cosemic.cosem.profile import Profile, decode_profile, make_columns, make_profile
 from cosemic.cosem.profile_cutting import between, first_row, newest_by_time
 from cosemic.cosem.selection import CLOCK_TIME, DEFAULT_STYLE, CaptureObject, Moment, SelectorStyle, by_entry, by_range
-from cosemic.cosem.values import ScalerUnit
+from cosemic.cosem.values import SCALED_ATTRIBUTES, SCALER_ATTRIBUTE, ScalerUnit
 from cosemic.enums import DataAccessResult, InterfaceClass, SortMethod
 from cosemic.errors import DataAccessError, DecodeError, ExceptionResponseError, LocalProtocolError, ServiceError
 from cosemic.obis import ObisCode
@@ -316,7 +316,7 @@ def read_scalers(
         place = (captures[index].class_id, captures[index].obis)
         if _scaler_attribute(captures[index]) and place not in known and place not in missing:
             missing.append(place)
-    items = [(class_id, code, 4 if class_id == InterfaceClass.DEMAND_REGISTER else 3) for class_id, code in missing]
+    items = [(class_id, code, SCALER_ATTRIBUTE[class_id]) for class_id, code in missing]
     results = yield from get_list(items, with_list=with_list, cache=cache)
     for place, result in zip(missing, results, strict=True):
         if result.error is None:
@@ -329,11 +329,7 @@ def read_scalers(
 
 
 def _scaler_attribute(capture: CaptureObject) -> bool:
-    if capture.data_index:
-        return False
-    if capture.class_id in (InterfaceClass.REGISTER, InterfaceClass.EXTENDED_REGISTER):
-        return capture.attribute == 2
-    return capture.class_id == InterfaceClass.DEMAND_REGISTER and capture.attribute in (2, 3)
+    return not capture.data_index and capture.attribute in SCALED_ATTRIBUTES.get(capture.class_id, ())
 
 
 def _far(other: Moment | None, year: int, month: int, day: int, hour: int) -> Moment:

@@ -19,6 +19,14 @@ EXACT = Context(prec=1000, Emax=MAX_EMAX, Emin=MIN_EMIN)
 """Never rounds a value of the standard, whatever the caller's own decimal context says."""
 
 
+SCALER_ATTRIBUTE = {3: 3, 4: 3, 5: 4}
+"""Where registers, extended registers and demand registers have their scaler_unit, by class id."""
+SCALED_ATTRIBUTES = {3: (2,), 4: (2,), 5: (2, 3)}
+"""What it holds for."""
+CAPTURED_ATTRIBUTES = {4: (4, 5), 5: (5, 6)}
+"""Status and time of capture of what they hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScalerUnit:
     """The scaler_unit of a register: the value is ``raw * 10 ** scaler``, in ``unit`` (a code of ``enums.Unit``)."""
