@@ -1,7 +1,7 @@
 """What a meter is made of, as a file: its objects, the rights of one association, the values that could be read.
 
 A file is JSON (written) or TOML or JSON (read), for people to read, keep, edit and compare; ``meter.from_model`` makes
-a simulated meter of it. Secrets are not read, and so never stand in one.
+a simulated meter of it. What may be a secret by its name (``model.may_be_secret``) is not read.
 """
 
 from __future__ import annotations
