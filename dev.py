@@ -34,6 +34,7 @@ PEERS: dict[str, tuple[str, ...]] = {
     "gurux-dlms": ("gurux-dlms==1.0.203", "gurux-net", "gurux-common"),
     "dlms-cosem": ("dlms-cosem==25.1.0",),
     "pydlms-client": ("pydlms-client==0.1.0", "cryptography", "pyserial"),
+    "amshan": ("amshan==2.1.1",),
 }
 
 

@@ -1,0 +1,1 @@
+"""Captures that people can share: identifiers masked, frames valid."""
