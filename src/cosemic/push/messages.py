@@ -57,9 +57,9 @@ class Protection:
 class PushReading:
     """One value of a push.
 
-    ``value`` is an exact Decimal where it is a number that scaler and unit are known of; otherwise the plain value as it
-    came, text and times decoded where it is known that they are such. ``raw`` is what came. ``unit`` is the symbol, ""
-    where there is none or it is not known; ``scaler`` None says that none is known. ``device`` is the channel of a
+    ``value`` is an exact Decimal where it is a number that scaler and unit are known of; otherwise the plain value as
+    it came, text and times decoded where it is known that they are such. ``raw`` is what came. ``unit`` is the symbol,
+    "" where there is none or it is not known; ``scaler`` None says that none is known. ``device`` is the channel of a
     device behind the meter (B of the code of an M-Bus device), 0 for the meter itself. ``time`` is that of the value,
     where it has one of its own.
     """
