@@ -41,7 +41,9 @@ _SENT = re.compile(r">>>|\btx\b|\bsent\b|\bsend\b|\bwrite\b|\bwrote\b|->", re.IG
 _HEARD = re.compile(r"<<<|\brx\b|\breceived\b|\brecv\b|\bread\b|<-", re.IGNORECASE)
 _COMMENT = re.compile(r"#|;|//")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\-_\s]{16,}={0,2}\s*")
-_P1 = re.compile(r"^/[A-Za-z0-9]{3}", re.MULTILINE)
+_P1 = re.compile(r"^/[A-Za-z]{3}[0-9A-Za-z ]", re.MULTILINE)
+_TELEGRAM = re.compile(rb"^/(?:[A-Za-z]{3}[0-9A-Za-z ]|\?[0-9A-Za-z ]{0,32}!)", re.MULTILINE)
+_PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
 _LEAST = 4
 """Fewer octets in a line of a log are a time, or a number of something."""
 
@@ -71,6 +73,16 @@ def style_of(text: str) -> TextStyle:
     if any(_longest_run(line) for line in lines):
         return TextStyle.LOG
     return TextStyle.NONE
+
+
+def is_plain_text(octets: bytes) -> bool:
+    """Whether octets are printable to the last; those of frames are never."""
+    return bool(octets) and not octets.translate(None, _PRINTABLE)
+
+
+def is_telegram(octets: bytes) -> bool:
+    """Whether octets are the text of a P1 port or of an IEC 62056-21 sign-on, which is no text with octets in it."""
+    return bool(_TELEGRAM.search(octets))
 
 
 def read_hex_text(text: str, style: TextStyle | None = None) -> list[Chunk]:

@@ -190,7 +190,8 @@ class ApduRedactor:
         inner = _hex(line)
         content = _tail(part, len(inner)) if inner else part
         if line.field in _SECRET_FIELDS:
-            self._marks.secret(content)
+            if inner:  # else a line about whether it is there
+                self._marks.secret(content)
         elif line.field.endswith("title"):
             self._marks.title(content)
         elif line.sensitivity is Sensitivity.SECRET:

@@ -46,11 +46,11 @@ class Marks:
         """What stands in the place of a system title."""
         return title if Keep.TITLES in self.keep else self.pseudonyms.octets(title)
 
-    def octets(self, part: Scatter) -> None:
-        """A text, a number in text, or octets of some meaning."""
+    def octets(self, part: Scatter, *, in_hex: bool = False) -> None:
+        """A text, a number in text, or octets of some meaning; ``in_hex`` as of :class:`Pseudonyms`."""
         octets = part.read()
         kept = Keep.TITLES in self.keep and len(octets) == 8 and octets[:3].isalpha() and octets[:3].isupper()
-        self._write(part, octets if kept else self.pseudonyms.octets(octets))
+        self._write(part, octets if kept else self.pseudonyms.octets(octets, in_hex=in_hex))
 
     def secret(self, part: Scatter) -> None:
         """A key, a password, a challenge, a signature."""

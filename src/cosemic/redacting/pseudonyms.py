@@ -39,31 +39,28 @@ class Pseudonyms:
         """How many different things were masked."""
         return len(self._known) + len(self._hosts)
 
-    def octets(self, original: bytes, *, keep_flag: bool = True) -> bytes:
-        """For octets of any kind: text stays text, digits digits. Three letters of a manufacturer may stay.
+    def octets(self, original: bytes, *, in_hex: bool = False) -> bytes:
+        """For octets of any kind: text stays text, digits digits. Three letters of a manufacturer stay in front.
 
-        What has but one value throughout (zeros, blanks) tells nothing and stays.
+        What has but one value throughout (zeros, blanks) tells nothing and stays. ``in_hex`` says that a text may be
+        the hexadecimal digits of another one, as in P1 ports.
         """
         if len(set(original)) < 2 and (len(original) > 1 or not any(original)):
             return original
         self._remember(original)
-        kept = len(match[0]) if keep_flag and (match := _FLAG.match(original)) else 0
-        if all(octet in _PRINTABLE for octet in original):
-            if (inner := _text_in_hex(original)) is not None:
-                shown = self.octets(inner, keep_flag=keep_flag).hex()
+        text = original.rstrip(b"\x00")
+        if text and all(octet in _PRINTABLE for octet in text):
+            if in_hex and (inner := _text_in_hex(original)) is not None:
+                shown = self.octets(inner).hex()
                 return (shown.upper() if original == original.upper() else shown).encode()
-            return original[:kept] + self._mask("text", original[kept:])
+            kept = _flag(text)
+            return text[:kept] + self._mask("text", text[kept:]) + original[len(text) :]
+        kept = _flag(original)
         return original[:kept] + self._mask("octets", original[kept:])
 
     def secret(self, original: bytes) -> bytes:
         """For keys, passwords, challenges: nothing of them stays but the length."""
         return self._mask("secret", original) if original else original
-
-    def title(self, original: bytes) -> bytes:
-        """For a system title: the letters of the manufacturer stay where there are some."""
-        kept = 3 if _FLAG.match(original) else 0
-        self._remember(original)
-        return original[:kept] + self._mask("title", original[kept:])
 
     def number(self, original: int, size: int, *, signed: bool = False) -> int:
         """For a number in ``size`` octets: one with as many digits that fits there."""
@@ -138,6 +135,11 @@ class Pseudonyms:
             found.add(int.from_bytes(original[-tail:], "big"))
             found.add(int.from_bytes(original[-tail:], "little"))
         self.numbers.update(number for number in found if number >= 10_000)
+
+
+def _flag(octets: bytes) -> int:
+    """How many octets in front are the letters of a manufacturer."""
+    return 3 if _FLAG.match(octets) else 0
 
 
 def _like(original: bytes, drawn: bytes) -> bytes:

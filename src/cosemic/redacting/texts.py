@@ -63,7 +63,7 @@ def _values(part: Scatter, match: re.Match[bytes], marks: Marks) -> None:
         if marks.keeps_texts and not identifying:
             continue
         start = match.start("values") + value.start(1)
-        marks.octets(part.part(start, len(content)))
+        marks.octets(part.part(start, len(content)), in_hex=True)
 
 
 def _identifies(code: str) -> bool:
