@@ -21,13 +21,15 @@ from cosemic.push.framings.mbus import MbusSets
 from cosemic.push.framings.noise import Noise
 from cosemic.push.framings.p1 import Text
 from cosemic.push.framings.sets import OpenSets
-from cosemic.push.telegrams import Content, Dropped, Framing, Heard, Telegram
+from cosemic.push.telegrams import Content, Framing, Heard, Telegram
 from cosemic.tolerances import DEFAULT, Tolerance
 
 MAX_TELEGRAM: Final = 1 << 16
 MAX_SENDERS: Final = 16
 
-_LONG, _SHORT, _ACKNOWLEDGEMENT, _SLASH = 0x68, 0x10, 0xE5, 0x2F
+_LONG, _SLASH = 0x68, 0x2F
+_SHORT_FRAMES: Final = b"\x10\xe5"
+_LONGEST_HEADER: Final = 14
 _WRAPPER_HEADER: Final = 8
 _MOST_OVERFLOW: Final = 0x3F
 _MOST_TRIES: Final = 8
@@ -196,7 +198,7 @@ class StreamReader:
                 end = self._p1_text(data, place, at_end, found)
             elif first == 0 or first in apdus.STARTS:
                 end = self._unprotected(data, place, at_end, found)
-            elif self._noise is None and (first == _ACKNOWLEDGEMENT or first == _SHORT):
+            elif first in _SHORT_FRAMES:
                 end = self._short_frame(data, place, at_end)
             else:
                 end = 0
@@ -254,7 +256,7 @@ class StreamReader:
                 return -(place + seen)
             if len(data) == place + 1 and self._noise is None:
                 return place + 1
-            if seen > 16:
+            if seen > _LONGEST_HEADER:
                 self._taint(place + seen)
             self._suspicion(place).suspect("an HDLC frame that is cut short", _HDLC, 1)
             return 0
@@ -317,9 +319,9 @@ class StreamReader:
 
     def _short_frame(self, data: bytes | bytearray, place: int, at_end: bool) -> int:
         """An acknowledgement or a short frame of the M-Bus: nothing that a listener wants to know."""
-        if self._framing is not None and self._framing is not _MBUS:
+        if self._noise is not None or (self._framing or self._known) not in (None, _MBUS):
             return 0
-        if data[place] == _ACKNOWLEDGEMENT:
+        if data[place] == _SHORT_FRAMES[1]:
             return place + 1
         octets = data[place : place + 5]
         if len(octets) < 5:
@@ -378,8 +380,17 @@ class StreamReader:
             if frame < 0 and is_whole:
                 self._candidate = candidate
                 return frame
-            if not is_whole and frame < 0:
+            if frame < 0:
                 end = max(frame, end if end < 0 else -end)
+        if (
+            framing is _APDU
+            and (is_whole or at_end)
+            and (again := apdus.begins_again(data, place, min(abs(end), size)))
+        ):
+            # octets of the first one are missing
+            self._suspicion(place).suspect("an APDU that is cut short", _APDU, 2)
+            self._taint(again)
+            return 0
         if is_whole:
             checked = self._confirmed(data, place, start, end, at_end) if in_noise else end
             if checked < 0:

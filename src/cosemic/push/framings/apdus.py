@@ -21,8 +21,6 @@ STARTS: Final = frozenset((DATA_NOTIFICATION, *_GENERAL, *_CIPHERED, _BLOCK, *_W
 
 _IN_NOISE = frozenset((DATA_NOTIFICATION, *_GENERAL, _BLOCK, *_WITH_HEADER))
 _TITLE = 8
-_HEADER = 30
-"""Octets that suffice to judge a beginning."""
 
 
 def is_likely_push(octets: bytes | bytearray, at: int) -> bool:
@@ -33,6 +31,13 @@ def is_likely_push(octets: bytes | bytearray, at: int) -> bool:
 def is_cut(apdu: bytes) -> bool:
     """Whether an APDU that has its length in front is shorter than that."""
     return apdu[0] in _GENERAL and (_end(apdu, 0) < 0 or _end(apdu, 0) > len(apdu))
+
+
+def begins_again(data: bytes | bytearray, at: int, end: int) -> int:
+    """Where the next APDU of the same sender begins within what seems to be one; 0 if it does not, or none can tell."""
+    if data[at] not in _GENERAL or data[at + 1] != _TITLE:
+        return 0
+    return max(data.find(data[at : at + 2 + _TITLE], at + 1, end), 0)
 
 
 class Look:
