@@ -297,9 +297,10 @@ class StreamReader:
         if end < 0:
             return end
         if not end:
-            if data[place + 3 : place + 4] == b"h" and data[place + 1] == data[place + 2] > 2:
-                self._taint(place + data[place + 1] + 6)
-                what = "cut short" if place + data[place + 1] + 6 > len(data) else "damaged: the check sum is wrong"
+            if data[place + 3 : place + 4] == b"h" and data[place + 1] == data[place + 2]:
+                length = data[place + 1] + (256 if data[place + 1] <= self._most_overflow else 0)
+                self._taint(place + length + 6)
+                what = "cut short" if place + length + 6 > len(data) else "damaged: the check sum is wrong"
                 self._suspicion(place).suspect(f"an M-Bus frame that is {what}", _MBUS, 2)
             return 0
         self._tell_noise(found)
@@ -360,57 +361,54 @@ class StreamReader:
         if noise is not None and noise.tail in HEADERS:
             return 0  # the inside of a damaged HDLC frame
         candidate = self._candidate or _Candidate()
-        in_noise = noise is not None
-        is_trusted = framing is _WRAPPER and self._known is _WRAPPER and not in_noise
+        known = self._framing or self._known
+        is_due = known is framing and (noise is None or self._framing is not None)
+        in_noise = not is_due and (noise is not None or known is not None)
         size = len(data)
         if framing is _WRAPPER:
-            end = wrapper.end(data, place, is_due=is_trusted)
+            end = wrapper.end(data, place, is_due=is_due)
             start = place + _WRAPPER_HEADER
+            has_begun = size > start
         else:
             end = candidate.look.end(data, place, in_noise=in_noise)
             start = place
-        if not end or max(end, -end) - start > self._max_telegram:
+            has_begun = candidate.look.has_begun
+        if not end or abs(end) - start > self._max_telegram:
             return self._refused(candidate, place, data[place], found)
         is_whole = 0 < end <= size
-        if not is_trusted:
-            frame = self._frame_within(data, place, end, candidate, at_end, in_noise)
+        need = 0 if is_whole else -abs(end)
+        if not is_due or framing is _APDU:
+            frame = self._frame_within(data, place, end, candidate, at_end, is_due)
             if frame > 0:
                 self._taint(frame)
                 return 0
-            if frame < 0 and is_whole:
-                self._candidate = candidate
-                return frame
             if frame < 0:
-                end = max(frame, end if end < 0 else -end)
-        if (
-            framing is _APDU
-            and (is_whole or at_end)
-            and (again := apdus.begins_again(data, place, min(abs(end), size)))
-        ):
+                need = max(need, frame) if need else frame
+        if has_begun and (is_whole or at_end) and (again := apdus.begins_again(data, start, min(abs(end), size))):
             # octets of the first one are missing
-            self._suspicion(place).suspect("an APDU that is cut short", _APDU, 2)
+            self._suspicion(place).suspect("an APDU that is cut short", framing, 2)
             self._taint(again)
             return 0
-        if is_whole:
-            checked = self._confirmed(data, place, start, end, at_end) if in_noise else end
-            if checked < 0:
-                self._candidate = candidate
-                return checked
-            if not checked:
+        if is_whole and not need and self._framing is None and not (is_due and framing is _WRAPPER):
+            need = self._confirmation(data, place, start, end, in_noise, at_end)
+            if not need:
                 return self._refused(candidate, place, 0, found)
-        elif not at_end:
+            need = min(need, 0)
+        if need and not at_end:
             self._candidate = candidate
-            return -abs(end)
-        elif start >= size or (framing is _APDU and not candidate.look.has_begun):
-            return 0
+            return need
+        if not is_whole:
+            if not has_begun:
+                return 0
+            end = size
         self._tell_noise(found)
         self._known = framing
-        apdu = bytes(data[start : end if is_whole else size])
         source = destination = None
         if framing is _WRAPPER:
             source, destination = data[place + 2] << 8 | data[place + 3], data[place + 4] << 8 | data[place + 5]
-        self._take(apdu, framing, source, destination, here, (framing, source, destination), found, is_whole)
-        return end if is_whole else size
+        sender = (framing, source, destination)
+        self._take(bytes(data[start:end]), framing, source, destination, here, sender, found, is_whole)
+        return end
 
     def _refused(self, candidate: _Candidate, place: int, tag: int, found: list[Heard]) -> int:
         """No APDU after all. A walk that failed late is not repeated at each place that it went by."""
@@ -423,23 +421,46 @@ class StreamReader:
                 self._noise = Noise(here, is_push=True, longest=self._max_telegram)
         return 0
 
-    def _confirmed(self, data: bytes | bytearray, place: int, start: int, end: int, at_end: bool) -> int:
-        """``end`` where an APDU among noise is one, by what stands around it; 0 where it is the inside of a frame."""
-        if start != place and apdus.Look().end(data, start, in_noise=False) != end:
-            return 0
+    def _confirmation(
+        self, data: bytes | bytearray, place: int, start: int, end: int, in_noise: bool, at_end: bool
+    ) -> int:
+        """Whether what stands around an APDU lets it be one; a look.
+
+        Behind octets that were none it may be the inside of a damaged frame, whose check sum then follows. Elsewhere it
+        is believed where its first octets are rare, else where the next one follows, or nothing.
+        """
+        size = len(data)
+        if start != place:
+            return end if apdus.is_likely_push(data, start) and self._is_filled(data, start, end, in_noise) else 0
+        if not in_noise:
+            if apdus.is_rare(data, place) or self._is_expected_block(data, place):
+                return end
+            return (end if at_end else -(end + 1)) if end == size else end if data[end] in apdus.STARTS else 0
         behind = 3 if self._known is _HDLC else 2 if self._known is _MBUS else 0
         if not behind:
             return end
-        if end + behind > len(data) and not at_end:
+        if end + behind > size and not at_end:
             return -(end + behind)
         return 0 if data[end + behind - 1 : end + behind] == (b"\x7e" if behind == 3 else b"\x16") else end
 
+    def _is_expected_block(self, data: bytes | bytearray, place: int) -> bool:
+        begun = self._blocks.get((_APDU, None, None)) if self._blocks is not None else None
+        return (
+            begun is not None
+            and data[place] == blocks.TAG
+            and 0 <= begun.expected - int.from_bytes(data[place + 2 : place + 4], "big") <= 1
+        )
+
+    def _is_filled(self, data: bytes | bytearray, start: int, end: int, in_noise: bool) -> bool:
+        """Whether an APDU fills its wrapper; among noise it has to."""
+        return not in_noise or apdus.Look().end(data, start, in_noise=False) == end
+
     def _frame_within(
-        self, data: bytes | bytearray, place: int, end: int, candidate: _Candidate, at_end: bool, in_noise: bool
+        self, data: bytes | bytearray, place: int, end: int, candidate: _Candidate, at_end: bool, is_due: bool
     ) -> int:
         """Where a frame with a check sum begins in what seems to be an unprotected telegram; a look.
 
-        Where a telegram is due, the frame has to lie in it as a whole; among noise it suffices that it begins in it.
+        Where a telegram is due, the frame has to lie in it as a whole; else it suffices that it begins in it.
         """
         size = len(data)
         is_whole = 0 < end <= size
@@ -448,9 +469,9 @@ class StreamReader:
         while (match := _FRAMES.search(data, at, stop)) is not None:
             inner = match.start()
             ends = self._protected_end(data, inner, at_end)
-            if ends > 0 and (in_noise or not is_whole or ends <= end):
+            if ends > 0 and (not is_due or not is_whole or ends <= end):
                 return inner
-            if ends < 0 and (in_noise or not is_whole):
+            if ends < 0 and not (is_due and is_whole):
                 candidate.inner = inner - place
                 return ends
             at = inner + 1

@@ -28,6 +28,15 @@ def is_likely_push(octets: bytes | bytearray, at: int) -> bool:
     return at < len(octets) and octets[at] in STARTS and _begins(octets, at, False) > 0
 
 
+def is_rare(data: bytes | bytearray, at: int) -> bool:
+    """Whether the first octets of a push are such as noise hardly ever has."""
+    tag = data[at]
+    if tag == _BLOCK:
+        first = at + 7 + (data[at + 6] & 0x7F if data[at + 6] >= 0x80 else 0)
+        return data[at + 2 : at + 4] == b"\x00\x01" and first < len(data) and data[first] in STARTS
+    return tag == DATA_NOTIFICATION or (tag in _GENERAL and _title_begins(data, at + 1, True) > 0)
+
+
 def is_cut(apdu: bytes) -> bool:
     """Whether an APDU that has its length in front is shorter than that."""
     return apdu[0] in _GENERAL and (_end(apdu, 0) < 0 or _end(apdu, 0) > len(apdu))
@@ -190,7 +199,8 @@ def _content_begins(data: bytes | bytearray, at: int, length: int) -> int:
         length += first & 0x7F
     elif first < 6:
         return 0
-    return 1 if data[length + 1] & 0x0F <= 2 else 0
+    control = data[length + 1]
+    return 1 if control & 0x8F <= 2 and control & 0x30 else 0
 
 
 def _values(data: bytes | bytearray, at: int) -> tuple[int, int]:
