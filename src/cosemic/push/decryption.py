@@ -143,13 +143,15 @@ class PushSecurity:
         information, is_verified, notes = opening.open()
         if signed is not None:
             is_verified = True
+        if not information:
+            raise sealed.refused(Diagnosis.NOT_UNDERSTOOD, "the message holds nothing")
         first = PLAIN_TAG.get(envelope.tag)
-        if first is not None and information[:1] != bytes((first,)):
+        if first is not None and information[0] != first:
             raise sealed.refused(
                 Diagnosis.NOT_UNDERSTOOD, f"the envelope promises an APDU with tag {first:02X}, and holds another"
             )
         token = b""
-        if information and IS_PROTECTED[information[0]]:
+        if IS_PROTECTED[information[0]]:
             if signed is not None or information[0] != GENERAL_SIGNING:
                 raise sealed.refused(
                     Diagnosis.NOT_SUPPORTED, "more layers of protection than one ciphering and one signature"
@@ -163,6 +165,8 @@ class PushSecurity:
                 )
             if is_signed and not is_verified:  # the signature does not cover the counter
                 is_verified, token = True, _token(inside)
+        if sealed.is_to_all:
+            notes += ("under the broadcast key, which does not tell one sender from another that has it",)
         if sealed.keys.check_replay:
             self._check_replay(sealed, is_verified and not token, token)
         protection = Protection(sealed.title, sealed.control, sealed.counter, is_verified)
@@ -226,7 +230,7 @@ class PushSecurity:
         cipher, key = sealed.keys.cipher(name), sealed.keys.key(name)
         if cipher is None or key is None:
             raise sealed.refused(Diagnosis.KEY_MISSING, _LACKING[name])
-        sealed.cipher, sealed.key, sealed.stands = cipher, key, key
+        sealed.cipher, sealed.key, sealed.stands, sealed.is_to_all = cipher, key, key, to_all
 
     def _find(self, title: bytes, counter: int | None) -> MeterKeys:
         """The keys of that sender."""
@@ -341,6 +345,7 @@ class _Sealed:
         "covered",
         "envelope",
         "is_fresh",
+        "is_to_all",
         "key",
         "keys",
         "stands",
@@ -359,6 +364,7 @@ class _Sealed:
         self.keys = keys
         self.covered = b""
         self.is_fresh = False
+        self.is_to_all = False
 
     def refused(self, diagnosis: Diagnosis, text: str, *, last: int | None = None) -> PushRefused:
         """The error for this message."""

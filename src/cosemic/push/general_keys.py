@@ -65,9 +65,6 @@ class GeneralKeys:
         return f"<GeneralKeys suite {self.suite}: {', '.join(name for name in names if getattr(self, name))}>"
 
 
-NO_GENERAL_KEYS: Final = GeneralKeys()
-
-
 def check_recipient(keys: GeneralKeys, recipient: bytes, title: bytes) -> None:
     """PushRefused for a message to somebody else, where it is known who we are."""
     own = keys.own_system_title
@@ -187,3 +184,4 @@ def _public(suite: int, key: bytes | str | None, name: str) -> bytes | None:
 
 _ONE_PASS: Final = b"\x01"
 _STATIC_UNIFIED: Final = b"\x02"
+NO_GENERAL_KEYS: Final = GeneralKeys()

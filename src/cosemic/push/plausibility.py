@@ -1,8 +1,8 @@
 """Whether octets are a push, judged by themselves: what decrypting without a tag has to be followed by.
 
 A wrong key gives random octets, and encryption alone has nothing to tell them by. A notification has its tag, a
-date-time of 0 or 12 octets whose fields can be, and values that end where the octets end; of random octets one in some
-ten millions is like that.
+date-time of 0 or 12 octets whose fields can be, and values that end where the octets end. Of twenty random octets one
+in some hundred millions is like that, of more octets fewer.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import Final
 from cosemic.apdu.base import DECODERS, decode_apdu
 from cosemic.codec.scalars import FORMATS, SIZE, TIMES
 from cosemic.errors import DecodeError
-from cosemic.push.envelopes import IS_PROTECTED
-from cosemic.tolerances import DEFAULT, Tolerance
+from cosemic.push.envelopes import GENERAL_SIGNING, IS_PROTECTED, unwrap, unwrap_signed
+from cosemic.push.refusals import PushRefused
+from cosemic.security.suites import BROADCAST, CIPHERING, KEY_LENGTH
+from cosemic.tolerances import DEFAULT, STRICT, Tolerance
 
 
 class Likeness(enum.IntEnum):
@@ -53,14 +55,26 @@ def judge(octets: bytes, tolerances: frozenset[Tolerance] = DEFAULT) -> Judgemen
     if tag == _SLASH:
         return _text(octets)
     if IS_PROTECTED[tag]:
-        return Judgement(Likeness.VALID, len(octets))  # it has to pass its own checks
+        return Judgement(Likeness.VALID, len(octets)) if _is_envelope(octets) else _NONE
     if DECODERS[tag] is None:
         return _NONE
+    is_push = tag in _NOTIFICATIONS
     try:
-        decode_apdu(octets, tolerances=tolerances)
+        decode_apdu(octets, tolerances=tolerances if is_push else STRICT)
     except DecodeError:
         return _NONE
-    return Judgement(Likeness.VALID if tag in _NOTIFICATIONS else Likeness.OTHER, len(octets))
+    return Judgement(Likeness.VALID if is_push else Likeness.OTHER, len(octets))
+
+
+def _is_envelope(octets: bytes) -> bool:
+    """Whether octets are a protected APDU to their end, as far as can be seen; it has to pass its own checks."""
+    try:
+        if octets[0] == GENERAL_SIGNING:
+            unwrap_signed(octets)
+            return True
+        return unwrap(octets).content[0] & ~(CIPHERING | BROADCAST) in KEY_LENGTH
+    except PushRefused:
+        return False
 
 
 def _data_notification(octets: bytes, tolerances: frozenset[Tolerance]) -> Judgement:
