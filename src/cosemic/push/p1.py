@@ -12,6 +12,7 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from cosemic.errors import DecodeError
+from cosemic.obis import ObisCode
 from cosemic.push.messages import Diagnosis, Label, Protection, Push, PushReading
 from cosemic.push.p1_checksum import crc16_arc
 from cosemic.push.p1_dialects import find_dialect
@@ -27,7 +28,9 @@ _END: Final = re.compile(rb"!([0-9A-Fa-f]*)[ \t\r\n\x00]*\Z")
 _LINE_ENDS: Final = re.compile(rb"\r\n|\r|\n")
 _PARITY_STRIPPED: Final = bytes(octet & 0x7F for octet in range(256))
 _EVEN: Final = bytes(octet for octet in range(256) if octet.bit_count() % 2 == 0)
-_METER_ID: Final = ("0-0:96.1.1*255", "0-0:42.0.0*255", "0-0:96.1.0*255", "1-0:0.0.0*255", "1-0:96.1.0*255")
+_METER_ID: Final = tuple(
+    ObisCode.parse(code).octets for code in ("0-0:96.1.1", "0-0:42.0.0", "0-0:96.1.0", "1-0:96.1.0", "1-0:0.0.0")
+)
 
 
 class P1Error(DecodeError):
@@ -59,8 +62,8 @@ def interpret_p1(
         raise P1Error(Diagnosis.NOT_UNDERSTOOD, "a P1 text whose first line is empty: no maker, no meter", octets=text)
     reader = LineReader(default_zone() if zone is None else zone)
     readings = reader.read(body)
-    found = {str(reading.obis): reading for reading in readings if reading.obis is not None}
-    clock = found.get("0-0:1.0.0*255")
+    found = {reading.obis.octets: reading for reading in readings if reading.obis is not None}
+    clock = found.get(ObisCode.CLOCK.octets)
     return Push(
         kind="p1-text",
         readings=(PushReading("Identification", identification, raw=identification, label=Label.TEXT), *readings),
@@ -112,7 +115,7 @@ def _tolerate(tolerance: Tolerance, detail: str, notes: list[str]) -> None:
     notes.append(detail)
 
 
-def _meter_id(found: Mapping[str, PushReading]) -> str | None:
+def _meter_id(found: Mapping[bytes, PushReading]) -> str | None:
     for code in _METER_ID:
         reading = found.get(code)
         if reading is not None and isinstance(reading.value, str) and reading.value:

@@ -20,7 +20,7 @@ UNITS: Final = {
     "wh": "Wh", "kwh": "kWh", "w": "W", "kw": "kW", "varh": "varh", "kvarh": "kvarh", "var": "var", "kvar": "kvar",
     "vah": "VAh", "kvah": "kVAh", "va": "VA", "kva": "kVA", "v": "V", "kv": "kV", "a": "A", "ka": "kA", "hz": "Hz",
     "khz": "kHz", "m3": "m³", "m³": "m³", "dm3": "l", "dm³": "l", "gj": "GJ", "j": "J", "s": "s", "min": "min",
-    "m3/h": "m³/h", "m³/h": "m³/h", "degc": "°C", "°c": "°C",
+    "kWh": "kWh", "kW": "kW", "V": "V", "A": "A", "m3/h": "m³/h", "m³/h": "m³/h", "degc": "°C", "°c": "°C",
 }  # fmt: skip
 """Units as we write them, by how a text writes them in small letters. What is not here stays as it is."""
 
@@ -54,22 +54,24 @@ class Code:
     obis: ObisCode | None = None
     form: Form = Form.NUMBER
     device: int = 0
+    is_number: bool = True
+    """Whether digits without a unit are a number; where they are not, zeros in front count."""
     is_device_type: bool = False
     is_device_value: bool = False
 
 
+KNOWN: dict[str, Code] = {}
+"""Codes seen before, bounded, as a peer chooses what they are."""
+
+
 def find_code(text: str) -> Code:
     """The code as it stands in the text, such as ``1-0:1.8.0`` or ``1-0:1.8.0*255``."""
-    code = _known.get(text)
+    code = KNOWN.get(text)
     if code is None:
         code = _make(text)
-        if len(_known) < _CACHE_SIZE:
-            _known[text] = code
+        if len(KNOWN) < _CACHE_SIZE:
+            KNOWN[text] = code
     return code
-
-
-_known: dict[str, Code] = {}
-"""Codes seen before, bounded, as a peer chooses what they are."""
 
 
 def _make(text: str) -> Code:
@@ -79,11 +81,13 @@ def _make(text: str) -> Code:
         return Code(text)
     a, b, c, d, e, _ = obis.octets
     device = b if a == 0 and b and (c == 24 or (c == 96 and d == 1)) else 0
+    form = _form(a, c, d, e)
     return Code(
         _NAMES.get(str(obis)) or obis.describe() or text,
         obis,
-        _form(a, c, d, e),
+        form,
         device,
+        is_number=form in (Form.NUMBER, Form.PROFILE),
         is_device_type=bool(device) and (c, d) == (24, 1),
         is_device_value=bool(device) and c == 24 and d in (2, 3),
     )

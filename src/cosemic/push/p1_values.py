@@ -9,7 +9,7 @@ from typing import Final
 
 from cosemic.codec.typed import Value
 from cosemic.push.messages import Label, PushReading
-from cosemic.push.p1_codes import MEDIA, UNITS, Code, Form, find_code
+from cosemic.push.p1_codes import KNOWN, MEDIA, UNITS, Code, Form, find_code
 from cosemic.push.p1_times import TIME, read_time
 
 # One line: the code, then either one number with its unit, or whatever else is in its brackets.
@@ -21,6 +21,8 @@ _CODE: Final = re.compile(r"[0-9]{1,3}-[0-9]{1,3}:[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _MAX_READINGS: Final = 4096
 _BUFFER: Final = 7  # the class of a profile; attribute 2 is its buffer
+_LAYING_OUT: Final = dict.fromkeys(map(ord, "\r\n\t"))
+_TEXT: Final = Label.TEXT
 _NO_DATES: Final = " has a time that is no date"
 
 
@@ -41,23 +43,32 @@ class LineReader:
         if "\n(" in body:
             body = _CONTINUED.sub("", body)  # DSMR 2 and 3 put the value of a profile on a line of its own
         readings = self.readings
+        add, known = readings.append, KNOWN
         for head, number, unit, rest in _LINE.findall(body):
-            code = find_code(head)
-            if number:
-                form = code.form
-                if form is Form.NUMBER or unit:
-                    value: Value | Decimal | datetime = Decimal(number)
-                else:
-                    value = self._single(code, number)
-                if code.is_device_type:
-                    self._device(code, number)
-                symbol = UNITS.get(unit.lower(), unit) if unit else ""
-                raw = f"{number}*{unit}" if unit else number
-                readings.append(
+            code = known.get(head) or find_code(head)
+            if number and (unit or code.is_number):
+                # By far the most lines; positions, since keywords cost a fifth more here.
+                symbol, raw = (UNITS.get(unit) or _symbol(unit), f"{number}*{unit}") if unit else ("", number)
+                add(
                     PushReading(
-                        code.name, value, symbol, code.obis, None, None, raw, None, 255, None, code.device, _TEXT
+                        code.name,
+                        Decimal(number),
+                        symbol,
+                        code.obis,
+                        None,
+                        None,
+                        raw,
+                        None,
+                        255,
+                        None,
+                        code.device,
+                        _TEXT,
                     )
                 )
+                if code.is_device_type:
+                    self._device(code, number)
+            elif number:
+                self._add(code, self._single(code, number), raw=number)
             elif head or rest:
                 self._line(code, head, rest)
             if len(readings) > _MAX_READINGS:
@@ -138,7 +149,7 @@ class LineReader:
             row, index = divmod(place, count)
             column = columns[index]
             value, unit = self._value(column, cell)
-            unit = unit or UNITS.get(heads[2 * index + 1].lower(), heads[2 * index + 1])
+            unit = unit or _symbol(heads[2 * index + 1])
             time = None if start is None else _later(start, step * row)
             self._add(column, value, unit, raw=(*groups[:4], cell), time=time, name=self._name(column))
         return True
@@ -168,9 +179,9 @@ class LineReader:
     def _value(self, code: Code, group: str) -> tuple[Value | Decimal | datetime, str]:
         number, star, unit = group.partition("*")
         if star and not number:
-            return None, UNITS.get(unit.lower(), unit)
+            return None, _symbol(unit)
         if star and _NUMBER.fullmatch(number):
-            return Decimal(number), UNITS.get(unit.lower(), unit)
+            return Decimal(number), _symbol(unit)
         return self._single(code, group), ""
 
     def _single(self, code: Code, group: str) -> Value | Decimal | datetime:
@@ -205,7 +216,9 @@ class LineReader:
         return code.name
 
 
-_TEXT: Final = Label.TEXT
+def _symbol(unit: str) -> str:
+    """Our symbol of a unit, however a text writes it; one that we do not know stays as it is."""
+    return UNITS.get(unit.lower(), unit)
 
 
 def _with_star(code: str) -> str:
@@ -223,7 +236,7 @@ def _decoded(text: str) -> str:
         decoded = octets.decode()
     except UnicodeDecodeError:
         decoded = octets.decode("latin-1")
-    return decoded if all(letter.isprintable() or letter in "\r\n\t" for letter in decoded) else text
+    return decoded if decoded.translate(_LAYING_OUT).isprintable() else text
 
 
 def _later(start: datetime, by: timedelta) -> datetime | None:
