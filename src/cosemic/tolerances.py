@@ -40,6 +40,7 @@ class Tolerance(enum.Enum):
     MBUS_ACCESS_POINTS = "a further segment of an M-Bus push under other access points than the first"
     P1_PARITY = "a P1 text with its parity in bit 7, from a 7E1 line that is set to 8N1"
     P1_LINE_ENDS = "a P1 text whose line ends were changed on the way; its check sum holds with those of the meter"
+    P1_CHECKSUM_DIGITS = "a check sum of a P1 text without its zeros in front"
     ECDSA_CHALLENGE_LENGTH = "a challenge of 8 to 31 octets in HLS with ECDSA, which has 32 to 64 (Gurux Python)"
     INVOKE_ID = "an answer with another invoke id where only one request is open"
     DATE_TIME_TAG = "a notification whose date-time has the type tag of an octet-string (09 0C)"

@@ -16,7 +16,7 @@ from cosemic.obis import ObisCode
 from cosemic.push.messages import Diagnosis, Label, Protection, Push, PushReading
 from cosemic.push.p1_checksum import crc16_arc
 from cosemic.push.p1_dialects import find_dialect
-from cosemic.push.p1_times import default_zone
+from cosemic.push.p1_times import zone_of
 from cosemic.push.p1_values import LineReader
 from cosemic.push.telegrams import Telegram
 from cosemic.tolerances import DEFAULT, Tolerance, note
@@ -24,7 +24,7 @@ from cosemic.tolerances import DEFAULT, Tolerance, note
 MAX_TEXT: Final = 65_536
 """Octets of a text that are looked at; the longest of the published rules has about 4,000."""
 
-_END: Final = re.compile(rb"!([0-9A-Fa-f]*)[ \t\r\n\x00]*\Z")
+_END: Final = re.compile(rb"[\r\n]!([0-9A-Fa-f]{0,4})[ \t\x00]*(?:[\r\n]|\Z)")
 _LINE_ENDS: Final = re.compile(rb"\r\n|\r|\n")
 _PARITY_STRIPPED: Final = bytes(octet & 0x7F for octet in range(256))
 _EVEN: Final = bytes(octet for octet in range(256) if octet.bit_count() % 2 == 0)
@@ -51,16 +51,16 @@ def interpret_p1(
 ) -> Push:
     """The push of one text, from its ``/`` to the check sum.
 
-    ``zone`` is the time zone of the grid, Europe/Amsterdam by default; it decides what summer and winter time are. A
-    text without an end, or with a check sum that does not hold, is a P1Error: nothing of it is used.
+    ``zone`` is the time zone of the grid: by default Europe/Vilnius for the texts of Lithuania's ESO, Europe/Amsterdam
+    for all others. A text without an end, or with a check sum that does not hold, is a P1Error: nothing of it is used.
     """
     notes: list[str] = []
     text = _checked(text, tolerances, notes)
-    head, _, body = text[1 : text.rindex(b"!")].decode("latin-1").partition("\n")
+    head, _, body = text[1:].decode("latin-1").partition("\n")
     identification = head.strip()
     if not identification:
         raise P1Error(Diagnosis.NOT_UNDERSTOOD, "a P1 text whose first line is empty: no maker, no meter", octets=text)
-    reader = LineReader(default_zone() if zone is None else zone)
+    reader = LineReader(zone_of(identification) if zone is None else zone)
     readings = reader.read(body)
     found = {reading.obis.octets: reading for reading in readings if reading.obis is not None}
     clock = found.get(ObisCode.CLOCK.octets)
@@ -77,7 +77,7 @@ def interpret_p1(
 
 
 def _checked(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) -> bytes:
-    """The text, plain and whole, from ``/`` to the check sum; parity bits and line ends mended where allowed."""
+    """The text from its ``/`` to its last line, the check sum compared; parity bits and line ends mended if allowed."""
     text = text.lstrip(b"\r\n \t\x00")
     if len(text) > MAX_TEXT:
         raise P1Error(Diagnosis.NOT_UNDERSTOOD, f"a P1 text of {len(text)} octets; {MAX_TEXT} are the most")
@@ -88,25 +88,31 @@ def _checked(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) ->
         raise P1Error(Diagnosis.NOT_UNDERSTOOD, "a P1 text begins with '/', this one does not", octets=text)
     end = _END.search(text)
     if end is None:
-        if b"!" in text:
+        if b"\n!" in text:
             raise P1Error(Diagnosis.DAMAGED, "what follows the '!' of the P1 text is no check sum", octets=text)
-        raise P1Error(Diagnosis.TRUNCATED, "the P1 text has no end ('!'): octets were lost", octets=text)
-    if not end[1]:
-        return text
-    if len(end[1]) != 4:
-        raise P1Error(Diagnosis.DAMAGED, f"a check sum of {len(end[1])} digits; it has four", octets=text)
-    covered, expected = text[: end.start() + 1], int(end[1], 16)
+        raise P1Error(Diagnosis.TRUNCATED, "the P1 text has no end (a line with '!'): octets were lost", octets=text)
+    if end[1]:
+        _check(text[: end.start() + 2], end[1], tolerances, notes)
+    return text[: end.start()]
+
+
+def _check(covered: bytes, digits: bytes, tolerances: frozenset[Tolerance], notes: list[str]) -> None:
+    expected = int(digits, 16)
     actual = crc16_arc(covered)
+    if len(digits) < 4:
+        if actual != expected or Tolerance.P1_CHECKSUM_DIGITS not in tolerances:
+            raise P1Error(Diagnosis.DAMAGED, f"a check sum of {len(digits)} digits; it has four", octets=covered)
+        _tolerate(Tolerance.P1_CHECKSUM_DIGITS, "the check sum holds, but lacks its zeros in front", notes)
     if actual == expected:
-        return text
+        return
     if Tolerance.P1_LINE_ENDS in tolerances and crc16_arc(_LINE_ENDS.sub(b"\r\n", covered)) == expected:
         _tolerate(Tolerance.P1_LINE_ENDS, "the check sum holds with the line ends that the meter sent", notes)
-        return text
+        return
     raise P1Error(
         Diagnosis.DAMAGED,
         f"the check sum of the P1 text is {expected:04X}, its octets give {actual:04X}: octets were lost or changed "
         "(see that the speed is right, the cable short, and the buffer of the adapter large enough)",
-        octets=text,
+        octets=covered,
     )
 
 

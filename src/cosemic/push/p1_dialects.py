@@ -24,6 +24,8 @@ def find_dialect(identification: str, found: Mapping[bytes, PushReading]) -> str
     if _BELGIAN_VERSION in found or maker == "FLU":
         return "P1 Belgium (eMUCS)"
     version = found.get(_VERSION)
+    if maker == "EST":
+        return "P1 Austria"
     if maker == "LUX" or (version is not None and _DEVICE_NAME in found and _IMPORT in found):
         return "P1 Luxembourg"
     if version is not None and isinstance(version.value, str) and version.value[:1].isdecimal():

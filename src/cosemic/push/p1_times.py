@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 TIME: Final = re.compile(r"[0-9]{12}[SWsw]?")
 """What a time looks like; whether there is such a moment is another question."""
 
-_DEFAULT_ZONE: Final = "Europe/Amsterdam"
+_DEFAULT_ZONE: Final = ("Europe/Amsterdam", 1)
+_ZONES: Final = {"ESO": ("Europe/Vilnius", 2)}
+_PIVOT: Final = 70  # meters write 700101010000W, which is 1970, for a device that has not been heard
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -23,8 +25,14 @@ def read_time(text: str, zone: tzinfo) -> datetime | None:
     there twice the first one is meant.
     """
     try:
+        year = int(text[:2])
         moment = datetime(
-            2000 + int(text[:2]), int(text[2:4]), int(text[4:6]), int(text[6:8]), int(text[8:10]), int(text[10:12])
+            year + (2000 if year < _PIVOT else 1900),
+            int(text[2:4]),
+            int(text[4:6]),
+            int(text[6:8]),
+            int(text[8:10]),
+            int(text[10:12]),
         )
         if len(text) == 12:
             return moment.replace(tzinfo=zone)
@@ -33,13 +41,18 @@ def read_time(text: str, zone: tzinfo) -> datetime | None:
         return None
 
 
-@lru_cache(maxsize=1)
-def default_zone() -> tzinfo:
-    """Europe/Amsterdam; UTC+1 where there is no time zone data, wrong only for times without a letter."""
+def zone_of(identification: str) -> tzinfo:
+    """The zone of the grid, by the maker's letters where they are those of a grid operator."""
+    return _zone(*_ZONES.get(identification[:3].upper(), _DEFAULT_ZONE))
+
+
+@lru_cache(maxsize=4)
+def _zone(name: str, hours: int) -> tzinfo:
+    """The zone; without daylight saving where there is no time zone data, wrong only for times without a letter."""
     try:
-        return ZoneInfo(_DEFAULT_ZONE)
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, OSError):
-        return timezone(_HOUR)
+        return timezone(timedelta(hours=hours))
 
 
 def _in_season(moment: datetime, is_summer: bool, zone: tzinfo) -> datetime:

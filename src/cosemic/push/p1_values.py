@@ -114,7 +114,7 @@ class LineReader:
         columns: list[Code] = []
         while len(columns) + 1 < len(groups) and _CODE.fullmatch(groups[len(columns) + 1]):
             columns.append(find_code(_with_star(groups[len(columns) + 1])))
-        self._add(code, Decimal(groups[0]), raw=groups[0])
+        self._add(code, Decimal(groups[0]), raw=groups[0], name=f"{code.name}, number of entries")
         cells = groups[1 + len(columns) :]
         size = 1 + len(columns)
         entries = len(cells) // size
