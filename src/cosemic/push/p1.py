@@ -29,7 +29,8 @@ _LINE_ENDS: Final = re.compile(rb"\r\n|\r|\n")
 _PARITY_STRIPPED: Final = bytes(octet & 0x7F for octet in range(256))
 _EVEN: Final = bytes(octet for octet in range(256) if octet.bit_count() % 2 == 0)
 _METER_ID: Final = tuple(
-    ObisCode.parse(code).octets for code in ("0-0:96.1.1", "0-0:42.0.0", "0-0:96.1.0", "1-0:96.1.0", "1-0:0.0.0")
+    ObisCode.parse(code).octets
+    for code in ("0-0:96.1.1", "0-0:42.0.0", "0-0:96.1.0", "1-0:96.1.0", "0-0:0.0.0", "1-0:0.0.0")
 )
 
 
@@ -56,7 +57,8 @@ def interpret_p1(
     """
     notes: list[str] = []
     text = _checked(text, tolerances, notes)
-    head, _, body = text[1:].decode("latin-1").partition("\n")
+    lines = text[1:].decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
+    head, _, body = lines.partition("\n")
     identification = head.strip()
     if not identification:
         raise P1Error(Diagnosis.NOT_UNDERSTOOD, "a P1 text whose first line is empty: no maker, no meter", octets=text)

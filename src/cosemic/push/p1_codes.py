@@ -29,7 +29,6 @@ _NAMES: Final = {
     "1-3:0.2.8*255": "Version of the P1 text",
     "0-0:96.1.4*255": "Version of the P1 text",
     "0-0:96.1.1*255": "Equipment identifier",
-    "0-0:96.1.2*255": "EAN of the connection",
 }
 """Where the P1 rules give a code a meaning of their own."""
 
@@ -39,8 +38,10 @@ class Form(enum.Enum):
 
     NUMBER = enum.auto()
     TEXT = enum.auto()
-    HEX_TEXT = enum.auto()
-    """A text, written as hexadecimal octets by most meters and as it is by some."""
+    IDENTIFIER = enum.auto()
+    """A text in ASCII, written as hexadecimal octets by most meters and as it is by some."""
+    MESSAGE = enum.auto()
+    """The same in any letters."""
     CLOCK = enum.auto()
     PROFILE = enum.auto()
     """The profile of DSMR 2 and 3: time, status, minutes, columns, a code and a unit for each of them, values."""
@@ -94,15 +95,18 @@ def _make(text: str) -> Code:
 
 
 def _form(a: int, c: int, d: int, e: int) -> Form:
-    if (c, d) in ((96, 1), (96, 13)):
-        # 0-0:96.1.4 is the version of the Belgian text, of five digits.
-        return Form.TEXT if (c, d, e) == (96, 1, 4) else Form.HEX_TEXT
-    if a == 0 and (c, d) == (42, 0):
-        return Form.HEX_TEXT
-    if a == 0 and (c, d) == (1, 0):
-        return Form.CLOCK
-    if a == 0 and (c, d) == (24, 3):
-        return Form.PROFILE
+    if (c, d) == (96, 1):
+        # 0-0:96.1.4 is the version of the Belgian and Swiss text, of five digits.
+        return Form.TEXT if e == 4 else Form.IDENTIFIER
+    if (c, d) == (96, 13):
+        return Form.MESSAGE
+    if a == 0:
+        form = _ABSTRACT.get((c, d))
+        if form is not None:
+            return form
     if (c == 0 and d in (0, 2, 9)) or (c, d) in ((96, 14), (97, 97), (97, 98)):
         return Form.TEXT
     return Form.NUMBER
+
+
+_ABSTRACT: Final = {(0, 0): Form.IDENTIFIER, (42, 0): Form.IDENTIFIER, (1, 0): Form.CLOCK, (24, 3): Form.PROFILE}

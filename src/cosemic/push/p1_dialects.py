@@ -9,6 +9,7 @@ from cosemic.obis import ObisCode
 from cosemic.push.messages import PushReading
 
 _VERSION: Final = ObisCode.parse("1-3:0.2.8").octets
+_SWISS_IMPORT: Final = ObisCode.parse("1-1:1.8.1").octets
 _BELGIAN_VERSION: Final = ObisCode.parse("0-0:96.1.4").octets
 _EQUIPMENT: Final = ObisCode.parse("0-0:96.1.1").octets
 _DEVICE_NAME: Final = ObisCode.LOGICAL_DEVICE_NAME.octets
@@ -21,6 +22,8 @@ _ABSOLUTE: Final = ObisCode.parse("1-0:15.8.0").octets
 def find_dialect(identification: str, found: Mapping[bytes, PushReading]) -> str:
     """The name of the layout. ``identification`` is the first line without its ``/``; ``found`` by logical names."""
     maker = identification[:3].upper()
+    if _SWISS_IMPORT in found:
+        return "P1 Switzerland"
     if _BELGIAN_VERSION in found or maker == "FLU":
         return "P1 Belgium (eMUCS)"
     version = found.get(_VERSION)

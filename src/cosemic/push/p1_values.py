@@ -38,8 +38,8 @@ class LineReader:
         self.readings: list[PushReading] = []
 
     def read(self, body: str) -> list[PushReading]:
-        """The readings of all lines. A line that cannot be understood is a reading too, with its text as the value."""
-        body = body.replace("\r\n", "\n").replace("\r", "\n") + "\n"
+        """The readings of all lines, which end in line feeds. A line that cannot be understood is a reading too, with its text as the value."""
+        body += "\n"
         if "\n(" in body:
             body = _CONTINUED.sub("", body)  # DSMR 2 and 3 put the value of a profile on a line of its own
         readings = self.readings
@@ -187,8 +187,10 @@ class LineReader:
     def _single(self, code: Code, group: str) -> Value | Decimal | datetime:
         """The value of one bracket without a unit."""
         form = code.form
-        if form is Form.HEX_TEXT:
-            return _decoded(group)
+        if form is Form.IDENTIFIER:
+            return _decoded(group, ("ascii",))
+        if form is Form.MESSAGE:
+            return _decoded(group, ("utf-8", "latin-1"))
         if form is Form.TEXT:
             return group
         if TIME.fullmatch(group) and (form is Form.CLOCK or len(group) == 13):
@@ -227,16 +229,18 @@ def _with_star(code: str) -> str:
     return f"{head}*{last}" if code.count(".") == 3 else code
 
 
-def _decoded(text: str) -> str:
+def _decoded(text: str, letters: tuple[str, ...]) -> str:
     """The text in hexadecimal octets; as it is where it is none, or stands for nothing that can be printed."""
     if not _HEX.fullmatch(text):
         return text
     octets = bytes.fromhex(text)
-    try:
-        decoded = octets.decode()
-    except UnicodeDecodeError:
-        decoded = octets.decode("latin-1")
-    return decoded if decoded.translate(_LAYING_OUT).isprintable() else text
+    for encoding in letters:
+        try:
+            decoded = octets.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return decoded if decoded.translate(_LAYING_OUT).isprintable() else text
+    return text
 
 
 def _later(start: datetime, by: timedelta) -> datetime | None:
