@@ -1,0 +1,534 @@
+"""Opens protected pushes, and says why one does not open (IEC 62056-5-3, 5.3).
+
+========================  ===========================================================================================
+envelope                  opened with
+========================  ===========================================================================================
+general-glo-ciphering     the encryption key, or by the key-set bit of SC the broadcast key, of the title it names
+glo- of a notification    the same; the title is that of the call, or of ``PushSecurity``
+general-ded-, ded-        the dedicated key, where one was given
+general-ciphering         the same, a key wrapped with the master key, or an agreed one (``GeneralKeys``)
+general-signing           the meter's public signing key; around or inside ciphering
+none                      nothing: taken where ``accept_plain`` says so, by default where no keys were given at all
+========================  ===========================================================================================
+
+The order is: tag; what is inside (a signature, or the likeness of a push where there is no tag); counter. A message
+that fails in any leaves the state as it was, and nothing of it is told. One layer of ciphering and one signature are
+taken, in either order.
+
+``Protection.is_verified`` is True only where a tag or a signature was checked and held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cosemic.apdu.protected import PLAIN_TAG
+from cosemic.errors import AuthenticationError, SecurityError
+from cosemic.push.envelopes import (
+    GENERAL_SIGNING,
+    IS_DEDICATED,
+    IS_PROTECTED,
+    Envelope,
+    Identified,
+    Signed,
+    truncated,
+    unwrap,
+    unwrap_signed,
+)
+from cosemic.push.general_keys import check_recipient, check_signature, fresh_key
+from cosemic.push.keys import BROADCAST as BROADCAST_KEY
+from cosemic.push.keys import DEDICATED, ENCRYPTION, MeterKeys, PushKeys, UnusableKey, title_of
+from cosemic.push.messages import Diagnosis, Protection
+from cosemic.push.plausibility import Judgement, Likeness, judge
+from cosemic.push.refusals import PushRefused, title_text
+from cosemic.push.seen import SeenCounters
+from cosemic.push.telegrams import Content
+from cosemic.security.replay import ReplayMemory
+from cosemic.security.suites import (
+    AUTHENTICATED,
+    BROADCAST,
+    COMPRESSED,
+    ENCRYPTED,
+    HEADER,
+    HEADER_LENGTH,
+    KEY_LENGTH,
+    SUITE_MASK,
+    TAG_LENGTH,
+    GeneralAad,
+)
+from cosemic.tolerances import DEFAULT, Tolerance
+
+if TYPE_CHECKING:
+    from cosemic.security.cipher import CipherKey
+
+__all__ = ["Opened", "PushRefused", "PushSecurity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was inside: an APDU, or the text of a P1 port. ``protection`` is None where there was none around it."""
+
+    apdu: bytes
+    content: Content
+    protection: Protection | None = None
+    notes: tuple[str, ...] = ()
+
+
+class PushSecurity:
+    """Opens the messages of many meters. Not for several threads at once.
+
+    ``keys`` finds the keys of a meter: a ``MeterKeys`` for all of them, a ``KeyTable``, or an object of yours with
+    ``find``. ``accept_plain`` takes messages without protection; by default only where there are no keys, for who gives
+    keys expects that they protect. ``system_title`` (octets or hexadecimal) is whose messages those are that name no
+    title. ``counters`` keeps the last counter of each sender and key; give a mapping that outlives the process, and
+    messages recorded before a restart are refused after it.
+    """
+
+    __slots__ = ("_accept_plain", "_judged", "_keys", "_may_have_more", "_seen", "_title")
+
+    def __init__(
+        self,
+        keys: PushKeys | None = None,
+        *,
+        accept_plain: bool | None = None,
+        system_title: bytes | str | None = None,
+        counters: MutableMapping[str, int] | None = None,
+        tolerances: frozenset[Tolerance] = DEFAULT,
+    ) -> None:
+        self._keys = keys
+        self._accept_plain = keys is None if accept_plain is None else accept_plain
+        self._title = b"" if system_title is None else title_of(system_title)
+        self._seen = SeenCounters(counters)
+        self._may_have_more = Tolerance.TRAILING_OCTETS in tolerances
+        # Octets left over are what random octets have: without a tag there must be none.
+        self._judged = tolerances - {Tolerance.TRAILING_OCTETS}
+
+    def __repr__(self) -> str:
+        return f"<PushSecurity {self._keys!r}>"
+
+    def open(self, apdu: bytes, *, system_title: bytes | None = None) -> Opened:
+        """What is inside, after everything was checked; PushRefused, and nothing else, for any other octets.
+
+        ``system_title`` is the sender's, where the message names none. What comes out is not looked at further: a
+        message with a right tag may hold another APDU than a push.
+        """
+        if type(apdu) is not bytes:
+            apdu = bytes(apdu)
+        if not apdu:
+            raise PushRefused(Diagnosis.NOT_UNDERSTOOD, "a message of no octets")
+        if not IS_PROTECTED[apdu[0]]:
+            return self._plain(apdu)
+        title = self._title if system_title is None else system_title
+        if apdu[0] == GENERAL_SIGNING:
+            return self._open_signed(apdu, title)
+        return self._open_ciphered(unwrap(apdu, may_have_more=self._may_have_more), title)
+
+    def _plain(self, apdu: bytes) -> Opened:
+        if not self._accept_plain:
+            raise PushRefused(
+                Diagnosis.NOT_PROTECTED,
+                "the message is not protected, and keys were given; ask for accept_plain to take it, or look whether "
+                "another device sends on this line",
+            )
+        return Opened(apdu, _content_of(apdu))
+
+    # Ciphering
+
+    def _open_ciphered(self, envelope: Envelope, title: bytes, signed: Signed | None = None) -> Opened:
+        """``signed`` is the signature around it, checked already; None where there is none."""
+        sealed = self._sealed(envelope, title)
+        opening = _Opening(sealed, self._judged)
+        information, is_verified, notes = opening.open()
+        if signed is not None:
+            is_verified = True
+        if not information:
+            raise sealed.refused(Diagnosis.NOT_UNDERSTOOD, "the message holds nothing")
+        first = PLAIN_TAG.get(envelope.tag)
+        if first is not None and information[0] != first:
+            raise sealed.refused(
+                Diagnosis.NOT_UNDERSTOOD, f"the envelope promises an APDU with tag {first:02X}, and holds another"
+            )
+        token = b""
+        if IS_PROTECTED[information[0]]:
+            if signed is not None or information[0] != GENERAL_SIGNING:
+                raise sealed.refused(
+                    Diagnosis.NOT_SUPPORTED, "more layers of protection than one ciphering and one signature"
+                )
+            inside = unwrap_signed(information)
+            is_signed = self._verify(sealed.keys, inside, sealed.title)
+            information = inside.content
+            if IS_PROTECTED[information[0]]:
+                raise sealed.refused(
+                    Diagnosis.NOT_SUPPORTED, "more layers of protection than one ciphering and one signature"
+                )
+            if is_signed and not is_verified:  # the signature does not cover the counter
+                is_verified, token = True, _token(inside)
+        if sealed.is_to_all:
+            notes += ("under the broadcast key, which does not tell one sender from another that has it",)
+        if sealed.keys.check_replay:
+            self._check_replay(sealed, is_verified and not token, token)
+        protection = Protection(sealed.title, sealed.control, sealed.counter, is_verified)
+        return Opened(information, _content_of(information), protection, notes)
+
+    def _sealed(self, envelope: Envelope, fallback: bytes) -> _Sealed:
+        """The message with the keys that are to open it."""
+        title = envelope.title or fallback
+        control, counter = HEADER.unpack_from(envelope.content)
+        if not title:
+            raise PushRefused(
+                Diagnosis.KEY_MISSING,
+                "the message does not name its sender's system title, and it is needed to decrypt; give it "
+                "(system_title), as another message or the type plate of the meter tells it",
+                invocation_counter=counter,
+            )
+        keys = self._find(title, counter)
+        sealed = _Sealed(envelope, title, control, counter, keys)
+        if keys.example is not None and not keys.allow_example_keys:
+            raise sealed.refused(
+                Diagnosis.EXAMPLE_KEY,
+                f"{keys.example}; a key that is printed in documents protects nothing. Give the meter's own key, or "
+                "ask for allow_example_keys",
+            )
+        if control & COMPRESSED:
+            raise sealed.refused(Diagnosis.NOT_SUPPORTED, "the message is compressed, which is not supported")
+        if control & SUITE_MASK not in KEY_LENGTH:
+            raise sealed.refused(
+                Diagnosis.NOT_SUPPORTED, f"security suite {control & SUITE_MASK}; suites 0, 1 and 2 are known"
+            )
+        info = envelope.key_info
+        if envelope.header is not None:
+            check_recipient(keys.general, envelope.header.recipient, title)
+            if keys.general.general_aad is GeneralAad.WITH_HEADER:
+                sealed.covered = envelope.header.octets
+        if info is not None and not isinstance(info, Identified):
+            key, kind, stands = fresh_key(keys.general, envelope, title)
+            from cosemic.security.cipher import CipherKey
+
+            sealed.cipher = CipherKey(key, keys.authentication_key, kind)
+            sealed.key, sealed.stands, sealed.is_fresh = key, stands, True
+        else:
+            self._choose(sealed, info)
+        length = KEY_LENGTH[control & SUITE_MASK]
+        if len(sealed.key) != length:
+            raise sealed.refused(
+                Diagnosis.KEY_LENGTH,
+                f"the message is of security suite {control & SUITE_MASK}, whose keys have {length} octets "
+                f"({2 * length} hexadecimal digits), and the {sealed.cipher.name} has {len(sealed.key)}",
+            )
+        return sealed
+
+    def _choose(self, sealed: _Sealed, info: Identified | None) -> None:
+        """Which of the meter's keys it is."""
+        if info is not None and info.number > 1:
+            raise sealed.refused(
+                Diagnosis.NOT_SUPPORTED, f"a message under key {info.number}; 0 (unicast) and 1 (broadcast) are known"
+            )
+        to_all = bool(sealed.control & BROADCAST) if info is None else info.number == 1
+        name = DEDICATED if IS_DEDICATED[sealed.envelope.tag] else BROADCAST_KEY if to_all else ENCRYPTION
+        cipher, key = sealed.keys.cipher(name), sealed.keys.key(name)
+        if cipher is None or key is None:
+            raise sealed.refused(Diagnosis.KEY_MISSING, _LACKING[name])
+        sealed.cipher, sealed.key, sealed.stands, sealed.is_to_all = cipher, key, key, to_all
+
+    def _find(self, title: bytes, counter: int | None) -> MeterKeys:
+        """The keys of that sender."""
+        keys, problem, diagnosis = None, "", Diagnosis.KEY_MISSING
+        try:
+            keys = None if self._keys is None else self._keys.find(title)
+        except UnusableKey as error:
+            problem, diagnosis = str(error), error.diagnosis
+        except SecurityError as error:
+            problem = str(error)
+        if keys is not None:
+            return keys
+        raise PushRefused(
+            diagnosis,
+            f"no key for system title {title_text(title)}: "
+            + (problem or "give the encryption key of this meter, which its grid operator hands out"),
+            system_title=title,
+            invocation_counter=counter,
+        )
+
+    def _check_replay(self, sealed: _Sealed, is_proved: bool, token: bytes) -> None:
+        """Demand a counter above the last, and note it. Called last: a message that fails moves nothing."""
+        seen = self._seen
+        name = seen.name(sealed.title, sealed.stands)
+        try:
+            last = seen.last(name, is_proved)
+            if sealed.is_fresh and not sealed.counter:  # the standard starts with each fresh key anew
+                token = token or ReplayMemory.digest(name.encode(), sealed.envelope.content)
+            elif last is not None and sealed.counter <= last:
+                again = "came again" if sealed.counter == last else "is behind"
+                raise sealed.refused(
+                    Diagnosis.COUNTER_WENT_BACK,
+                    f"invocation counter {sealed.counter} {again}; the last one accepted is {last}. Either a recorded "
+                    "message was played back or repeated, or the meter starts its counter anew: check_replay=False "
+                    "takes that from this meter",
+                    last=last,
+                )
+            if token:
+                seen.once.check(token)
+        except PushRefused:
+            raise
+        except SecurityError as error:
+            raise sealed.refused(Diagnosis.COUNTER_WENT_BACK, str(error)) from None
+        if token:
+            seen.once.add(token)
+        seen.take(name, sealed.counter, is_proved)
+
+    # Signatures
+
+    def _open_signed(self, apdu: bytes, fallback: bytes) -> Opened:
+        signed = unwrap_signed(apdu, may_have_more=self._may_have_more)
+        title = signed.header.originator or fallback
+        if not title:
+            raise PushRefused(
+                Diagnosis.KEY_MISSING, "the signed message does not name its sender; give its title (system_title)"
+            )
+        keys = self._find(title, None)
+        is_verified = self._verify(keys, signed, title)
+        content = signed.content
+        if content[0] == GENERAL_SIGNING:
+            raise PushRefused(
+                Diagnosis.NOT_SUPPORTED, "a signed message inside a signed message; one signature is taken"
+            )
+        if IS_PROTECTED[content[0]]:
+            inside = unwrap(content)
+            if inside.title not in (b"", title):
+                raise PushRefused(
+                    Diagnosis.WRONG_KEY_OR_TITLE,
+                    f"signed by {title_text(title)}, and inside it is a message of {title_text(inside.title)}",
+                    system_title=title,
+                )
+            return self._open_ciphered(inside, title, signed if is_verified else None)
+        if not is_verified and judge(content, self._judged).likeness < Likeness.BENT:
+            raise PushRefused(
+                Diagnosis.NOT_UNDERSTOOD, f"what {title_text(title)} signed is no push", system_title=title
+            )
+        if keys.check_replay and is_verified:
+            token = _token(signed)
+            try:
+                self._seen.once.check(token)
+            except SecurityError as error:
+                raise PushRefused(Diagnosis.COUNTER_WENT_BACK, str(error), system_title=title) from None
+            self._seen.once.add(token)
+        notes = () if is_verified else (_SIGNATURE_NOT_CHECKED,)
+        return Opened(content, _content_of(content), Protection(title, 0, 0, is_verified), notes)
+
+    def _verify(self, keys: MeterKeys, signed: Signed, title: bytes) -> bool:
+        """Check a signature; False where it was asked to do without. PushRefused where it does not hold."""
+        if signed.header.originator not in (b"", title):
+            raise PushRefused(
+                Diagnosis.WRONG_KEY_OR_TITLE,
+                f"a message of {title_text(title)}, signed by {title_text(signed.header.originator)}",
+                system_title=title,
+            )
+        check_recipient(keys.general, signed.header.recipient, title)
+        try:
+            check_signature(keys.general, signed, title)
+        except PushRefused:
+            if keys.without_verifying:
+                return False
+            raise
+        return True
+
+
+class _Sealed:
+    """One ciphered message, with what is to open it."""
+
+    __slots__ = (
+        "cipher",
+        "control",
+        "counter",
+        "covered",
+        "envelope",
+        "is_fresh",
+        "is_to_all",
+        "key",
+        "keys",
+        "stands",
+        "title",
+    )
+    cipher: CipherKey
+    key: bytes
+    stands: bytes
+    """What the counters are kept by: the key, or where each message has its own what it comes from."""
+
+    def __init__(self, envelope: Envelope, title: bytes, control: int, counter: int, keys: MeterKeys) -> None:
+        self.envelope = envelope
+        self.title = title
+        self.control = control
+        self.counter = counter
+        self.keys = keys
+        self.covered = b""
+        self.is_fresh = False
+        self.is_to_all = False
+
+    def refused(self, diagnosis: Diagnosis, text: str, *, last: int | None = None) -> PushRefused:
+        """The error for this message."""
+        return PushRefused(
+            diagnosis,
+            f"{text} (SC {self.control:02X}, IC {self.counter}, system title {title_text(self.title)})",
+            system_title=self.title,
+            invocation_counter=self.counter,
+            last_counter=last,
+        )
+
+
+class _Opening:
+    """Decrypts one message, or finds out why it cannot be."""
+
+    __slots__ = ("_sealed", "_tolerances")
+
+    def __init__(self, sealed: _Sealed, tolerances: frozenset[Tolerance]) -> None:
+        self._sealed = sealed
+        self._tolerances = tolerances
+
+    def open(self) -> tuple[bytes, bool, tuple[str, ...]]:
+        """What is inside, whether a tag proved it, and what to tell about it."""
+        sealed = self._sealed
+        control = sealed.control
+        keys = sealed.keys
+        if not control & AUTHENTICATED:
+            return self._without_tag()
+        if len(sealed.envelope.content) < HEADER_LENGTH + TAG_LENGTH:
+            raise sealed.refused(
+                Diagnosis.NOT_UNDERSTOOD, f"no room for the tag of {TAG_LENGTH} octets that SC tells of"
+            )
+        problem = ""
+        if keys.authentication_key is None:
+            problem = "no authentication key was given for the message, which has a tag"
+        else:
+            try:
+                information = sealed.cipher.open(
+                    control, sealed.title, sealed.counter, sealed.envelope.content, sealed.covered
+                )
+            except AuthenticationError:
+                problem = "the tag of the message does not hold"
+            else:
+                return information, True, ()
+        information = self._blind()
+        judgement = judge(information, self._tolerances)
+        if keys.without_verifying:
+            self._check_likeness(judgement, information)
+            return information, False, (f"not verified: {problem}",)
+        raise self._explained(problem, judgement)
+
+    def _without_tag(self) -> tuple[bytes, bool, tuple[str, ...]]:
+        sealed = self._sealed
+        control = sealed.control
+        if not control & ENCRYPTED:
+            if not sealed.keys.without_verifying:
+                raise sealed.refused(
+                    Diagnosis.NOT_PROTECTED, "the message is in an envelope, but neither encrypted nor authenticated"
+                )
+        elif sealed.keys.authentication_key is not None and not sealed.keys.without_verifying:
+            # Whoever takes the tag off a message may alter what is inside, bit by bit.
+            raise sealed.refused(
+                Diagnosis.NOT_PROTECTED,
+                "the message is encrypted, but has no tag, and an authentication key was given; leave that out, or ask "
+                "for without_verifying, if this meter never sends a tag",
+            )
+        information = self._blind()
+        self._check_likeness(judge(information, self._tolerances), information)
+        return information, False, ("not verified: the message has no tag",)
+
+    def _blind(self) -> bytes:
+        """The content decrypted, and no tag looked at."""
+        return _decrypted(self._sealed, self._sealed.cipher)
+
+    def _check_likeness(self, judgement: Judgement, information: bytes) -> None:
+        """PushRefused where what was decrypted without proof is not like a push."""
+        sealed = self._sealed
+        likeness = judgement.likeness
+        if likeness >= Likeness.BENT:
+            return
+        if likeness is Likeness.OTHER:
+            raise sealed.refused(
+                Diagnosis.NO_PUSH, "the message opens to an APDU that is no push, and nothing proves who sent it"
+            )
+        if likeness is Likeness.BEGINS:
+            raise self._cut(judgement, len(information))
+        raise self._wrong("encryption key or system title are wrong, or the message was altered")
+
+    def _explained(self, problem: str, judgement: Judgement) -> PushRefused:
+        """The error for a tag that could not be checked, or does not hold."""
+        sealed = self._sealed
+        if not sealed.control & ENCRYPTED:
+            if sealed.keys.authentication_key is None:
+                return sealed.refused(
+                    Diagnosis.WRONG_AUTHENTICATION_KEY,
+                    f"{problem}; give it, or ask for without_verifying. The message is not encrypted",
+                )
+            return sealed.refused(
+                Diagnosis.WRONG_KEY_OR_TITLE,
+                f"{problem}: encryption key, authentication key or system title are wrong, or the message was altered. "
+                "It is not encrypted, so that the keys cannot be told apart",
+            )
+        if judgement.likeness is Likeness.BEGINS:
+            return self._cut(judgement, len(sealed.envelope.content) - HEADER_LENGTH - TAG_LENGTH)
+        if judgement.likeness is Likeness.NONE:
+            return self._wrong(f"{problem}, and encryption key or system title are wrong")
+        if sealed.keys.authentication_key is None:
+            return sealed.refused(
+                Diagnosis.WRONG_AUTHENTICATION_KEY,
+                f"{problem}. The encryption key is right: give the authentication key too, or, where the operator does "
+                "not hand it out, ask for without_verifying",
+            )
+        return sealed.refused(
+            Diagnosis.WRONG_AUTHENTICATION_KEY,
+            f"{problem}. The encryption key is right: the authentication key is wrong, or the message was altered",
+        )
+
+    def _cut(self, judgement: Judgement, total: int) -> PushRefused:
+        sealed = self._sealed
+        where = "and there they end" if judgement.is_cut else "what follows does not belong to them"
+        return truncated(
+            f"the encryption key is right, for {judgement.reach} of {total} octets inside are a push, {where}",
+            sealed.title,
+            sealed.counter,
+        )
+
+    def _wrong(self, text: str) -> PushRefused:
+        sealed = self._sealed
+        other = sealed.keys.authentication_key
+        if other is not None and sealed.control & ENCRYPTED and not sealed.is_fresh and len(other) == len(sealed.key):
+            from cosemic.security.cipher import CipherKey
+
+            swapped = _decrypted(sealed, CipherKey(other, None, "authentication key"))
+            if judge(swapped, self._tolerances).likeness > Likeness.NONE:
+                text = "it opens with the authentication key in place of the encryption key: exchange the two"
+        return sealed.refused(
+            Diagnosis.WRONG_KEY_OR_TITLE,
+            f"what the message opens to is no push: {text}. Compare the key with what the grid operator gave, digit by "
+            "digit, and for which meter",
+        )
+
+
+def _decrypted(sealed: _Sealed, cipher: CipherKey) -> bytes:
+    """The content without its tag, decrypted where it is encrypted."""
+    content = sealed.envelope.content
+    control = sealed.control
+    if control & AUTHENTICATED:
+        content = content[:-TAG_LENGTH]
+    return cipher.open(control & ~AUTHENTICATED, sealed.title, sealed.counter, content)
+
+
+def _content_of(octets: bytes) -> Content:
+    return Content.P1_TEXT if octets[:1] == b"/" else Content.APDU
+
+
+def _token(signed: Signed) -> bytes:
+    """What a signed message is remembered by; from one signature (r, s) anybody makes (r, n - s), so s is left out."""
+    return ReplayMemory.digest(signed.header.octets, signed.content, signed.signature[: len(signed.signature) // 2])
+
+
+_SIGNATURE_NOT_CHECKED: Final = "not verified: the signature was not checked, or does not hold"
+_LACKING: Final = {
+    ENCRYPTION: "no encryption key was given for this meter; give it",
+    BROADCAST_KEY: "the message is under the broadcast key (key-set bit); give it (broadcast_key)",
+    DEDICATED: "the message is under a dedicated key, which only those know who opened the association it was sent in; "
+    "give it (dedicated_key)",
+}
