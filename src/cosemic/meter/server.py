@@ -47,6 +47,8 @@ from cosemic.transports.tcp import TransportStream
 if TYPE_CHECKING:
     import ssl
 
+    from cosemic.meter.pushing import PushAgenda
+
 _LARGE = HdlcParameters(2030, 2030, 7, 7)
 _SLACK = 5.0
 """Seconds for which another thread waits for a push beyond the time that the clients have."""
@@ -215,6 +217,15 @@ class MeterServer:
             self._streams.pop(stream, None)
             connection.close()
             stream.close()
+
+    def start_pushing(self, agenda: PushAgenda, *, lines: Mapping[str, Stream] | None = None) -> None:
+        """Push in the background what an agenda has (of this meter, or any), until the server is closed.
+
+        ``lines`` as for ``PushSender``.
+        """
+        from cosemic.meter.push_sender import PushSender
+
+        self._serve_in_background(PushSender(agenda, lines=lines).run())
 
     async def notify(self, apdu: Apdu, *, client_sap: int, server_sap: int = 1) -> int:
         """Push an APDU to every client of that SAP that has an association open now; gives how many those are.
