@@ -22,10 +22,10 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cosemic.apdu.protected import PLAIN_TAG
-from cosemic.errors import AuthenticationError, SecurityError
+from cosemic.errors import SecurityError
 from cosemic.push.envelopes import (
     GENERAL_SIGNING,
     IS_DEDICATED,
@@ -33,7 +33,6 @@ from cosemic.push.envelopes import (
     Envelope,
     Identified,
     Signed,
-    truncated,
     unwrap,
     unwrap_signed,
 )
@@ -41,27 +40,21 @@ from cosemic.push.general_keys import check_recipient, check_signature, fresh_ke
 from cosemic.push.keys import BROADCAST as BROADCAST_KEY
 from cosemic.push.keys import DEDICATED, ENCRYPTION, MeterKeys, PushKeys, UnusableKey, title_of
 from cosemic.push.messages import Diagnosis, Protection
-from cosemic.push.plausibility import Judgement, Likeness, judge
+from cosemic.push.opening import Opening, Sealed
+from cosemic.push.plausibility import Likeness, judge
 from cosemic.push.refusals import PushRefused, title_text
 from cosemic.push.seen import SeenCounters
 from cosemic.push.telegrams import Content
 from cosemic.security.replay import ReplayMemory
 from cosemic.security.suites import (
-    AUTHENTICATED,
     BROADCAST,
     COMPRESSED,
-    ENCRYPTED,
     HEADER,
-    HEADER_LENGTH,
     KEY_LENGTH,
     SUITE_MASK,
-    TAG_LENGTH,
     GeneralAad,
 )
 from cosemic.tolerances import DEFAULT, Tolerance
-
-if TYPE_CHECKING:
-    from cosemic.security.cipher import CipherKey
 
 __all__ = ["Opened", "PushRefused", "PushSecurity"]
 
@@ -139,10 +132,7 @@ class PushSecurity:
     def _open_ciphered(self, envelope: Envelope, title: bytes, signed: Signed | None = None) -> Opened:
         """``signed`` is the signature around it, checked already; None where there is none."""
         sealed = self._sealed(envelope, title)
-        opening = _Opening(sealed, self._judged)
-        information, is_verified, notes = opening.open()
-        if signed is not None:
-            is_verified = True
+        information, is_verified, notes = Opening(sealed, self._judged, signed is not None).open()
         if not information:
             raise sealed.refused(Diagnosis.NOT_UNDERSTOOD, "the message holds nothing")
         first = PLAIN_TAG.get(envelope.tag)
@@ -156,15 +146,13 @@ class PushSecurity:
                 raise sealed.refused(
                     Diagnosis.NOT_SUPPORTED, "more layers of protection than one ciphering and one signature"
                 )
-            inside = unwrap_signed(information)
-            is_signed = self._verify(sealed.keys, inside, sealed.title)
-            information = inside.content
-            if IS_PROTECTED[information[0]]:
-                raise sealed.refused(
-                    Diagnosis.NOT_SUPPORTED, "more layers of protection than one ciphering and one signature"
-                )
-            if is_signed and not is_verified:  # the signature does not cover the counter
-                is_verified, token = True, _token(inside)
+            information, is_signed, token = self._signed_inside(sealed, information, is_verified)
+            if not is_signed:
+                notes += (_SIGNATURE_NOT_CHECKED,)
+            elif not is_verified:
+                is_verified = True
+            else:
+                token = b""  # the counter, which the tag covers, tells it from its repetition
         if sealed.is_to_all:
             notes += ("under the broadcast key, which does not tell one sender from another that has it",)
         if sealed.keys.check_replay:
@@ -172,7 +160,23 @@ class PushSecurity:
         protection = Protection(sealed.title, sealed.control, sealed.counter, is_verified)
         return Opened(information, _content_of(information), protection, notes)
 
-    def _sealed(self, envelope: Envelope, fallback: bytes) -> _Sealed:
+    def _signed_inside(self, sealed: Sealed, octets: bytes, is_verified: bool) -> tuple[bytes, bool, bytes]:
+        """What was signed inside ciphering, whether the signature was checked, and what to remember it by."""
+        inside = unwrap_signed(octets)
+        content = inside.content
+        if IS_PROTECTED[content[0]]:
+            raise sealed.refused(
+                Diagnosis.NOT_SUPPORTED, "more layers of protection than one ciphering and one signature"
+            )
+        if is_verified and sealed.keys.general.peer_signing_key is None:
+            return content, False, b""  # the tag proves it
+        if self._verify(sealed.keys, inside, sealed.title):
+            return content, True, _token(inside)
+        if not is_verified and judge(content, self._judged).likeness < Likeness.BENT:
+            raise sealed.refused(Diagnosis.WRONG_KEY_OR_TITLE, "what the message opens to is no push")
+        return content, False, b""
+
+    def _sealed(self, envelope: Envelope, fallback: bytes) -> Sealed:
         """The message with the keys that are to open it."""
         title = envelope.title or fallback
         control, counter = HEADER.unpack_from(envelope.content)
@@ -184,7 +188,7 @@ class PushSecurity:
                 invocation_counter=counter,
             )
         keys = self._find(title, counter)
-        sealed = _Sealed(envelope, title, control, counter, keys)
+        sealed = Sealed(envelope, title, control, counter, keys)
         if keys.example is not None and not keys.allow_example_keys:
             raise sealed.refused(
                 Diagnosis.EXAMPLE_KEY,
@@ -219,7 +223,7 @@ class PushSecurity:
             )
         return sealed
 
-    def _choose(self, sealed: _Sealed, info: Identified | None) -> None:
+    def _choose(self, sealed: Sealed, info: Identified | None) -> None:
         """Which of the meter's keys it is."""
         if info is not None and info.number > 1:
             raise sealed.refused(
@@ -251,7 +255,7 @@ class PushSecurity:
             invocation_counter=counter,
         )
 
-    def _check_replay(self, sealed: _Sealed, is_proved: bool, token: bytes) -> None:
+    def _check_replay(self, sealed: Sealed, is_proved: bool, token: bytes) -> None:
         """Demand a counter above the last, and note it. Called last: a message that fails moves nothing."""
         seen = self._seen
         name = seen.name(sealed.title, sealed.stands)
@@ -335,187 +339,6 @@ class PushSecurity:
         return True
 
 
-class _Sealed:
-    """One ciphered message, with what is to open it."""
-
-    __slots__ = (
-        "cipher",
-        "control",
-        "counter",
-        "covered",
-        "envelope",
-        "is_fresh",
-        "is_to_all",
-        "key",
-        "keys",
-        "stands",
-        "title",
-    )
-    cipher: CipherKey
-    key: bytes
-    stands: bytes
-    """What the counters are kept by: the key, or where each message has its own what it comes from."""
-
-    def __init__(self, envelope: Envelope, title: bytes, control: int, counter: int, keys: MeterKeys) -> None:
-        self.envelope = envelope
-        self.title = title
-        self.control = control
-        self.counter = counter
-        self.keys = keys
-        self.covered = b""
-        self.is_fresh = False
-        self.is_to_all = False
-
-    def refused(self, diagnosis: Diagnosis, text: str, *, last: int | None = None) -> PushRefused:
-        """The error for this message."""
-        return PushRefused(
-            diagnosis,
-            f"{text} (SC {self.control:02X}, IC {self.counter}, system title {title_text(self.title)})",
-            system_title=self.title,
-            invocation_counter=self.counter,
-            last_counter=last,
-        )
-
-
-class _Opening:
-    """Decrypts one message, or finds out why it cannot be."""
-
-    __slots__ = ("_sealed", "_tolerances")
-
-    def __init__(self, sealed: _Sealed, tolerances: frozenset[Tolerance]) -> None:
-        self._sealed = sealed
-        self._tolerances = tolerances
-
-    def open(self) -> tuple[bytes, bool, tuple[str, ...]]:
-        """What is inside, whether a tag proved it, and what to tell about it."""
-        sealed = self._sealed
-        control = sealed.control
-        keys = sealed.keys
-        if not control & AUTHENTICATED:
-            return self._without_tag()
-        if len(sealed.envelope.content) < HEADER_LENGTH + TAG_LENGTH:
-            raise sealed.refused(
-                Diagnosis.NOT_UNDERSTOOD, f"no room for the tag of {TAG_LENGTH} octets that SC tells of"
-            )
-        problem = ""
-        if keys.authentication_key is None:
-            problem = "no authentication key was given for the message, which has a tag"
-        else:
-            try:
-                information = sealed.cipher.open(
-                    control, sealed.title, sealed.counter, sealed.envelope.content, sealed.covered
-                )
-            except AuthenticationError:
-                problem = "the tag of the message does not hold"
-            else:
-                return information, True, ()
-        information = self._blind()
-        judgement = judge(information, self._tolerances)
-        if keys.without_verifying:
-            self._check_likeness(judgement, information)
-            return information, False, (f"not verified: {problem}",)
-        raise self._explained(problem, judgement)
-
-    def _without_tag(self) -> tuple[bytes, bool, tuple[str, ...]]:
-        sealed = self._sealed
-        control = sealed.control
-        if not control & ENCRYPTED:
-            if not sealed.keys.without_verifying:
-                raise sealed.refused(
-                    Diagnosis.NOT_PROTECTED, "the message is in an envelope, but neither encrypted nor authenticated"
-                )
-        elif sealed.keys.authentication_key is not None and not sealed.keys.without_verifying:
-            # Whoever takes the tag off a message may alter what is inside, bit by bit.
-            raise sealed.refused(
-                Diagnosis.NOT_PROTECTED,
-                "the message is encrypted, but has no tag, and an authentication key was given; leave that out, or ask "
-                "for without_verifying, if this meter never sends a tag",
-            )
-        information = self._blind()
-        self._check_likeness(judge(information, self._tolerances), information)
-        return information, False, ("not verified: the message has no tag",)
-
-    def _blind(self) -> bytes:
-        """The content decrypted, and no tag looked at."""
-        return _decrypted(self._sealed, self._sealed.cipher)
-
-    def _check_likeness(self, judgement: Judgement, information: bytes) -> None:
-        """PushRefused where what was decrypted without proof is not like a push."""
-        sealed = self._sealed
-        likeness = judgement.likeness
-        if likeness >= Likeness.BENT:
-            return
-        if likeness is Likeness.OTHER:
-            raise sealed.refused(
-                Diagnosis.NO_PUSH, "the message opens to an APDU that is no push, and nothing proves who sent it"
-            )
-        if likeness is Likeness.BEGINS:
-            raise self._cut(judgement, len(information))
-        raise self._wrong("encryption key or system title are wrong, or the message was altered")
-
-    def _explained(self, problem: str, judgement: Judgement) -> PushRefused:
-        """The error for a tag that could not be checked, or does not hold."""
-        sealed = self._sealed
-        if not sealed.control & ENCRYPTED:
-            if sealed.keys.authentication_key is None:
-                return sealed.refused(
-                    Diagnosis.WRONG_AUTHENTICATION_KEY,
-                    f"{problem}; give it, or ask for without_verifying. The message is not encrypted",
-                )
-            return sealed.refused(
-                Diagnosis.WRONG_KEY_OR_TITLE,
-                f"{problem}: encryption key, authentication key or system title are wrong, or the message was altered. "
-                "It is not encrypted, so that the keys cannot be told apart",
-            )
-        if judgement.likeness is Likeness.BEGINS:
-            return self._cut(judgement, len(sealed.envelope.content) - HEADER_LENGTH - TAG_LENGTH)
-        if judgement.likeness is Likeness.NONE:
-            return self._wrong(f"{problem}, and encryption key or system title are wrong")
-        if sealed.keys.authentication_key is None:
-            return sealed.refused(
-                Diagnosis.WRONG_AUTHENTICATION_KEY,
-                f"{problem}. The encryption key is right: give the authentication key too, or, where the operator does "
-                "not hand it out, ask for without_verifying",
-            )
-        return sealed.refused(
-            Diagnosis.WRONG_AUTHENTICATION_KEY,
-            f"{problem}. The encryption key is right: the authentication key is wrong, or the message was altered",
-        )
-
-    def _cut(self, judgement: Judgement, total: int) -> PushRefused:
-        sealed = self._sealed
-        where = "and there they end" if judgement.is_cut else "what follows does not belong to them"
-        return truncated(
-            f"the encryption key is right, for {judgement.reach} of {total} octets inside are a push, {where}",
-            sealed.title,
-            sealed.counter,
-        )
-
-    def _wrong(self, text: str) -> PushRefused:
-        sealed = self._sealed
-        other = sealed.keys.authentication_key
-        if other is not None and sealed.control & ENCRYPTED and not sealed.is_fresh and len(other) == len(sealed.key):
-            from cosemic.security.cipher import CipherKey
-
-            swapped = _decrypted(sealed, CipherKey(other, None, "authentication key"))
-            if judge(swapped, self._tolerances).likeness > Likeness.NONE:
-                text = "it opens with the authentication key in place of the encryption key: exchange the two"
-        return sealed.refused(
-            Diagnosis.WRONG_KEY_OR_TITLE,
-            f"what the message opens to is no push: {text}. Compare the key with what the grid operator gave, digit by "
-            "digit, and for which meter",
-        )
-
-
-def _decrypted(sealed: _Sealed, cipher: CipherKey) -> bytes:
-    """The content without its tag, decrypted where it is encrypted."""
-    content = sealed.envelope.content
-    control = sealed.control
-    if control & AUTHENTICATED:
-        content = content[:-TAG_LENGTH]
-    return cipher.open(control & ~AUTHENTICATED, sealed.title, sealed.counter, content)
-
-
 def _content_of(octets: bytes) -> Content:
     return Content.P1_TEXT if octets[:1] == b"/" else Content.APDU
 
@@ -525,7 +348,7 @@ def _token(signed: Signed) -> bytes:
     return ReplayMemory.digest(signed.header.octets, signed.content, signed.signature[: len(signed.signature) // 2])
 
 
-_SIGNATURE_NOT_CHECKED: Final = "not verified: the signature was not checked, or does not hold"
+_SIGNATURE_NOT_CHECKED: Final = "the signature was not checked, or does not hold"
 _LACKING: Final = {
     ENCRYPTION: "no encryption key was given for this meter; give it",
     BROADCAST_KEY: "the message is under the broadcast key (key-set bit); give it (broadcast_key)",

@@ -14,6 +14,9 @@ from cosemic.apdu.notify import DataNotification, EventNotificationRequest, Info
 from cosemic.codec.axdr import Data, decode_length, encode_length
 from cosemic.errors import DecodeError
 from cosemic.push.labelling import Labelled, Labels, lacks_scaler
+from cosemic.push.layout import Layout, Signs, recognise
+from cosemic.push.layouts import layout as named_layout
+from cosemic.push.layouts import layouts as builtin_layouts
 from cosemic.push.messages import Label, Protection, Push, PushReading
 from cosemic.push.nodes import Body
 from cosemic.push.object_lists import PushDefinition, label_by_definition, label_by_own_list
@@ -45,18 +48,23 @@ def interpret(
     apdu: bytes,
     *,
     protection: Protection | None = None,
+    layouts: Sequence[Layout] | None = None,
+    layout: Layout | str | None = None,
     definition: object = None,
     zone: tzinfo | None = None,
     tolerances: frozenset[Tolerance] = DEFAULT,
 ) -> Push:
     """The push that a plain APDU is, with as many readings as can be named.
 
+    ``layouts`` are those to recognise by themselves, by default all that come with cosemic; ``layout`` is the one that
+    the user says it is, by name or as read by ``load_layout``.
     ``definition`` is attribute 2 of the push setup, decoded, a list of (class, OBIS code, attribute[, data index]), or
     a ``MeterModel`` that has it. ``zone`` is that of times without a deviation from UTC; without it they are given as
     ``CosemDateTime``. Raises DecodeError for octets that are no notification even with the deviations that
-    ``tolerances`` lets pass (``NoPush`` for another APDU), ValueError for a definition that is none.
+    ``tolerances`` lets pass (``NoPush`` for another APDU), ValueError for a definition that is none, LayoutError for a
+    layout that is not there.
     """
-    context = _context(definition)
+    context = _context(definition, layouts, layout, None if protection is None else protection.system_title[:3])
     start = _body_of(apdu, tolerances)
     if start:
         found = context.shapes.find(apdu, start)
@@ -74,26 +82,39 @@ def interpret(
 class _Context:
     """What the user knows, and the shapes that were understood with it."""
 
-    __slots__ = ("definition", "shapes")
+    __slots__ = ("definition", "layout", "layouts", "sender", "shapes", "texts")
 
-    def __init__(self, definition: PushDefinition | None) -> None:
+    def __init__(self, key: _Key) -> None:
+        definition, layouts, layout, sender = key
         self.definition = definition
+        self.layouts = builtin_layouts() if layouts is None else layouts
+        self.layout = named_layout(layout) if isinstance(layout, str) else layout
+        self.sender = None if sender is None else sender.decode("latin-1")
+        used = self.layouts if self.layout is None else (self.layout,)
+        self.texts = tuple({known.when.text for each in used for known in each.lists if known.when.text})
         self.shapes = Shapes()
 
 
-_Key: TypeAlias = tuple[PushDefinition | None]
+_Key: TypeAlias = tuple[PushDefinition | None, tuple[Layout, ...] | None, Layout | str | None, bytes | None]
 _CONTEXTS: Final = 1024
 _contexts: dict[_Key, _Context] = {}
 
 
-def _context(definition: object) -> _Context:
-    known = None if definition is None else PushDefinition.of(definition)
-    key = (known,)
+def _context(
+    definition: object, layouts: Sequence[Layout] | None, layout: Layout | str | None, sender: bytes | None
+) -> _Context:
+    key = (
+        None if definition is None else PushDefinition.of(definition),
+        None if layouts is None else tuple(layouts),
+        layout,
+        sender,
+    )
     context = _contexts.get(key)
     if context is None:
+        context = _Context(key)
         if len(_contexts) >= _CONTEXTS:
             _contexts.clear()
-        context = _contexts[key] = _Context(known)
+        _contexts[key] = context
     return context
 
 
@@ -155,7 +176,7 @@ def _interpret_new(
                 return _report(telegram, service, protection)
             case _:
                 raise NoPush(f"a {type(service).__name__} is nothing that a meter sends unasked", octets=apdu, offset=0)
-    shape = _shape(context, body, notes)
+    shape = _shape(context, body, notes, start == _TAGGED_START)
     fields = None
     if shape.layout is not None:
         fields = shape.fields(apdu, start)
@@ -173,7 +194,7 @@ def _place_of_body(apdu: bytes, notification: DataNotification) -> int:
     return start + length
 
 
-def _shape(context: _Context, body: Body, notes: list[str]) -> Shape:
+def _shape(context: _Context, body: Body, notes: list[str], is_time_tagged: bool) -> Shape:
     """Find the names of a body's values."""
     doubts: list[str] = []
     labels = None
@@ -187,9 +208,26 @@ def _shape(context: _Context, body: Body, notes: list[str]) -> Shape:
         labels = label_by_pairs(body)
     if labels is None:
         labels = Labels(rest=list(body.root.children or (body.root,)))
+    signs = Signs.of(body, labels, context.sender, is_time_tagged)
+    decides = signs.text.startswith(context.texts)
+    if signs.text_node is not None and decides:
+        labels.pinned.append(signs.text_node)
+    layout = context.layout
+    if layout is None:
+        layout, found = recognise(context.layouts, body, signs)
+    else:
+        found = layout.list_for(body, signs)
+        if found is None:
+            doubts.append(
+                f"the push is none that the layout {layout.name} describes: only its units and names were used"
+            )
+    if layout is not None:
+        labels = layout.label(body, labels, found)
     hint = _hint(labels, doubts)
-    findings = Findings(None, hint, tuple(notes), clock_of(labels.items), identity_of(labels.items))
-    return Shape(body, labels.items, labels.pinned, findings)
+    findings = Findings(
+        None if layout is None else layout.name, hint, tuple(notes), clock_of(labels.items), identity_of(labels.items)
+    )
+    return Shape(body, labels.items, labels.pinned, findings, None if decides else signs.text_node, context.texts)
 
 
 def _does_not_fit(definition: PushDefinition, body: Body) -> str:

@@ -49,9 +49,17 @@ class Findings:
 class Shape:
     """How to read the pushes of one shape. ``is_valid`` is False where the body is no A-XDR."""
 
-    __slots__ = ("findings", "fixed", "is_valid", "layout", "size", "steps")
+    __slots__ = ("_other_texts", "_text", "findings", "fixed", "is_valid", "layout", "size", "steps")
 
-    def __init__(self, body: Body, items: list[Labelled], pinned: list[Node], findings: Findings) -> None:
+    def __init__(
+        self,
+        body: Body,
+        items: list[Labelled],
+        pinned: list[Node],
+        findings: Findings,
+        text: Node | None = None,
+        other_texts: tuple[str, ...] = (),
+    ) -> None:
         self.findings = findings
         self.is_valid = body.is_valid
         self.size = len(body.octets)
@@ -59,6 +67,9 @@ class Shape:
         self.fixed = tuple(fields.fixed)
         self.layout = fields.layout()
         self.steps = [_step(item, body, fields.places) for item in items]
+        # A push of the same shape whose first text begins with one of these is that of another layout.
+        self._text = None if text is None else fields.places.get(text.start)
+        self._other_texts = tuple(other.encode() for other in other_texts)
 
     @property
     def can_be_kept(self) -> bool:
@@ -69,7 +80,11 @@ class Shape:
         """The fields of a body that begins at ``offset`` and has this shape's size; None for another shape."""
         assert self.layout is not None
         fields = self.layout.unpack_from(octets, offset)
-        return fields if fields[::2] == self.fixed else None
+        if fields[::2] != self.fixed:
+            return None
+        if self._text is not None and fields[self._text].startswith(self._other_texts):
+            return None
+        return fields
 
     def readings(
         self, fields: tuple[Any, ...], octets: bytes, offset: int, zone: tzinfo | None
