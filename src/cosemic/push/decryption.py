@@ -101,6 +101,13 @@ class PushSecurity:
     def __repr__(self) -> str:
         return f"<PushSecurity {self._keys!r}>"
 
+    def with_keys(self, keys: PushKeys) -> PushSecurity:
+        """The same, with other keys: what one has seen of counters, the other has seen too."""
+        other = PushSecurity(keys, accept_plain=self._accept_plain)
+        other._title, other._seen = self._title, self._seen
+        other._may_have_more, other._judged = self._may_have_more, self._judged
+        return other
+
     def open(self, apdu: bytes, *, system_title: bytes | None = None) -> Opened:
         """What is inside, after everything was checked; PushRefused, and nothing else, for any other octets.
 

@@ -225,10 +225,12 @@ def _now() -> datetime:
 
 def _decoders(keys: PushKeys | None, meters: KnownMeters | None) -> DecoderOf:
     """Decoders of one listener, which share what is known of replays."""
-    from cosemic.push.decoder import PushDecoder
+    from cosemic.push.decoder import Interpreter, PushDecoder
+
+    interpreter = Interpreter(keys, meters=meters)
 
     def make(origin: Origin) -> Decoder:
-        return PushDecoder(keys, meters=meters, framing=origin.framing, source=origin.address or origin.source)
+        return PushDecoder(framing=origin.framing, interpreter=interpreter.at(origin.address or origin.source))
 
     return make
 
