@@ -22,14 +22,14 @@ from cosemic.push.object_lists import PushDefinition
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_KEYS: Final = {"ek": "encryption_key", "ak": "authentication_key", "broadcast_key": "broadcast_key"}
-_FLAGS: Final = {"without_verifying": False, "check_replay": True, "allow_example_keys": False}
+_KEYS: Final = ("ek", "ak", "broadcast_key")
+_FLAGS: Final = {"check_replay": True, "without_verifying": False, "allow_example_keys": False}
 _TEXTS: Final = ("system_title", "layout", "model", "push_setup", "zone", *_KEYS)
 _LISTS: Final = ("meter_id", "source", "push_objects")
 _KNOWN: Final = (*_TEXTS, *_LISTS, *_FLAGS)
 _DEFAULTS: Final = (*_KEYS, "layout", "model", "push_setup", "push_objects", "zone", *_FLAGS)
 _OFFSET: Final = re.compile(r"([+-])(\d{2}):?(\d{2})")
-_OBJECT: Final = re.compile(r"(\d+)/(.+)/(\d+)(?:/(\d+))?")
+_OBJECT: Final = re.compile(r"(\d+)/([^/]+)/(\d+)(?:/(\d+))?")
 
 
 class InventoryError(ValueError):
@@ -142,11 +142,20 @@ class _Reader:
         return self._make(given, {**defaults, **own}, where)
 
     def _make(self, given: Mapping[str, object], flags: Mapping[str, object], where: str) -> MeterKeys:
-        keys = {name: self._secret(str(given[key]), key, where) for key, name in _KEYS.items() if key in given}
-        encryption = keys.pop("encryption_key", None)
+        encryption, authentication, broadcast = (
+            self._secret(str(given[key]), key, where) if key in given else None for key in _KEYS
+        )
+        check_replay, without_verifying, allow_example_keys = (
+            bool(flags.get(flag, default)) for flag, default in _FLAGS.items()
+        )
         try:
             return MeterKeys(
-                encryption, **keys, **{flag: bool(flags.get(flag, default)) for flag, default in _FLAGS.items()}
+                encryption,
+                authentication,
+                broadcast_key=broadcast,
+                check_replay=check_replay,
+                without_verifying=without_verifying,
+                allow_example_keys=allow_example_keys,
             )
         except UnusableKey as error:
             raise InventoryError(f"{self._name}, {where}: {error}") from None
