@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from cosemic.cli.failing import CommandError
 from cosemic.cosem.push_objects import PushDestination, TransportService
-from cosemic.meter.demo import demo_meter
+from cosemic.meter.demo import pushing_meter
 from cosemic.meter.demo_pushes import demo_agenda
 from cosemic.meter.model import SimulatedMeter
 from cosemic.meter.push_framing import PushFraming
@@ -36,7 +36,7 @@ class PushWishes:
     meters: int | None = None
 
 
-def push_agendas(meter: SimulatedMeter, wishes: PushWishes | None, rows: int) -> list[PushAgenda]:
+def push_agendas(meter: SimulatedMeter, wishes: PushWishes | None) -> list[PushAgenda]:
     """An agenda for each meter: the one that is served, and further demo meters that only push."""
     wishes = PushWishes() if wishes is None else wishes
     if wishes.to is None:
@@ -57,7 +57,7 @@ def push_agendas(meter: SimulatedMeter, wishes: PushWishes | None, rows: int) ->
     interval = DEFAULT_INTERVAL if wishes.interval is None else wishes.interval
     try:
         framing = PushFraming(max_pdu_size=wishes.pdu_size or 0)
-        meters = [meter, *(demo_meter(profile_rows=rows, number=number) for number in range(2, count + 1))]
+        meters = [meter, *(pushing_meter(number) for number in range(2, count + 1))]
         return [
             demo_agenda(
                 one,

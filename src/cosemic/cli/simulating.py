@@ -57,7 +57,7 @@ def simulate_meter(
     else:
         trusted = [authority.certificate for authority in authorities.values()]
         meter = demo_meter(profile_rows=rows, authorities=trusted)
-    agendas = push_agendas(meter, pushes, rows)
+    agendas = push_agendas(meter, pushes)
     server = MeterServer(meter, trace=make_trace(verbose) if verbose else None, behind=devices)
 
     def write(wrapper: int, hdlc: int) -> None:
