@@ -1,4 +1,4 @@
-"""Octets of every capture to readings, in one piece, in many, and among noise; values compared with the collection's."""
+"""Octets of every capture to readings: in one piece, in many, among noise; values are the collection's."""
 
 from __future__ import annotations
 
