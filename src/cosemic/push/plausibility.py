@@ -38,7 +38,8 @@ class Likeness(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """``reach`` is how many octets make sense from the first on; ``is_cut`` where the sense ends with the octets."""
+    """``reach`` is how many octets make sense from the first on, as whole values; ``is_cut`` where then one begins that
+    the end of the octets cuts off."""
 
     likeness: Likeness
     reach: int = 0
@@ -100,7 +101,8 @@ def _data_notification(octets: bytes, tolerances: frozenset[Tolerance]) -> Judge
         return Judgement(Likeness.BENT, len(octets))
     reach, is_cut = _reach(octets, body)
     # A first element of a structure is soon found among random octets; this much is not.
-    if reach - body < (_SENSE if size else _SENSE_WITHOUT_TIME):
+    sense = (len(octets) if is_cut else reach) - body
+    if sense < (_SENSE if size else _SENSE_WITHOUT_TIME):
         return _NONE
     return Judgement(Likeness.BEGINS, reach, is_cut)
 
@@ -155,7 +157,7 @@ def _has_bare_descriptors(octets: bytes, offset: int) -> bool:
 
 
 def _reach(octets: bytes, offset: int) -> tuple[int, bool]:
-    """Where the sense of one value ends: behind it, at a type that is none, or (True) where octets are missing."""
+    """Where the whole values in one value end: behind it, at a type that is none, or (True) at one that is cut off."""
     end = len(octets)
     open_counts = [1]
     while open_counts:
@@ -164,7 +166,7 @@ def _reach(octets: bytes, offset: int) -> tuple[int, bool]:
             continue
         open_counts[-1] -= 1
         if offset >= end:
-            return end, True
+            return offset, True
         tag = octets[offset]
         size = _FIXED.get(tag, -1)
         start = offset + 1
