@@ -10,6 +10,7 @@ import pytest
 
 from cosemic.push.inventory import Inventory, InventoryError
 from cosemic.push.keys import ENCRYPTION, MeterKeys, PushKeys
+from cosemic.push.layout import Layout
 
 TITLE = bytes.fromhex("4B464D1020304050")
 OTHER = bytes.fromhex("4B464D1020304051")
@@ -29,7 +30,7 @@ check-replay = false
 [meters.roof]
 source = ["192.0.2.17", "198.51.100.0/24", "2001:db8:1::/48", "serial:///dev/ttyUSB0?baud=2400"]
 meter_id = ["ABC123 ", "LDN-77"]
-layout = "some-layout"
+layout = "norway-kaifa"
 zone = "UTC"
 """
 
@@ -58,7 +59,8 @@ def test_meters_by_title_source_and_identity() -> None:
     assert inventory.by_identity("abc124") is None
     roof = inventory.by_identity("LDN-77")
     assert roof is not None
-    assert roof.layout == "some-layout"
+    assert isinstance(roof.layout, Layout)
+    assert roof.layout.name == "norway-kaifa"
     assert roof.zone is not None
     assert roof.zone.utcoffset(None) == timedelta(0)
     cellar = inventory.by_sender(TITLE, None)
@@ -153,6 +155,7 @@ def test_references_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest
     file.write_text(
         f'[meters.a]\nsystem_title = "{TITLE.hex()}"\nek = "file:keys/one.ek"\nak = "env:TWO_AK"\nlayout="own.toml"\n'
     )
+    (tmp_path / "own.toml").write_text('title = "my own"\n[[push]]\nname = "a"\nwhen = {elements = 1}\n')
     file.chmod(0o644)
     inventory = Inventory.load(file)
     keys = inventory.find(TITLE)
@@ -161,7 +164,8 @@ def test_references_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest
     assert keys.authentication_key == bytes.fromhex(TWO)
     known = inventory.by_sender(TITLE, None)
     assert known is not None
-    assert known.layout == str(tmp_path / "own.toml")
+    assert isinstance(known.layout, Layout)
+    assert known.layout.title == "my own"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes")
@@ -225,6 +229,8 @@ def test_definitions(tmp_path: Path) -> None:
         ("[meters.a]\nzone = 'Atlantis'\n", "zone 'Atlantis' is unknown; write such as Europe/Vienna"),
         ("[meters.a]\npush_objects = '3/1.8.0'\n", "write CLASS/OBIS/ATTRIBUTE"),
         ("[meters.a]\npush_objects = '3/nonsense/2'\n", "nonsense"),
+        ("[meters.a]\nlayout = 'norway-kaifax'\n", "layout: there is no layout 'norway-kaifax'; there are"),
+        ("[meters.a]\nlayout = 'none.toml'\n", "layout: .*none.toml: there is no such file"),
         ("[meters.a]\nmodel = 'nowhere.json'\n", "model nowhere.json cannot be read"),
         ("[meters.a]\npush_setup = '0.0.25.9.0.255'\n", "give model = FILE too"),
         (f"[meters.a]\nek = '{ONE}'\n[meters.b]\nmeter_id='1'\n", r"\[meters.a\]: there are keys, but nothing to know"),
