@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -75,7 +76,7 @@ def test_a_quarter_of_any_hour_comes_every_hour_of_a_day_of_25():
         found.append(following.astimezone(UTC))
         moment = following
     assert len(found) == 25
-    assert {later - earlier for earlier, later in zip(found, found[1:], strict=False)} == {timedelta(hours=1)}
+    assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(hours=1)}
 
 
 @pytest.mark.parametrize("zone", [PLUS_ONE, BERLIN, ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Asia/Kathmandu")])
