@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -89,9 +90,11 @@ class _Run:
         self.octets = bytearray()
         self.chunks: list[tuple[int, int]] = []
         """Number of a chunk and where it begins."""
+        self._starts: list[int] = []
 
     def add(self, number: int, octets: bytearray) -> None:
         self.chunks.append((number, len(self.octets)))
+        self._starts.append(len(self.octets))
         self.octets += octets
 
     def bare(self) -> list[Found]:
@@ -108,7 +111,8 @@ class _Run:
 
     def boundaries(self, start: int, end: int) -> list[tuple[int, int]]:
         """The stretches between chunks from ``start`` to ``end``."""
-        cuts = [start, *(at for _, at in self.chunks if start < at < end), end]
+        first, last = bisect_right(self._starts, start), bisect_left(self._starts, end)
+        cuts = [start, *self._starts[first:last], end]
         return list(itertools.pairwise(cuts))
 
 

@@ -15,11 +15,9 @@ from cosemic.link.frames import HdlcFrame
 
 _WRAPPER_HEADER = 8
 _STARTS = re.compile(rb"[\x7e\x68\x10\xe5/\x06]|\x00\x01", re.DOTALL)
-_TEXT = re.compile(
-    rb"/[A-Za-z?][ -~]{1,80}\r?\n(?:[\x02\x03\x06\x15\r\n -~]{0,65536}?![0-9A-Fa-f]{0,4}\r?\n(?:\x03.)?)?"
-    rb"|\x06[0-9][0-9A-Z][0-9A-Z]\r?\n", re.DOTALL,
-)  # fmt: skip
-_REQUEST = re.compile(rb"/\?[0-9A-Za-z ]{0,32}!\r?\n")
+_LINE = re.compile(rb"/\?[0-9A-Za-z ]{0,32}!\r?\n|\x06[0-9][0-9A-Z][0-9A-Z]\r?\n|/[A-Za-z]{3}[ -~]{1,80}\r?\n")
+_TELEGRAM_END = re.compile(rb"!(?:[0-9A-Fa-f]{0,4})\r?\n(?:\x03[\x00-\xff])?")
+_NO_TEXT = re.compile(rb"[^\x02\x03\x06\x15\r\n -~]")
 
 
 class Kind(enum.Enum):
@@ -47,13 +45,14 @@ class Found:
 
 def find_frames(octets: bytes) -> Iterator[Found]:
     """The whole and intact frames in order, with what is between them; together all of the octets."""
+    texts = _Texts(octets)
     at = noise = 0
     while at < len(octets):
         match = _STARTS.search(octets, at)
         if match is None:
             break
         at = match.start()
-        found = _found(octets, at)
+        found = texts.find(at) if octets[at] in (0x2F, 0x06) else _found(octets, at)
         if found is None:
             at += 1
             continue
@@ -63,6 +62,30 @@ def find_frames(octets: bytes) -> Iterator[Found]:
         at = noise = found.end
     if noise < len(octets):
         yield Found(Kind.NOISE, noise, len(octets))
+
+
+class _Texts:
+    """Finds texts; how far text goes, and where the next end of a telegram is, is looked for once."""
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+        self._text_end = self._telegram_end = self._after = -1
+
+    def find(self, at: int) -> Found | None:
+        line = _LINE.match(self._octets, at)
+        if line is None:
+            return None
+        if line[0][:2] == b"/?" or line[0][:1] == b"\x06":
+            return Found(Kind.TEXT, at, line.end())
+        if self._telegram_end < at:
+            end = _TELEGRAM_END.search(self._octets, at)
+            self._telegram_end, self._after = (end.start(), end.end()) if end else (len(self._octets) + 1, 0)
+        if self._text_end < at:
+            no_text = _NO_TEXT.search(self._octets, at)
+            self._text_end = len(self._octets) if no_text is None else no_text.start()
+        if self._telegram_end < self._text_end:
+            return Found(Kind.TEXT, at, self._after)
+        return Found(Kind.TEXT, at, line.end())
 
 
 def _found(octets: bytes, at: int) -> Found | None:
@@ -75,9 +98,6 @@ def _found(octets: bytes, at: int) -> Found | None:
     if first in (0x10, 0xE5):
         size = mbus.short_size(octets, at)
         return None if size is None else Found(Kind.FLAG, at, at + size)
-    if first in (0x2F, 0x06):
-        match = _REQUEST.match(octets, at) or _TEXT.match(octets, at)
-        return None if match is None else Found(Kind.TEXT, at, match.end())
     return _wrapper(octets, at)
 
 

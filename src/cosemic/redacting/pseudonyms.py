@@ -28,6 +28,7 @@ class Pseudonyms:
         self._salt = secrets.token_bytes(32) if salt is None else salt
         self._known: dict[tuple[str, bytes], bytes] = {}
         self._hosts: dict[str, str] = {}
+        self._taken: set[str] = set()
         self.numbers: set[int] = set()
         """What was masked, wherever it can be read as a number of five digits and more."""
 
@@ -93,10 +94,11 @@ class Pseudonyms:
                     known = str(ipaddress.IPv4Address(number))
                 else:
                     known = str(ipaddress.IPv6Address(0x20010DB8 << 96 | int.from_bytes(drawn, "big")))
-                if known not in self._hosts.values() and known != text:
+                if known not in self._taken and known != text:
                     break
         assert known is not None
         self._hosts[text] = known
+        self._taken.add(known)
         return known
 
     def device(self, text: str) -> str:

@@ -78,9 +78,11 @@ def _identifies(code: str) -> bool:
 
 def _check_sums(text: Scatter, before: bytes) -> None:
     """What fitted before fits again: the CRC of a P1 telegram, the block check after ETX."""
-    for match in re.finditer(rb"/[^!]*!([0-9A-Fa-f]{4})", before, re.DOTALL):
-        start, end = match.start(), match.start(1)
-        if int(match[1], 16) == _crc16(before[start:end]):
+    after = 0
+    for match in re.finditer(rb"!([0-9A-Fa-f]{4})", before):
+        start, end = before.find(b"/", after, match.start()), match.start(1)
+        after = match.end()
+        if start >= 0 and int(match[1], 16) == _crc16(before[start:end]):
             right = f"{_crc16(text.part(start, end - start).read()):04X}"
             shown = right if match[1] == match[1].upper() else right.lower()
             text.part(end, 4).write(shown.encode("ascii"))
