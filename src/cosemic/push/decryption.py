@@ -283,13 +283,14 @@ class PushSecurity:
                 )
             if token:
                 seen.once.check(token)
+            if last is None or sealed.counter > last:  # a fresh key that starts at 0 lowers nothing
+                seen.take(name, sealed.counter, is_proved)
+            if token:
+                seen.once.add(token)
         except PushRefused:
             raise
         except SecurityError as error:
             raise sealed.refused(Diagnosis.COUNTER_WENT_BACK, str(error)) from None
-        if token:
-            seen.once.add(token)
-        seen.take(name, sealed.counter, is_proved)
 
     # Signatures
 
