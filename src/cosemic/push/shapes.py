@@ -6,6 +6,7 @@ how to make readings of the values between them. A push whose fixed octets diffe
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -225,9 +226,21 @@ def _step(item: Labelled, body: Body, places: dict[int, int], ignores_deviation:
         def number(fields: tuple[Any, ...], octets: bytes, offset: int, zone: tzinfo | None) -> PushReading:
             raw = fields[index]
             value = raw if scaler is None else scaled(raw, scaler)
-            return PushReading(
-                name, value, unit, obis, class_id, attribute, raw, scaler, unit_code, None, device, label
-            )
+            # Every value of every push comes here: filling the slots directly halves the time of the generated __init__.
+            made: PushReading = _new(PushReading)
+            _set_name(made, name)
+            _set_value(made, value)
+            _set_unit(made, unit)
+            _set_obis(made, obis)
+            _set_class_id(made, class_id)
+            _set_attribute(made, attribute)
+            _set_raw(made, raw)
+            _set_scaler(made, scaler)
+            _set_unit_code(made, unit_code)
+            _set_time(made, None)
+            _set_device(made, device)
+            _set_label(made, label)
+            return made
 
         return number
     when = None if item.time is None else _source(item.time, body, places)
@@ -253,6 +266,11 @@ def _step(item: Labelled, body: Body, places: dict[int, int], ignores_deviation:
 
 
 _DATE_TIME: Final = 12
+_new = object.__new__
+(
+    _set_name, _set_value, _set_unit, _set_obis, _set_class_id, _set_attribute, _set_raw, _set_scaler, _set_unit_code,
+    _set_time, _set_device, _set_label,
+) = (PushReading.__dict__[each.name].__set__ for each in dataclasses.fields(PushReading))  # fmt: skip
 
 
 def _moment(raw: Value, zone: tzinfo | None, ignores_deviation: bool) -> datetime | CosemDateTime | None:
