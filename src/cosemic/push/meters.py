@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Protocol
@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KnownMeter:
-    """What helps to understand one meter. ``definition`` is attribute 2 of its push setup, decoded."""
+    """What helps to understand one meter. ``definition`` is what ``meaning.interpret`` takes for one."""
 
     name: str | None = None
     layout: Layout | str | None = None
-    definition: Sequence[object] | None = None
+    definition: object = None
     zone: tzinfo | None = None
+
+    @property
+    def is_of_use(self) -> bool:
+        """Whether it changes how a message is understood."""
+        return self.layout is not None or self.definition is not None or self.zone is not None
 
 
 class KnownMeters(Protocol):

@@ -1,0 +1,131 @@
+"""The text of a P1 port (DSMR P1 companion standard, the data block of IEC 62056-21 mode D) becomes a push.
+
+``/XXX5identification``, an empty line, lines of a code and values in brackets, ``!`` and, from DSMR 4 on, a check sum.
+Values are what the text says, in the unit of the text: a P1 text counts energy in kWh where an APDU counts it in Wh.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Final
+
+from cosemic.errors import DecodeError
+from cosemic.obis import ObisCode
+from cosemic.push.messages import Diagnosis, Label, Protection, Push, PushReading
+from cosemic.push.p1_checksum import crc16_arc
+from cosemic.push.p1_dialects import find_dialect
+from cosemic.push.p1_times import zone_of
+from cosemic.push.p1_values import LineReader
+from cosemic.push.telegrams import Telegram
+from cosemic.tolerances import DEFAULT, Tolerance, note
+
+MAX_TEXT: Final = 65_536
+"""Octets of a text that are looked at; the longest of the published rules has about 4,000."""
+
+_END: Final = re.compile(rb"[\r\n]!([0-9A-Fa-f]{0,4})[ \t\x00]*(?:[\r\n]|\Z)")
+_LINE_ENDS: Final = re.compile(rb"\r\n|\r|\n")
+_PARITY_STRIPPED: Final = bytes(octet & 0x7F for octet in range(256))
+_EVEN: Final = bytes(octet for octet in range(256) if octet.bit_count() % 2 == 0)
+_METER_ID: Final = tuple(
+    ObisCode.parse(code).octets
+    for code in ("0-0:96.1.1", "0-0:42.0.0", "0-0:96.1.0", "1-0:96.1.0", "0-0:0.0.0", "1-0:0.0.0")
+)
+
+
+class P1Error(DecodeError):
+    """A text that cannot be used: ``diagnosis`` is DAMAGED, TRUNCATED or NOT_UNDERSTOOD."""
+
+    def __init__(self, diagnosis: Diagnosis, message: str, *, octets: bytes | None = None) -> None:
+        super().__init__(message, octets=octets)
+        self.diagnosis = diagnosis
+
+
+def interpret_p1(
+    telegram: Telegram,
+    text: bytes,
+    *,
+    protection: Protection | None = None,
+    zone: tzinfo | None = None,
+    tolerances: frozenset[Tolerance] = DEFAULT,
+) -> Push:
+    """The push of one text, from its ``/`` to the check sum.
+
+    ``zone`` is the time zone of the grid: by default Europe/Vilnius for the texts of Lithuania's ESO, Europe/Amsterdam
+    for all others. A text without an end, or with a check sum that does not hold, is a P1Error: nothing of it is used.
+    """
+    notes: list[str] = []
+    text = _checked(text, tolerances, notes)
+    lines = text[1:].decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
+    head, _, body = lines.partition("\n")
+    identification = head.strip()
+    if not identification:
+        raise P1Error(Diagnosis.NOT_UNDERSTOOD, "a P1 text whose first line is empty: no maker, no meter", octets=text)
+    reader = LineReader(zone_of(identification) if zone is None else zone)
+    readings = reader.read(body)
+    found = {reading.obis.octets: reading for reading in readings if reading.obis is not None}
+    clock = found.get(ObisCode.CLOCK.octets)
+    return Push(
+        kind="p1-text",
+        readings=(PushReading("Identification", identification, raw=identification, label=Label.TEXT), *readings),
+        telegram=telegram,
+        time=clock.value if clock is not None and isinstance(clock.value, datetime) else None,
+        protection=protection,
+        meter_id=_meter_id(found),
+        layout=find_dialect(identification, found),
+        notes=(*notes, *reader.notes),
+    )
+
+
+def _checked(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) -> bytes:
+    """The text from its ``/`` to its last line, the check sum compared; parity bits and line ends mended if allowed."""
+    text = text.lstrip(b"\r\n \t\x00")
+    if len(text) > MAX_TEXT:
+        raise P1Error(Diagnosis.NOT_UNDERSTOOD, f"a P1 text of {len(text)} octets; {MAX_TEXT} are the most")
+    if not text.isascii() and Tolerance.P1_PARITY in tolerances and not text.translate(None, _EVEN):
+        text = text.translate(_PARITY_STRIPPED)
+        _tolerate(Tolerance.P1_PARITY, "the line is 7E1 and was read as 8N1", notes)
+    if not text.startswith(b"/"):
+        raise P1Error(Diagnosis.NOT_UNDERSTOOD, "a P1 text begins with '/', this one does not", octets=text)
+    end = _END.search(text)
+    if end is None:
+        if b"\n!" in text:
+            raise P1Error(Diagnosis.DAMAGED, "what follows the '!' of the P1 text is no check sum", octets=text)
+        raise P1Error(Diagnosis.TRUNCATED, "the P1 text has no end (a line with '!'): octets were lost", octets=text)
+    if end[1]:
+        _check(text[: end.start() + 2], end[1], tolerances, notes)
+    return text[: end.start()]
+
+
+def _check(covered: bytes, digits: bytes, tolerances: frozenset[Tolerance], notes: list[str]) -> None:
+    expected = int(digits, 16)
+    actual = crc16_arc(covered)
+    if len(digits) < 4:
+        if actual != expected or Tolerance.P1_CHECKSUM_DIGITS not in tolerances:
+            raise P1Error(Diagnosis.DAMAGED, f"a check sum of {len(digits)} digits; it has four", octets=covered)
+        _tolerate(Tolerance.P1_CHECKSUM_DIGITS, "the check sum holds, but lacks its zeros in front", notes)
+    if actual == expected:
+        return
+    if Tolerance.P1_LINE_ENDS in tolerances and crc16_arc(_LINE_ENDS.sub(b"\r\n", covered)) == expected:
+        _tolerate(Tolerance.P1_LINE_ENDS, "the check sum holds with the line ends that the meter sent", notes)
+        return
+    raise P1Error(
+        Diagnosis.DAMAGED,
+        f"the check sum of the P1 text is {expected:04X}, its octets give {actual:04X}: octets were lost or changed "
+        "(see that the speed is right, the cable short, and the buffer of the adapter large enough)",
+        octets=covered,
+    )
+
+
+def _tolerate(tolerance: Tolerance, detail: str, notes: list[str]) -> None:
+    note(tolerance, detail)
+    notes.append(detail)
+
+
+def _meter_id(found: Mapping[bytes, PushReading]) -> str | None:
+    for code in _METER_ID:
+        reading = found.get(code)
+        if reading is not None and isinstance(reading.value, str) and reading.value:
+            return reading.value
+    return None
