@@ -15,7 +15,7 @@ from cosemic.codec import axdr
 from cosemic.codec.axdr import Data
 from cosemic.enums import Conformance
 from cosemic.errors import LinkLost, LocalProtocolError
-from cosemic.meter import server as meter_server
+from cosemic.meter import networks
 from cosemic.meter.demo import demo_meter
 from cosemic.meter.server import MeterServer, running
 from cosemic.protocol.events import Notified
@@ -116,7 +116,7 @@ async def test_what_waits_for_a_client_that_does_not_read_is_bounded(
                 pushed += 1
                 assert pushed < 1000
                 (transport,) = server.connections
-                assert transport.get_write_buffer_size() < meter_server._MOST_WAITING + 2 * 60100
+                assert transport.get_write_buffer_size() < networks.MOST_WAITING + 2 * 60100
         assert "has not read" in caplog.text
         await asyncio.sleep(0)
         assert not server.connections

@@ -32,6 +32,7 @@ from cosemic.enums import ApplicationContext, AuthenticationMechanism, Interface
 from cosemic.meter import consumption, demo_keys
 from cosemic.meter.administration import association_objects, device_objects, ports, sap_assignment
 from cosemic.meter.consumption import Energy
+from cosemic.meter.demo_pushes import add_pushes
 from cosemic.meter.image_transfer import ImageStore
 from cosemic.meter.instruments import POWER_UP, Switch, clock, demand, maximum_demand, register, scratch_register
 from cosemic.meter.model import Access, LogicalDevice, MeterAssociation, SimulatedMeter
@@ -76,6 +77,7 @@ SCRATCH_LIMIT = 64 * 1024
 def demo_meter(
     *,
     profile_rows: int = 2880,
+    number: int = 1,
     clock: Callable[[], datetime] | None = None,
     zone: tzinfo = METER_ZONE,
     counters: CounterStore | None = None,
@@ -89,14 +91,16 @@ def demo_meter(
 ) -> SimulatedMeter:
     """Make the meter. ``clock`` gives the true time (aware; by default the computer's), ``profile_rows`` up to 100,000.
 
+    ``number`` is in its names, its serial number and its system title, so that many can be told apart.
+
     ``counters`` keeps the meter's own invocation counters, in memory by default. ``security`` replaces the test keys of
     client 1. The rest is for its security setup (see ``SecuritySetup``), whose version is 0 in suite 0 and 1 in the
     others, unless given; ``authorities`` are those that the setups of suites 1 and 2 trust. ``images`` takes the images
     that are transferred.
     """
     meter = bare_meter(
-        {1: b"COS0000000000001", 2: b"COS0000000000002"},
-        demo_security(counters) if security is None else security,
+        {1: b"COS%013d" % (2 * number - 1), 2: b"COS%013d" % (2 * number)},
+        demo_security(counters, number) if security is None else security,
         clock=clock,
         zone=zone,
         counters=counters,
@@ -110,17 +114,34 @@ def demo_meter(
     management.add(*ports())
     events = EventRows()
     events.record(meter.now() - timedelta(days=3), POWER_UP)
-    _electricity(management, events, profile_rows)
+    _electricity(management, events, profile_rows, b"%08d" % number)
     _gas(gas, events)
     management.add((ImageStore() if images is None else images).meter_object(), *tariff_objects())
+    add_pushes(management)
     return meter
 
 
-def demo_security(counters: CounterStore | None = None) -> SecurityContext:
+def pushing_meter(
+    number: int = 1,
+    *,
+    clock: Callable[[], datetime] | None = None,
+    zone: tzinfo = METER_ZONE,
+    counters: CounterStore | None = None,
+) -> SimulatedMeter:
+    """A demo meter that is there to push: the electricity meter alone, without profiles, quickly made in thousands."""
+    device = LogicalDevice(1, b"COS%013d" % (2 * number - 1))
+    device.associations = _associations(1, demo_security(counters, number), 0xFFFF)
+    device.add(*device_objects(device))
+    _electricity(device, EventRows(), 0, b"%08d" % number)
+    add_pushes(device)
+    return SimulatedMeter([device], time=_computer_time if clock is None else clock, zone=zone)
+
+
+def demo_security(counters: CounterStore | None = None, number: int = 1) -> SecurityContext:
     """The test keys of client 1."""
     return SecurityContext(
         suite=0,
-        system_title=SYSTEM_TITLE,
+        system_title=SYSTEM_TITLE[:4] + number.to_bytes(4, "big"),
         encryption_key=ENCRYPTION_KEY,
         authentication_key=AUTHENTICATION_KEY,
         broadcast_key=BROADCAST_KEY,
@@ -229,7 +250,7 @@ def _pre_established(device: LogicalDevice) -> MeterAssociation:
     return MeterAssociation(settings, Level.PUBLIC, 8)
 
 
-def _electricity(device: LogicalDevice, events: EventRows, profile_rows: int) -> None:
+def _electricity(device: LogicalDevice, events: EventRows, profile_rows: int, serial: bytes) -> None:
     switch = Switch(events)
     device.add(
         clock(events),
@@ -254,7 +275,7 @@ def _electricity(device: LogicalDevice, events: EventRows, profile_rows: int) ->
         )
     data = InterfaceClass.DATA
     device.add(
-        MeterObject(data, ObisCode(0, 0, 96, 1, 0, 255), 0, {2: fixed(axdr.octet_string(b"00000001"))}),
+        MeterObject(data, ObisCode(0, 0, 96, 1, 0, 255), 0, {2: fixed(axdr.octet_string(serial))}),
         MeterObject(data, ObisCode(1, 0, 0, 2, 0, 255), 0, {2: fixed(axdr.octet_string(b"COSEMIC-1.0"))}),
         MeterObject(data, ObisCode(0, 0, 96, 14, 0, 255), 0, {2: Attribute(_tariff)}),
         MeterObject(data, ObisCode(0, 0, 96, 10, 1, 255), 0, {2: fixed(axdr.unsigned(0))}),

@@ -36,6 +36,7 @@ from cosemic.security.suites import SecurityPolicy
 from cosemic.times import CosemDateTime
 
 if TYPE_CHECKING:
+    from cosemic.meter.push_setup import PushSetup
     from cosemic.protocol.settings import ServerSettings
 
 logger = logging.getLogger("cosemic.meter")
@@ -74,6 +75,8 @@ class LogicalDevice:
     name: bytes
     objects: dict[ObisCode, MeterObject] = field(default_factory=dict)
     associations: list[MeterAssociation] = field(default_factory=list)
+    push_setups: list[PushSetup] = field(default_factory=list)
+    """What stands behind its objects of class 40; a ``PushAgenda`` works for them."""
 
     def add(self, *objects: MeterObject) -> None:
         """Put objects in; a second one with the same OBIS code replaces the first."""
@@ -168,6 +171,8 @@ class SimulatedMeter:
         self.offset = timedelta()
         self.on_confirmed: Callable[[tuple[int, int], int], object] | None = None
         """Called with (client SAP, server SAP) and the long invoke id of each push that a client has confirmed."""
+        self.watchers: list[Callable[[], object]] = []
+        """Each is called after a client has written an attribute or called a method: something may be due now."""
         self._time = time
         self._associations = {
             (association.client_sap, association.server_sap): association
@@ -357,6 +362,7 @@ class SimulatedMeter:
         except DecodeError:
             return DataAccessResult.TYPE_UNMATCHED
         logger.debug("client %d wrote %s", access.association.client_sap, at)
+        self._changed()
         return DataAccessResult.SUCCESS
 
     def _call(self, access: Access, at: MethodDescriptor, parameters: Data | None) -> ActionOutcome:
@@ -376,7 +382,12 @@ class SimulatedMeter:
         except DecodeError:
             return ActionOutcome(ActionResult.TYPE_UNMATCHED, None)
         logger.debug("client %d called %s", access.association.client_sap, at)
+        self._changed()
         return ActionOutcome(ActionResult.SUCCESS, None if returned is None else Data.of(returned))
+
+    def _changed(self) -> None:
+        for watcher in self.watchers:
+            watcher()
 
 
 def _find(access: Access, class_id: int, obis: ObisCode) -> MeterObject:

@@ -1,0 +1,105 @@
+"""What a push says: the values of its objects, in their order, as one structure (IEC 62056-6-2, 4.4.8.2.2).
+
+A value that cannot be had (no such object, another class, an element that is not there, one that nobody may read) is
+null-data in its place, so that the others keep theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cosemic.apdu.services import SelectiveAccess
+from cosemic.codec import axdr
+from cosemic.codec.axdr import Data
+from cosemic.cosem.push_objects import PushObject, Restriction, RestrictionType
+from cosemic.cosem.selection import CaptureObject, by_entry, by_range
+from cosemic.enums import AccessRight, DataType, InterfaceClass
+from cosemic.errors import DecodeError
+from cosemic.meter.model import Access, LogicalDevice, SimulatedMeter
+from cosemic.meter.objects import Attribute, Level, MeterObject, Refusal
+
+NULL = Data.of(None)
+MOST_OBJECTS = 255
+"""Push objects of one setup; a list from the network has an end."""
+
+
+def own_access(meter: SimulatedMeter, device: LogicalDevice) -> Access:
+    """The meter itself, which reads and calls its own objects. LookupError for a device without associations."""
+    association = max(device.associations, key=lambda item: item.level, default=None)
+    if association is None:
+        raise LookupError(f"logical device {device.sap} has no association")
+    return Access(meter, device, association, Level.MANAGER, meter.now())
+
+
+def push_body(access: Access, objects: Iterable[PushObject]) -> Data:
+    """The values of all push objects: a structure."""
+    values = [_value(access, item) for item in objects]
+    return _structure(values)
+
+
+def _value(access: Access, item: PushObject) -> Data:
+    target = access.device.objects.get(item.obis)
+    if target is None or target.class_id != item.class_id:
+        return NULL
+    if item.attribute == 0:
+        return _structure([_attribute(access, target, number, item) for number in sorted(target.attributes)])
+    value = _attribute(access, target, item.attribute, item)
+    return value if item.data_index == 0 else _element(value, item.data_index)
+
+
+def _attribute(access: Access, target: MeterObject, number: int, item: PushObject) -> Data:
+    attribute = target.attributes.get(number)
+    if attribute is None or AccessRight.READ not in attribute.rights[Level.MANAGER]:
+        return NULL
+    try:
+        if target.class_id == InterfaceClass.PROFILE_GENERIC and number == 2:
+            return _rows(access, target, attribute, item)
+        return Data.of(attribute.read(access))
+    except (Refusal, DecodeError):
+        return NULL
+
+
+def _rows(access: Access, target: MeterObject, attribute: Attribute, item: PushObject) -> Data:
+    """The rows of a profile that the restriction lets through, and of them the columns that are wanted."""
+    restriction = item.restriction
+    if restriction.kind is RestrictionType.NONE and not item.columns:
+        return Data.of(attribute.read(access))
+    if attribute.select is None:
+        return NULL
+    rows = attribute.select(access, _selection(restriction))
+    if not item.columns:
+        return rows
+    captured = target.attributes[3].read(access)
+    listed = Data.of(captured).value
+    if not isinstance(listed, list):
+        return NULL
+    known = [CaptureObject.from_value(element) for element in listed]
+    wanted = [known.index(column) for column in item.columns if column in known]
+    if len(wanted) != len(item.columns):
+        return NULL
+    return Data.of(axdr.array(*(axdr.structure(*(row.elements[n] for n in wanted)) for row in rows.typed.elements)))
+
+
+def _selection(restriction: Restriction) -> SelectiveAccess:
+    first, last = restriction.first, restriction.last
+    if restriction.kind is RestrictionType.DATE and not isinstance(first, int) and not isinstance(last, int):
+        assert first is not None
+        assert last is not None
+        return by_range(first, last)
+    if restriction.kind is RestrictionType.ENTRY and isinstance(first, int) and isinstance(last, int):
+        return by_entry(max(first, 1), last)
+    return by_entry()
+
+
+def _element(value: Data, index: int) -> Data:
+    try:
+        typed = value.typed
+    except DecodeError:
+        return NULL
+    if typed.type not in (DataType.ARRAY, DataType.STRUCTURE) or index > len(typed.elements):
+        return NULL
+    return Data.of(typed.elements[index - 1])
+
+
+def _structure(values: list[Data]) -> Data:
+    return Data(b"\x02" + axdr.encode_length(len(values)) + b"".join(map(bytes, values)))

@@ -1,0 +1,281 @@
+"""The shape of a push: what repeats in every push of a meter, found once, so that the next ones cost little.
+
+All octets but those of the values are the same from push to push: tags, lengths, names, scalers. A shape keeps them and
+how to make readings of the values between them. A push whose fixed octets differ in one bit has another shape.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any, Final, TypeAlias
+
+from cosemic.codec.axdr import DataType, decode_prefix
+from cosemic.codec.scalars import FORMATS, TIMES
+from cosemic.codec.typed import Value
+from cosemic.obis import ObisCode
+from cosemic.obis_names import look_up
+from cosemic.push.labelling import Kind, Labelled, device_of, identity_rank, kind_of
+from cosemic.push.messages import PushReading
+from cosemic.push.nodes import BARE_DESCRIPTOR, OCTET_STRING, VISIBLE_STRING, Body, Node
+from cosemic.push.reading_values import moment, plain_text, scaled, time_of
+from cosemic.times import CosemDateTime
+
+LARGEST: Final = 512
+"""More values than this, and a shape is not kept: it is a buffer of rows, and no two have the same number of them."""
+
+Step: TypeAlias = Callable[[tuple[Any, ...], bytes, int, tzinfo | None], PushReading]
+"""Makes one reading of the fields that a shape has unpacked, the octets, where the body begins in them, and a zone."""
+_Source: TypeAlias = Callable[[tuple[Any, ...], bytes, int], Value]
+
+_NOTHING: Final = frozenset((int(DataType.NULL_DATA), int(DataType.DONT_CARE)))
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What else is known of pushes of one shape."""
+
+    layout: str | None = None
+    hint: str | None = None
+    notes: tuple[str, ...] = ()
+    clock: int | None = None
+    """Which reading is the clock."""
+    identity: int | None = None
+    """Which reading tells what meter it is."""
+    ignores_deviation: bool = False
+    """The deviation in the times of these meters is not true."""
+
+
+class Shape:
+    """How to read the pushes of one shape. ``is_valid`` is False where the body is no A-XDR."""
+
+    __slots__ = ("_other_texts", "_text", "findings", "fixed", "is_valid", "layout", "size", "steps")
+
+    def __init__(
+        self,
+        body: Body,
+        items: list[Labelled],
+        pinned: list[Node],
+        findings: Findings,
+        text: Node | None = None,
+        other_texts: tuple[str, ...] = (),
+    ) -> None:
+        self.findings = findings
+        self.is_valid = body.is_valid
+        self.size = len(body.octets)
+        fields = _Fields(body, pinned)
+        self.fixed = tuple(fields.fixed)
+        self.layout = fields.layout()
+        self.steps = [_step(item, body, fields.places, findings.ignores_deviation) for item in items]
+        # A push of the same shape whose first text begins with one of these is that of another layout.
+        self._text = None if text is None else fields.places.get(text.start)
+        self._other_texts = tuple(other.encode() for other in other_texts)
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether other pushes may have this shape."""
+        return self.layout is not None
+
+    def fields(self, octets: bytes, offset: int) -> tuple[Any, ...] | None:
+        """The fields of a body that begins at ``offset`` and has this shape's size; None for another shape."""
+        assert self.layout is not None
+        fields = self.layout.unpack_from(octets, offset)
+        if fields[::2] != self.fixed:
+            return None
+        if self._text is not None and fields[self._text].startswith(self._other_texts):
+            return None
+        return fields
+
+    def readings(
+        self, fields: tuple[Any, ...], octets: bytes, offset: int, zone: tzinfo | None
+    ) -> tuple[PushReading, ...]:
+        """The readings of a body with these fields."""
+        return tuple([step(fields, octets, offset, zone) for step in self.steps])
+
+
+class Shapes:
+    """Shapes that were met, by the size of the body; bounded, as a sender chooses what lies in it."""
+
+    __slots__ = ("_by_size",)
+    _SIZES: Final = 256
+    _OF_ONE_SIZE: Final = 8
+
+    def __init__(self) -> None:
+        self._by_size: dict[int, list[Shape]] = {}
+
+    def find(self, octets: bytes, offset: int) -> tuple[Shape, tuple[Any, ...]] | None:
+        """The shape of the body that begins at ``offset``, and its fields."""
+        for shape in self._by_size.get(len(octets) - offset, ()):
+            fields = shape.fields(octets, offset)
+            if fields is not None:
+                return shape, fields
+        return None
+
+    def keep(self, shape: Shape) -> None:
+        """Remember a shape; an older one of its size may have to go."""
+        if len(self._by_size) >= self._SIZES:
+            self._by_size.clear()
+        known = self._by_size.setdefault(shape.size, [])
+        if len(known) >= self._OF_ONE_SIZE:
+            known.pop()
+        known.insert(0, shape)
+
+
+class _Fields:
+    """Divides a body into octets that a shape fixes and values between them, one after the other."""
+
+    def __init__(self, body: Body, pinned: list[Node]) -> None:
+        self.body = body
+        self.pinned = {(node.start, node.end) for node in pinned}
+        self.fixed: list[bytes] = []
+        self.places: dict[int, int] = {}
+        """Which field holds the leaf that begins there."""
+        self.formats: list[str] = []
+        self.is_regular = True
+        at = 0
+        for leaf in self.leaves(body.root):
+            code = _format(leaf)
+            if code is None:
+                self.is_regular = False
+                break
+            if not code:
+                continue
+            self.fix(at, leaf.content)
+            self.places[leaf.start] = 2 * len(self.fixed) - 1
+            self.formats.append(code)
+            at = leaf.end
+            if len(self.formats) > LARGEST:
+                self.is_regular = False
+                break
+        if self.is_regular:
+            self.fix(at, len(body.octets))
+
+    def leaves(self, node: Node) -> Iterator[Node]:
+        """The leaves that are not fixed, in their order."""
+        if (node.start, node.end) in self.pinned or node.tag == BARE_DESCRIPTOR:
+            return
+        if node.children is None:
+            # A string of six octets may be a name, and then says how others are to be read.
+            if node.tag != OCTET_STRING or node.end - node.content != _NAME:
+                yield node
+            return
+        for child in node.children:
+            yield from self.leaves(child)
+
+    def fix(self, start: int, end: int) -> None:
+        self.fixed.append(self.body.octets[start:end])
+        self.formats.append(f"{end - start}s")
+
+    def layout(self) -> struct.Struct | None:
+        if not self.is_regular:
+            return None
+        return struct.Struct(">" + "".join(self.formats))
+
+
+_NAME: Final = 6
+
+
+def _format(leaf: Node) -> str | None:
+    """The struct code of a leaf's content; "" for one without content, None for one that needs to be checked."""
+    tag = leaf.tag
+    if tag in FORMATS:
+        return FORMATS[tag]
+    if tag in _NOTHING:
+        return ""
+    if tag in (OCTET_STRING, VISIBLE_STRING) or tag in TIMES:
+        return f"{leaf.end - leaf.content}s"
+    return None
+
+
+def _source(node: Node, body: Body, places: dict[int, int]) -> _Source:
+    """Where the value of a node comes from."""
+    place = places.get(node.start) if node.children is None else None
+    if place is None:
+        if not body.is_valid and node.children is not None:
+            value = body.value(node)
+            return lambda fields, octets, offset: value
+        start = node.start
+        return lambda fields, octets, offset: decode_prefix(octets, offset + start)[0]
+    index = place
+    if node.tag == VISIBLE_STRING:
+        return lambda fields, octets, offset: str(fields[index], "latin-1")
+    if node.tag in TIMES:
+        read = TIMES[node.tag][1]
+        return lambda fields, octets, offset: read(fields[index])
+    return lambda fields, octets, offset: fields[index]
+
+
+def _step(item: Labelled, body: Body, places: dict[int, int], ignores_deviation: bool) -> Step:
+    """How the reading of an item is made."""
+    obis = item.obis
+    name = item.name or ("" if obis is None else look_up(obis.octets).name)
+    unit_code = 255 if item.scaler_unit is None else item.scaler_unit.unit
+    unit = "" if item.scaler_unit is None else item.scaler_unit.symbol
+    scaler = None if item.scaler_unit is None else item.scaler_unit.scaler
+    class_id, attribute, label = item.class_id, item.attribute, item.label
+    device = 0 if obis is None else device_of(obis)
+    node, kind = item.node, kind_of(item)
+    source = _source(node, body, places)
+    place = places.get(node.start) if node.children is None else None
+    if place is not None and node.tag in FORMATS and node.tag != DataType.BOOLEAN and item.time is None:
+        index = place
+
+        def number(fields: tuple[Any, ...], octets: bytes, offset: int, zone: tzinfo | None) -> PushReading:
+            raw = fields[index]
+            value = raw if scaler is None else scaled(raw, scaler)
+            return PushReading(
+                name, value, unit, obis, class_id, attribute, raw, scaler, unit_code, None, device, label
+            )
+
+        return number
+    when = None if item.time is None else _source(item.time, body, places)
+
+    def other(fields: tuple[Any, ...], octets: bytes, offset: int, zone: tzinfo | None) -> PushReading:
+        raw = source(fields, octets, offset)
+        value: Any = raw
+        if scaler is not None and isinstance(raw, int | float) and not isinstance(raw, bool):
+            value = scaled(raw, scaler)
+        elif isinstance(raw, CosemDateTime):
+            value = moment(bytes(raw), zone, ignores_deviation)
+        elif isinstance(raw, bytes):
+            if kind is Kind.TEXT:
+                value = plain_text(raw)
+            elif kind is Kind.TIME:
+                value = time_of(raw, zone, ignores_deviation)
+            elif kind is Kind.NAME and len(raw) == _NAME:
+                value = str(ObisCode.from_bytes(raw))
+        time = None if when is None else _moment(when(fields, octets, offset), zone, ignores_deviation)
+        return PushReading(name, value, unit, obis, class_id, attribute, raw, scaler, unit_code, time, device, label)
+
+    return other
+
+
+_DATE_TIME: Final = 12
+
+
+def _moment(raw: Value, zone: tzinfo | None, ignores_deviation: bool) -> datetime | CosemDateTime | None:
+    if isinstance(raw, CosemDateTime):
+        raw = bytes(raw)
+    if isinstance(raw, bytes) and len(raw) == _DATE_TIME:
+        return moment(raw, zone, ignores_deviation)
+    return None
+
+
+def clock_of(items: list[Labelled]) -> int | None:
+    """Which item is the clock of the meter."""
+    for number, item in enumerate(items):
+        if item.obis is not None and item.obis.octets[0] == 0 and kind_of(item) is Kind.TIME:
+            return number
+    return None
+
+
+def identity_of(items: list[Labelled]) -> int | None:
+    """Which item tells best what meter it is."""
+    best: tuple[int, int] | None = None
+    for number, item in enumerate(items):
+        rank = None if item.obis is None or item.attribute not in (None, 2) else identity_rank(item.obis)
+        if rank is not None and (best is None or rank < best[0]):
+            best = rank, number
+    return None if best is None else best[1]

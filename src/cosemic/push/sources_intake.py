@@ -1,0 +1,160 @@
+"""What all sources of a listener share: the queue in front of whoever iterates, limits, counts and one timer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+from cosemic.push.limits import Limits
+from cosemic.push.messages import Decoded, Push
+from cosemic.push.sources_wheel import Wheel
+from cosemic.push.statistics import Statistics
+from cosemic.push.telegrams import Dropped, Framing
+
+logger = logging.getLogger("cosemic.push")
+
+_LOG_EVERY = 10.0
+_MOST_LOGGED = 200
+
+
+class Decoder(Protocol):
+    """What a source feeds: ``cosemic.push.decoder.PushDecoder``."""
+
+    def feed(self, octets: bytes) -> list[Decoded]:
+        """Octets as they come."""
+
+    def idle(self) -> list[Decoded]:
+        """The line is silent: what has begun is not going to end."""
+
+    def end(self) -> list[Decoded]:
+        """The stream is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who sends: ``source`` names it to the user, ``kind`` is the scheme of the URL, ``address`` an IP address."""
+
+    source: str
+    kind: str
+    address: str | None = None
+    framing: Framing | None = None
+
+
+DecoderOf: TypeAlias = Callable[[Origin], Decoder]
+
+
+class Waiting(Protocol):
+    """A connection that has stopped reading until there is room in the queue."""
+
+    def go_on(self) -> None:
+        """Take up what was put aside, and read on."""
+
+
+@dataclass(slots=True)
+class _Said:
+    at: float
+    kept_back: int = 0
+
+
+@dataclass(slots=True)
+class Intake:
+    """One per listener.
+
+    ``emit`` is called with each message and the time that a recording says, ``tell`` with sentences about sources,
+    ``on_octets`` with all that comes, before anything is made of it.
+    """
+
+    limits: Limits
+    decoder_of: DecoderOf
+    emit: Callable[[str, Decoded, datetime | None], None]
+    tell: Callable[[str], None]
+    on_octets: Callable[[str, bytes], None] | None = None
+    on_source_ended: Callable[[], None] = lambda: None
+    statistics: Statistics = field(default_factory=Statistics)
+    wheel: Wheel = field(default_factory=Wheel)
+    is_full: bool = False
+    is_stopping: bool = False
+    _paused: deque[Waiting] = field(default_factory=deque)
+    _room: asyncio.Event = field(default_factory=asyncio.Event)
+    _said: dict[str, _Said] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._room.set()
+
+    def octets_came(self, origin: Origin, octets: bytes) -> None:
+        """Count octets, and have them recorded."""
+        self.statistics.octets[origin.kind] += len(octets)
+        if self.on_octets is not None:
+            self.on_octets(origin.source, octets)
+
+    def source_ended(self) -> None:
+        """A source, such as a file, gives nothing more."""
+        self.on_source_ended()
+
+    def take(self, origin: Origin, items: Iterable[Decoded], at: datetime | None = None) -> int:
+        """Count and hand on what a decoder gave; how many of it were whole telegrams."""
+        statistics = self.statistics
+        whole = 0
+        for item in items:
+            if isinstance(item, Push):
+                whole += 1
+                statistics.pushes[origin.kind] += 1
+                statistics.readings += len(item.readings)
+            elif isinstance(item, Dropped):
+                statistics.count_dropped(item.reason, len(item.octets))
+            else:
+                whole += 1
+                statistics.undecoded[item.diagnosis] += 1
+            self.emit(origin.source, item, at)
+        return whole
+
+    # -- back-pressure -------------------------------------------------------------------------------------------------
+    def set_full(self, is_full: bool) -> None:
+        """Told by the listener. With room again, those who wait go on, one after the other, until it is full again."""
+        self.is_full = is_full
+        if is_full:
+            self._room.clear()
+            return
+        self._room.set()
+        while self._paused and not self.is_full:
+            self._paused.popleft().go_on()
+
+    def pause(self, waiting: Waiting) -> None:
+        """Call ``go_on`` when there is room."""
+        self._paused.append(waiting)
+
+    async def room(self) -> None:
+        """Wait until there is room in the queue."""
+        while self.is_full:
+            await self._room.wait()
+
+    # -- the log -------------------------------------------------------------------------------------------------------
+    def warn(self, about: str, text: str) -> None:
+        """A warning, once in ten seconds for each ``about``; the number of those that were kept back is told next."""
+        now = self.wheel.time()
+        said = self._said.get(about)
+        if said is not None and now - said.at < _LOG_EVERY:
+            said.kept_back += 1
+            return
+        more = f" ({said.kept_back} more of this kind before)" if said is not None and said.kept_back else ""
+        if said is None and len(self._said) >= _MOST_LOGGED:
+            self._said.pop(next(iter(self._said)))
+        self._said[about] = _Said(now)
+        logger.warning("%s%s", text, more)
+
+    def failed(self, origin: Origin, error: Exception) -> None:
+        """An error of ours while decoding. Its text may hold anything, so that only its kind goes to the log."""
+        self.statistics.failures += 1
+        where = error.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        place = "" if where is None else f" in {where.tb_frame.f_code.co_qualname}, line {where.tb_lineno}"
+        self.warn(
+            f"failure {type(error).__name__}{place}",
+            f"{origin.source}: unexpected {type(error).__name__}{place}; the telegram is lost, please report it",
+        )
