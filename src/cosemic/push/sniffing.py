@@ -20,6 +20,10 @@ MAX_OCTETS: Final = 16_384
 
 _SURE: Final = 100
 _CODE_LINES: Final = 3
+_MOSTLY: Final = 0.4
+"""The share of the octets that has to belong to what is proven; one may have begun to listen in the middle."""
+
+_KEY_NEEDED: Final = ", encrypted: a key is needed"
 _SEVEN_BITS: Final = bytes(octet & 0x7F for octet in range(256))
 
 
@@ -65,6 +69,14 @@ class Verdict:
         return self.score >= _SURE
 
 
+def is_proven(octets: bytes, settings: LineSettings | None = None) -> bool:
+    """Whether the octets heard so far are proof enough; quick, to be asked while more of them come."""
+    found = _plain(count(octets[-MAX_OCTETS:]), min(len(octets), MAX_OCTETS))
+    if found is None or found[1] < _SURE:
+        return False
+    return settings is None or settings.data_bits == 8 or found[0] in _TEXTS
+
+
 def judge(octets: bytes, seconds: float, settings: LineSettings | None = None) -> Verdict:
     """Say what these octets are, which were heard in so many seconds with these settings."""
     latest = octets[-MAX_OCTETS:]
@@ -82,7 +94,7 @@ def _judge(
 ) -> _Judged:
     if not octets:
         return Sound.SILENCE, 0, f"nothing at all in {seconds:.0f} s", None
-    found = _plain(counts)
+    found = _plain(counts, len(octets))
     if settings is not None and settings.data_bits == 7 and found is not None and found[0] not in _TEXTS:
         found = None  # what is left of binary octets proves nothing
     if found is not None and found[1] >= _SURE:
@@ -95,23 +107,14 @@ def _judge(
     return _unread(octets, statistics, settings)
 
 
-def _plain(counts: Counts) -> _Judged | None:
+def _plain(counts: Counts, octets: int) -> _Judged | None:
     """What stands there in the octets as they are."""
-    protected = ", encrypted: they need a key" if counts.is_protected else ""
-    if counts.mbus and counts.mbus >= counts.hdlc:
-        return Sound.MBUS, _SURE, f"{_number(counts.mbus, 'whole M-Bus frame')}{protected}", None
-    if counts.hdlc:
-        return Sound.HDLC, _SURE, f"{_number(counts.hdlc, 'whole HDLC frame')}{protected}", None
-    if counts.texts:
-        kind = f" ({counts.layout})" if counts.layout else ""
-        return Sound.P1, _SURE, f"{_number(counts.texts, 'whole P1 text')}{kind}", None
-    if counts.wrapper:
-        return (
-            Sound.WRAPPER,
-            _SURE if counts.wrapper > 1 else 90,
-            f"{_number(counts.wrapper, 'wrapper PDU')}{protected}",
-            None,
-        )
+    proven = _proven(counts)
+    if proven is not None:
+        sound, text = proven
+        if counts.covered >= _MOSTLY * octets:
+            return sound, _SURE, text, None
+        return sound, 85, f"{text}, but {octets - counts.covered} of the {octets} octets belong to none", None
     if counts.damaged_hdlc:
         text = f"{_number(counts.damaged_hdlc, 'HDLC frame')} with a right head, none of them whole: octets get lost"
         return Sound.DAMAGED, 70, text, None
@@ -121,9 +124,25 @@ def _plain(counts: Counts) -> _Judged | None:
         return Sound.P1, 80, text + lost, None
     if counts.readout_lines >= _CODE_LINES:
         return Sound.READOUT, 80, f"{_number(counts.readout_lines, 'line')} of an IEC 62056-21 readout", None
+    protected = _KEY_NEEDED if counts.is_protected else ""
     if counts.apdus:
         text = f"{_number(counts.apdus, 'APDU')} without a frame{protected}"
         return Sound.APDU, 60 if counts.apdus == 1 else 75, text, None
+    return None
+
+
+def _proven(counts: Counts) -> tuple[Sound, str] | None:
+    """What has check sums that hold, or lengths that lead from one to the next."""
+    protected = _KEY_NEEDED if counts.is_protected else ""
+    if counts.mbus and counts.mbus >= counts.hdlc:
+        return Sound.MBUS, f"{_number(counts.mbus, 'whole M-Bus frame')}{protected}"
+    if counts.hdlc:
+        return Sound.HDLC, f"{_number(counts.hdlc, 'whole HDLC frame')}{protected}"
+    if counts.texts:
+        kind = f" ({counts.layout})" if counts.layout else ""
+        return Sound.P1, f"{_number(counts.texts, 'whole P1 text')}{kind}"
+    if counts.wrapper:
+        return Sound.WRAPPER, f"{_number(counts.wrapper, 'wrapper PDU')}{protected}"
     return None
 
 
@@ -136,7 +155,7 @@ def _behind_parity(octets: bytes, statistics: Statistics, settings: LineSettings
     share = statistics.even if parity == "E" else 1 - statistics.even
     words = f"{share:.0%} of the octets have an {'even' if parity == 'E' else 'odd'} parity in bit 7"
     counts = count(octets.translate(_SEVEN_BITS))
-    found = _plain(counts)
+    found = _plain(counts, len(octets))
     if found is not None and found[0] in _TEXTS:
         return found[0], found[1], f"{found[2]}; {words}: the line is 7{parity}1", advised
     return Sound.WRONG_PARITY, 40, f"{words}: the line is 7{parity}1", advised

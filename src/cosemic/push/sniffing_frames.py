@@ -38,6 +38,8 @@ class Counts:
     code_lines: int = 0
     readout_lines: int = 0
     apdus: int = 0
+    covered: int = 0
+    """Octets of what is proven."""
     is_protected: bool = False
     layout: str | None = None
 
@@ -49,12 +51,13 @@ class Counts:
 
 def count(octets: bytes) -> Counts:
     """Count; linear in the octets."""
-    hdlc, damaged_hdlc = _hdlc(octets)
-    texts, damaged_texts, layout = _texts(octets)
-    wrapper, protected = _wrapper(octets)
+    hdlc, damaged_hdlc, hdlc_octets = _hdlc(octets)
+    mbus, mbus_octets = _mbus(octets)
+    texts, damaged_texts, text_octets, layout = _texts(octets)
+    wrapper, wrapper_octets, protected = _wrapper(octets)
     return Counts(
         hdlc=hdlc,
-        mbus=_mbus(octets),
+        mbus=mbus,
         texts=texts,
         wrapper=wrapper,
         damaged_hdlc=damaged_hdlc,
@@ -62,32 +65,40 @@ def count(octets: bytes) -> Counts:
         code_lines=len(CODE.findall(octets)),
         readout_lines=len(_READOUT.findall(octets)),
         apdus=len(_NOTIFICATION.findall(octets)) + len(_PROTECTED.findall(octets)),
+        covered=max(hdlc_octets, mbus_octets, text_octets, wrapper_octets),
         is_protected=protected or bool(_PROTECTED.search(octets)),
         layout=layout,
     )
 
 
-def _hdlc(octets: bytes) -> tuple[int, int]:
-    """Whole frames, and those whose head is right but not the rest."""
+def _hdlc(octets: bytes) -> tuple[int, int, int]:
+    """Whole frames, those whose head is right but not the rest, and the octets of the former."""
     reader = FrameReader()
-    whole = damaged = 0
+    whole, damaged, covered = 0, 0, len(octets)
     for item in (*reader.feed(octets), *reader.expire()):
         if not isinstance(item, FrameDropped):
             whole += 1
-        elif "FCS" in item.reason or "no flag after" in item.reason or "silence within" in item.reason:
+            continue
+        covered -= len(item.octets)
+        if "FCS" in item.reason or "no flag after" in item.reason or "silence within" in item.reason:
             damaged += len(item.octets) > 8
-    return whole, damaged
+    return whole, damaged, covered if whole else 0
 
 
-def _mbus(octets: bytes) -> int:
-    """Long frames: their length stands there twice, and they have a check sum and two fixed octets."""
+def _mbus(octets: bytes) -> tuple[int, int]:
+    """Long frames, whose length stands there twice, with a check sum and two fixed octets; and their octets."""
     reader = MbusReader()
-    items = (*reader.feed(octets), *reader.expire())
-    return sum(isinstance(item, MbusFrame) and item.ci is not None for item in items)
+    whole = covered = 0
+    for item in (*reader.feed(octets), *reader.expire()):
+        if isinstance(item, MbusFrame) and item.ci is not None:
+            whole += 1
+            covered += len(item.data) + 9
+    return whole, covered
 
 
-def _texts(octets: bytes) -> tuple[int, int, str | None]:
-    whole = damaged = 0
+def _texts(octets: bytes) -> tuple[int, int, int, str | None]:
+    """Whole texts, damaged ones, the octets of the former, and what they are."""
+    whole = damaged = covered = 0
     layout = None
     for found in _TEXT.finditer(octets):
         text = found[0]
@@ -99,19 +110,21 @@ def _texts(octets: bytes) -> tuple[int, int, str | None]:
             damaged += 1
         else:
             whole += 1
-    return whole, damaged, layout
+            covered += len(text)
+    return whole, damaged, covered, layout
 
 
-def _wrapper(octets: bytes) -> tuple[int, bool]:
-    """Wrapper PDUs that follow one another and carry what a push may be; whether one is protected."""
-    found, at, is_protected = 0, octets.find(b"\x00\x01"), False
+def _wrapper(octets: bytes) -> tuple[int, int, bool]:
+    """Wrapper PDUs that carry what a push may be, their octets, and whether one is protected."""
+    found, covered, at, is_protected = 0, 0, octets.find(b"\x00\x01"), False
     while 0 <= at <= len(octets) - 9:
         length = int.from_bytes(octets[at + 6 : at + 8], "big")
         tag = octets[at + 8]
         if tag in _PUSH_TAGS and 5 <= length <= len(octets) - at - 8:
             found += 1
+            covered += length + 8
             is_protected = is_protected or tag in _PROTECTED_TAGS
             at = octets.find(b"\x00\x01", at + 8 + length)
         else:
             at = octets.find(b"\x00\x01", at + 1)
-    return found, is_protected
+    return found, covered, is_protected

@@ -3,8 +3,8 @@
 On an inverted line a start bit is high and a stop bit low, so the receiver takes some later bit for the start: the
 octets are shifted, each by another number of bits, and what lies between two of them is lost. What is left still says a
 lot: each octet gives nine bits in a row, between two octets there are only zeros of the true line, or ones and then
-zeros, and every true octet has a start bit, a stop bit and is a letter. So the most likely text is searched for, bit by bit,
-as one decodes a convolutional code. It needs letters: octets of binary frames leave too many possibilities.
+zeros, and every true octet has a start bit, a stop bit and is a letter. So the most likely text is searched for, bit by
+bit, as one decodes a convolutional code. It needs letters: octets of binary frames leave too many possibilities.
 """
 
 from __future__ import annotations
