@@ -23,6 +23,7 @@ from cosemic.cli.commands import (
     obis,
     profile,
     simulate,
+    sniff,
     tariffs,
 )
 from cosemic.cli.failing import CommandError, ConnectionTrouble, one_line
@@ -52,6 +53,7 @@ app.command(attributes.set_, name="set", sort_key=21)
 app.command(attributes.call, sort_key=22)
 app.command(attributes.objects, sort_key=23)
 app.command(profile.profile, sort_key=30)
+app.command(sniff.sniff, sort_key=36)
 app.command(clock.clock, sort_key=40)
 app.command(tariffs.tariffs, sort_key=41)
 app.command(image.image, sort_key=42)
