@@ -22,6 +22,7 @@ from cosemic.cli.commands import (
     model,
     obis,
     profile,
+    redact,
     simulate,
     sniff,
     tariffs,
@@ -63,6 +64,7 @@ app.command(certificates.app)
 app.command(keys.app)
 app.command(obis.obis, sort_key=55)
 app.command(explain.explain, sort_key=60)
+app.command(redact.redact, sort_key=61)
 app.command(doctor.doctor, sort_key=70)
 app.command(simulate.simulate, sort_key=80)
 
