@@ -10,6 +10,7 @@ connection the state that the broker has tells which of the unconfirmed messages
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,28 +26,30 @@ from cosemic.delivery.states import MeterState, MeterStates
 
 @dataclass(slots=True)
 class _Sent:
-    """What waits for its confirmation: a message that the broker does not have yet, its state, other things with it."""
+    """What waits for its confirmation. With ``has_message`` the last but one of ``calls`` is the message itself."""
 
     record: Record
-    message: asyncio.Task[None] | None
-    state: asyncio.Task[None]
-    others: list[asyncio.Task[None]]
-
-    @property
-    def calls(self) -> list[asyncio.Task[None]]:
-        return [*self.others, *(() if self.message is None else (self.message,)), self.state]
+    calls: list[asyncio.Future[bytes]]
+    has_message: bool
 
 
 class MqttOutput:
-    """Publishes to a broker, with ``discovery`` for Home Assistant. Secrets are in ``broker`` and nowhere else."""
+    """Publishes to a broker, with ``discovery`` for Home Assistant. Secrets are in ``broker`` and nowhere else.
 
-    def __init__(self, broker: Broker, *, prefix: str = "cosemic", discovery: Discovery | None = None) -> None:
+    ``window`` messages are under way at the same time. With few of them a broker has little in memory that it has
+    confirmed and not yet handed on.
+    """
+
+    def __init__(
+        self, broker: Broker, *, prefix: str = "cosemic", discovery: Discovery | None = None, window: int = 8
+    ) -> None:
         if not prefix or set(prefix) & set("+#\0 ") or prefix.startswith(("/", "$")) or prefix.endswith("/"):
             raise ValueError(f"a prefix of topics is such as cosemic or home/meters, not {prefix!r}")
         self.name = f"mqtt:{broker.host}:{broker.port}/{prefix}"
         self._broker = broker
         self._prefix = prefix
         self._discovery = discovery
+        self._window = window
         self._connection: MqttConnection | None = None
         self._states = MeterStates()
         self._confirmed: set[str] = set()
@@ -78,7 +81,7 @@ class MqttOutput:
         confirmed = 0
         try:
             for record in batch:
-                if len(waiting) >= _WINDOW:
+                if len(waiting) >= self._window:
                     await self._confirm(waiting)
                     confirmed += 1
                 waiting.append(self._send(connection, record, is_there=record.id in taken))
@@ -88,7 +91,7 @@ class MqttOutput:
         except OutputUnavailable as error:
             raise self._judge(batch[confirmed], error, confirmed) from None
         finally:
-            await self._give_up(waiting)
+            self._give_up(waiting)
 
     async def close(self) -> None:
         """Say that we are gone, and leave."""
@@ -108,7 +111,7 @@ class MqttOutput:
         subscriptions = () if self._discovery is None else (self._discovery.status_topic,)
         connection = self._connection = MqttConnection(self._broker, self.status_topic, subscriptions)
         connection.on_message = self._hear
-        await connection.opened()
+        await connection.open()
         self._read_back.clear()
         self._announce(connection)
         return connection
@@ -137,24 +140,24 @@ class MqttOutput:
         """Hand one message to the connection: what is new in it for Home Assistant, itself, the state that it makes."""
         document = record.document
         state = self._states.of(document)
-        others: list[asyncio.Task[None]] = []
+        messages: list[tuple[str, str, bool]] = []
         for key, reading in state.take(document):
             if self._discovery is not None and reading["value"] is not None:
-                others += self._discover(connection, self._discovery, state, key, reading)
-        message = None
+                told = self._discover(self._discovery, state, key, reading)
+                messages += () if told is None else (told,)
         if not is_there:
-            message = connection.publish(self.message_topic(state.meter), record.text)
-        text = state.text()
-        return _Sent(record, message, connection.publish(self.state_topic(state.meter), text, retain=True), others)
+            messages.append((self.message_topic(state.meter), record.text, False))
+        messages.append((self.state_topic(state.meter), state.text(), True))
+        return _Sent(record, connection.publish(messages), not is_there)
 
     def _discover(
-        self, connection: MqttConnection, discovery: Discovery, state: MeterState, key: str, reading: ReadingDocument
-    ) -> list[asyncio.Task[None]]:
-        """Tell of a reading that is new, or that has become another."""
+        self, discovery: Discovery, state: MeterState, key: str, reading: ReadingDocument
+    ) -> tuple[str, str, bool] | None:
+        """What to tell of a reading that is new, or that has become another."""
         code = code_slug(reading)
         told = (key, reading["name"], reading["unit"], reading["scaler"], isinstance(reading["value"], str))
         if state.announced.get(code) in (told, (*told, self._generation)):
-            return []
+            return None
         topic, config = discovery.config(
             state, key, reading, state_topic=self.state_topic(state.meter), status_topic=self.status_topic
         )
@@ -163,35 +166,20 @@ class MqttOutput:
             state.announced[code] = told
         else:
             state.announced[code] = (*told, self._generation)
-        return [connection.publish(topic, config, retain=True)]
+        return topic, config, True
 
     async def _confirm(self, waiting: deque[_Sent]) -> None:
         """Wait for the first of what waits. It stays where it is when it is not confirmed."""
-        sent = waiting[0]
-        for call in sent.calls:
-            # Not by awaiting it: that the connection cancels it at its end is not that somebody cancels us.
-            if not call.done():
-                await asyncio.wait([call])
-            if call.cancelled():
-                raise OutputUnavailable(f"{self._broker.address}: the connection has ended")
-            call.result()
-        waiting.popleft()
-        self._confirmed.discard(sent.record.id)
+        for call in waiting[0].calls:
+            await call
+        self._confirmed.discard(waiting.popleft().record.id)
 
-    async def _give_up(self, waiting: Iterable[_Sent]) -> None:
+    def _give_up(self, waiting: Iterable[_Sent]) -> None:
         """Forget what is not confirmed, except for messages that are and whose state is not."""
-        calls = [call for sent in waiting for call in sent.calls]
-        for call in calls:
-            call.cancel()
-        if calls:
-            await asyncio.wait(calls)
         for sent in waiting:
-            message = sent.message
-            if message is not None and not message.cancelled() and message.exception() is None:
+            message = sent.calls[-2] if sent.has_message else None
+            if message is not None and message.done() and not message.cancelled() and message.exception() is None:
                 self._confirmed.add(sent.record.id)
-        for call in calls:
-            if not call.cancelled():
-                call.exception()
 
     def _judge(self, record: Record, error: OutputUnavailable, confirmed: int) -> OutputUnavailable | OutputRefused:
         """Whether it is the message that ends the connection: brokers do so with what is too large for them."""
@@ -221,15 +209,15 @@ class MqttOutput:
             self._announcing = asyncio.create_task(self._tell_all(connection), name=f"{self.name}: discovery")
 
     async def _tell_all(self, connection: MqttConnection) -> None:
-        for topic, config in list(self._configs.items()):
-            call = connection.publish(topic, config, retain=True)
-            await asyncio.wait([call])
-            if call.cancelled() or call.exception() is not None:
-                return  # the next connection begins anew
+        configs = list(self._configs.items())
+        with contextlib.suppress(OutputUnavailable):  # the next connection begins anew
+            for begin in range(0, len(configs), _AT_ONCE):
+                some = configs[begin : begin + _AT_ONCE]
+                for call in connection.publish([(topic, config, True) for topic, config in some]):
+                    await call
 
 
-_WINDOW: Final = 50
-"""As many messages are under way at the same time."""
+_AT_ONCE: Final = 20
 _MOST_CONFIGS: Final = 20_000
 _MOST_KNOWN: Final = 200_000
 _LARGE: Final = 1 << 16
