@@ -67,6 +67,13 @@ def outputs_from(options: DeliveryOptions, *, terminal: TextIO | None = None) ->
         outputs.append(SqliteOutput(Path(options.sqlite)))
     if options.mqtt is not None:
         outputs.append(_mqtt(options))
+    if options.prometheus is not None:
+        outputs.append(_prometheus(options.prometheus))
+    if options.webhook is not None:
+        from cosemic.delivery.webhook import WebhookOutput
+
+        secret, ca_file = options.webhook_secret, options.webhook_ca_file
+        outputs.append(WebhookOutput(options.webhook, secret=secret, ca_file=ca_file))
     if options.table or not outputs:
         from cosemic.delivery.tables import TableOutput
 
@@ -100,6 +107,15 @@ def _mqtt(options: DeliveryOptions) -> Output:
     if options.home_assistant is not None:
         discovery = Discovery(options.home_assistant, options.expire_after)
     return MqttOutput(broker, prefix=options.mqtt_prefix, discovery=discovery)
+
+
+def _prometheus(text: str) -> Output:
+    from cosemic.delivery.prometheus import PrometheusOutput
+
+    address, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 0xFFFF:
+        raise ValueError(f"metrics are served on PORT or ADDRESS:PORT, not {text!r}")
+    return PrometheusOutput(int(port), address.strip("[]") or "127.0.0.1")
 
 
 def _file(text: str) -> Path | None:
