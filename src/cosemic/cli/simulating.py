@@ -17,9 +17,11 @@ from cosemic.cli.models import load_model
 from cosemic.cli.options import show_log
 from cosemic.cli.output import dumps, say
 from cosemic.cli.parsing import password_octets
+from cosemic.cli.simulated_pushes import PushWishes, push_agendas
 from cosemic.cli.tracing import make_trace
 from cosemic.meter.demo import demo_meter
 from cosemic.meter.from_model import meter_from_model
+from cosemic.meter.pushing import PushAgenda
 from cosemic.meter.server import MeterServer
 
 _Serve: TypeAlias = Callable[[str, int], Awaitable[int]]
@@ -29,7 +31,8 @@ _MOST_ROWS = 100_000
 
 def simulate_meter(
     host: str, wrapper_port: int, hdlc_port: int, profile_rows: int | None, keys: Path | None,
-    model: Path | None = None, *, udp_port: int | None = None, behind: Sequence[str] = (), verbose: int,
+    model: Path | None = None, *, udp_port: int | None = None, behind: Sequence[str] = (),
+    pushes: PushWishes | None = None, verbose: int,
 ) -> int:  # fmt: skip
     """Serve until SIGINT or SIGTERM."""
     for option, port in (("--wrapper-port", wrapper_port), ("--hdlc-port", hdlc_port), ("--udp-port", udp_port)):
@@ -54,6 +57,7 @@ def simulate_meter(
     else:
         trusted = [authority.certificate for authority in authorities.values()]
         meter = demo_meter(profile_rows=rows, authorities=trusted)
+    agendas = push_agendas(meter, pushes)
     server = MeterServer(meter, trace=make_trace(verbose) if verbose else None, behind=devices)
 
     def write(wrapper: int, hdlc: int) -> None:
@@ -61,12 +65,16 @@ def simulate_meter(
             reached = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
             write_demo_keys(keys, reached, wrapper, hdlc, authorities)
 
-    asyncio.run(_serve(server, host, (wrapper_port, hdlc_port, udp_port), write))
+    asyncio.run(_serve(server, host, (wrapper_port, hdlc_port, udp_port), agendas, write))
     return 0
 
 
 async def _serve(
-    server: MeterServer, host: str, ports: tuple[int, int, int | None], write: Callable[[int, int], None]
+    server: MeterServer,
+    host: str,
+    ports: tuple[int, int, int | None],
+    agendas: Sequence[PushAgenda],
+    write: Callable[[int, int], None],
 ) -> None:
     wrapper_port, hdlc_port, udp_port = ports
     stop = asyncio.Event()
@@ -83,6 +91,8 @@ async def _serve(
             ready["udp_port"] = await _listen(server.serve_udp, host, udp_port, "--udp-port")
         write(wrapper, hdlc)
         say(dumps(ready))
+        for agenda in agendas:
+            server.start_pushing(agenda)
         await stop.wait()
 
 

@@ -121,6 +121,22 @@ def demo_meter(
     return meter
 
 
+def pushing_meter(
+    number: int = 1,
+    *,
+    clock: Callable[[], datetime] | None = None,
+    zone: tzinfo = METER_ZONE,
+    counters: CounterStore | None = None,
+) -> SimulatedMeter:
+    """A demo meter that is there to push: the electricity meter alone, without profiles, quickly made in thousands."""
+    device = LogicalDevice(1, b"COS%013d" % (2 * number - 1))
+    device.associations = _associations(1, demo_security(counters, number), 0xFFFF)
+    device.add(*device_objects(device))
+    _electricity(device, EventRows(), 0, b"%08d" % number)
+    add_pushes(device)
+    return SimulatedMeter([device], time=_computer_time if clock is None else clock, zone=zone)
+
+
 def demo_security(counters: CounterStore | None = None, number: int = 1) -> SecurityContext:
     """The test keys of client 1."""
     return SecurityContext(

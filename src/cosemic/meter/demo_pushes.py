@@ -57,6 +57,7 @@ def demo_agenda(
     *,
     destination: PushDestination | None = None,
     every_seconds: int | None = None,
+    randomisation: int | None = None,
     protection: SecurityPolicy | str = SecurityPolicy.NONE,
     framing: PushFraming | None = None,
     send_timeout: float = 30.0,
@@ -64,6 +65,8 @@ def demo_agenda(
     on_ended: Callable[[PushEnded], object] | None = None,
 ) -> PushAgenda:
     """The pushes of a meter's first logical device: to ``destination`` on a schedule, or as clients write it.
+
+    ``every_seconds`` and ``randomisation`` (the longest random delay, seconds) are written into its objects.
 
     A device without a push setup gets that of the demo meter. ``protection`` other than none takes the keys of the
     first association that has some. ValueError for an interval that no schedule has, and where there are no keys.
@@ -73,9 +76,13 @@ def demo_agenda(
     security = next((item.settings.security for item in device.associations if item.settings.security), None)
     if policy and security is None:
         raise ValueError("this meter has no keys to protect its pushes with")
+    if policy & SecurityPolicy.SIGNED and (security is None or security.signing_key is None):
+        raise ValueError("this meter has no key to sign its pushes with")
     setup = device.push_setups[0] if device.push_setups else add_pushes(device)
     if destination is not None:
         setup.options = replace(setup.options, destination=destination)
+    if randomisation is not None:
+        setup.options = replace(setup.options, randomisation=randomisation)
     if every_seconds is not None:
         write = device.objects[PUSH_SCHEDULE].attributes[4].write
         assert write is not None

@@ -53,6 +53,7 @@ PUSH_CLIENT = 103
 MOST_WINDOWS = 32
 _MOST_ADDRESS = 255
 _WHO = rights("-", "r", "rw")
+_SEEN = rights("-", "r", "r")
 _NEVER = CosemDateTime()
 _NOWHERE = PushDestination()
 _TEN_SECONDS = RepetitionDelay(10)
@@ -154,7 +155,7 @@ class PushSetup:
 
     def _attribute(self, read: Callable[[], Typed], write: Setter | None) -> Attribute:
         getter: Getter = lambda access: read()  # noqa: E731
-        return Attribute(getter, self._who, write)
+        return Attribute(getter, self._who if write is not None else _SEEN, write)
 
     def _confirmation(self) -> Typed:
         options = self.options

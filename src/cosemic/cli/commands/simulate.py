@@ -20,6 +20,11 @@ def simulate(
     profile_rows: int | None = None,
     write_keys: Path | None = None,
     model: Path | None = None,
+    push_to: str | None = None,
+    push_every: int | None = None,
+    push_protection: str | None = None,
+    push_pdu_size: int | None = None,
+    meters: int | None = None,
     output: OutputOptions | None = None,
 ) -> int:
     """Run a simulated meter until Ctrl-C.
@@ -41,8 +46,13 @@ def simulate(
     suite1, suite2; with -hdlc (manager-hdlc) over HDLC, with -sn (public-sn,
     reader-sn, manager-sn) by short names. Use them with COSEMIC_METERS.
 
+    With --push-to it pushes by itself: the object list, the time, names, energies and
+    powers, every ten seconds. Without it a client that may write the push setup
+    0-0:25.9.0 says what is pushed, and where to.
+
     For example:
       cosemic simulate
+      cosemic simulate --push-to tcp://127.0.0.1:4061 --push-every 60
       cosemic simulate --write-keys demo-keys
       COSEMIC_METERS=demo-keys/meters.toml cosemic read suite1 1-0:1.8.0
       cosemic simulate --wrapper-port 0 --hdlc-port 0 --profile-rows 1000
@@ -66,11 +76,26 @@ def simulate(
         Folder for the keys of the simulated meter and a file of named meters.
     model
         Be the meter of this file (see 'cosemic model') instead of the demo meter.
+    push_to
+        Push to this address: tcp://, udp:// (wrapper), hdlc:// or mbus-tcp:// and
+        HOST:PORT.
+    push_every
+        Seconds between pushes: a number that divides a minute, or so many minutes
+        that divide an hour, or hours that divide a day. [default: 10]
+    push_protection
+        none, authenticated, encrypted or authenticated-encrypted, with the keys of
+        client 1. [default: none]
+    push_pdu_size
+        Cut pushes that are longer than this into general blocks. [default: whole]
+    meters
+        So many meters push, each with names and a system title of its own; only the
+        first one is served. [default: 1]
     """
+    from cosemic.cli.simulated_pushes import PushWishes
     from cosemic.cli.simulating import simulate_meter
 
     verbose = (output or OutputOptions()).verbose
     return simulate_meter(
         host, wrapper_port, hdlc_port, profile_rows, write_keys, model, udp_port=udp_port, behind=behind or (),
-        verbose=verbose,
+        pushes=PushWishes(push_to, push_every, push_protection, push_pdu_size, meters), verbose=verbose,
     )  # fmt: skip
