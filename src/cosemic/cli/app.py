@@ -19,6 +19,7 @@ from cosemic.cli.commands import (
     explain,
     image,
     keys,
+    listen,
     model,
     obis,
     profile,
@@ -52,6 +53,7 @@ app.command(attributes.set_, name="set", sort_key=21)
 app.command(attributes.call, sort_key=22)
 app.command(attributes.objects, sort_key=23)
 app.command(profile.profile, sort_key=30)
+app.command(listen.listen, sort_key=35)
 app.command(clock.clock, sort_key=40)
 app.command(tariffs.tariffs, sort_key=41)
 app.command(image.image, sort_key=42)
