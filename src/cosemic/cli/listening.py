@@ -17,6 +17,7 @@ from cosemic.cli.options import OutputOptions, show_log
 from cosemic.cli.parsing import key_octets, password_octets, read_secret
 from cosemic.delivery.options import DeliveryOptions, outputs_from, pipeline_from
 from cosemic.delivery.outputs import OutputClosed
+from cosemic.delivery.spool import SpoolError
 from cosemic.push.decoder import Interpreter
 from cosemic.push.inventory import Inventory, InventoryError
 from cosemic.push.inventory_file import zone_of
@@ -24,7 +25,7 @@ from cosemic.push.keys import MeterKeys, PushKeys, UnusableKey
 from cosemic.push.layout import LayoutError
 from cosemic.push.layouts import layout as named_layout
 from cosemic.push.limits import Limits
-from cosemic.push.listener import PushListener
+from cosemic.push.listener import PushListener, Received
 from cosemic.push.messages import Push
 from cosemic.push.meters import KnownMeter, KnownMeters, OneMeter
 from cosemic.push.telegrams import Dropped
@@ -85,7 +86,12 @@ async def _run(
     recorder = _Recorder(delivery, told)
     try:
         listener = PushListener(
-            *urls, interpreter=interpreter, limits=bounds, on_octets=recorder.on_octets, on_event=told.say
+            *urls,
+            interpreter=interpreter,
+            limits=bounds,
+            on_octets=recorder.on_octets,
+            on_event=told.say,
+            confirms=options.spool is None,
         )
     except ValueError as error:
         raise CommandError(str(error)) from None
@@ -116,27 +122,41 @@ async def _deliver(listener: PushListener, pipeline: Pipeline, limits: LimitOpti
         listener.stop()
 
     timer = None if limits.seconds is None else loop.call_later(limits.seconds, over)
-    watching = loop.create_task(_repeat(told.look))
     good = 0
-    try:
-        while (received := await listener.next()) is not None:
-            told.heard(received)
-            if isinstance(received.item, Dropped):
-                continue
-            await pipeline.put(received)
-            if isinstance(received.item, Push):
-                good += 1
-                if good == limits.count:
-                    listener.stop()
-                    break
-    finally:
-        watching.cancel()
-        if timer is not None:
-            timer.cancel()
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(_repeat(told.look))
+        try:
+            while (received := await listener.next()) is not None:
+                told.heard(received)
+                if isinstance(received.item, Dropped):
+                    continue
+                if received.confirmer is None:
+                    await pipeline.put(received)
+                else:
+                    tasks.create_task(_keep(received, pipeline))
+                    await asyncio.sleep(0)  # it is in the queue before the next one is
+                if isinstance(received.item, Push):
+                    good += 1
+                    if good == limits.count:
+                        listener.stop()
+                        break
+        finally:
+            watching.cancel()
+            if timer is not None:
+                timer.cancel()
     if good or told.is_interrupted:
         return 0
     told.nothing(f"within {limits.seconds:g} s" if is_over else "")
     return 1
+
+
+async def _keep(received: Received, pipeline: Pipeline) -> None:
+    """Confirm a push once it is safe in the spool; a meter that hears nothing sends it again."""
+    try:
+        await pipeline.store(received)
+    except SpoolError:  # the pipeline tells of it
+        return
+    received.confirm()
 
 
 async def _repeat(step: Callable[[], object]) -> None:

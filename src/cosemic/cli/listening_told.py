@@ -170,6 +170,6 @@ def _silence(line: _Line, seconds: float) -> str:
 def _dropped(item: Dropped) -> str:
     framing = "" if item.framing is None else f" ({item.framing.value})"
     return (
-        f"{len(item.octets)} octets are no telegram{framing}: {item.reason}; that is noise, or another protocol, or a line "
-        "with other settings"
+        f"{len(item.octets)} octets are no telegram{framing}: {item.reason}; that is noise, or another protocol, or a "
+        "line with other settings"
     )

@@ -140,7 +140,7 @@ class Inventory:
         return entry.known
 
     def by_identity(self, meter_id: str) -> KnownMeter | None:
-        """The meter that calls itself so; never one that has a title or keys of its own, for it proves itself by them."""
+        """The meter that calls itself so; never one with a title or keys of its own, which proves itself by them."""
         entry = self._tables.identities.get(meter_id.strip().casefold())
         return None if entry is None or entry.has_own_keys or entry.system_title is not None else entry.known
 
