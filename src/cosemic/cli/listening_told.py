@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -20,15 +21,31 @@ _AGAIN = 600.0
 _ENOUGH = 64
 """Octets without a telegram that are more than a beginning."""
 
+_KEYS = frozenset(
+    (
+        Diagnosis.KEY_MISSING,
+        Diagnosis.KEY_LENGTH,
+        Diagnosis.EXAMPLE_KEY,
+        Diagnosis.WRONG_KEY_OR_TITLE,
+        Diagnosis.WRONG_AUTHENTICATION_KEY,
+        Diagnosis.COUNTER_WENT_BACK,
+        Diagnosis.NOT_PROTECTED,
+    )
+)
 _OPTIONS: dict[Diagnosis, str] = {
-    Diagnosis.KEY_MISSING: "give its key by --ek (and --ak), or in --inventory",
-    Diagnosis.NOT_PROTECTED: "--accept-plain takes it",
-    Diagnosis.EXAMPLE_KEY: "--allow-example-keys takes it",
-    Diagnosis.WRONG_AUTHENTICATION_KEY: "check --ak; --without-verifying reads it without",
+    Diagnosis.KEY_MISSING: "it goes to --ek (and --ak), or into the --inventory",
     Diagnosis.WRONG_KEY_OR_TITLE: "check --ek, and --system-title where the message names none",
-    Diagnosis.COUNTER_WENT_BACK: "--no-replay-check takes it",
+    Diagnosis.WRONG_AUTHENTICATION_KEY: "check --ak",
     Diagnosis.DAMAGED: "check cable, speed and parity; 'cosemic sniff' tries them",
 }
+_ASK = re.compile(r"ask for (?=accept_plain|allow_example_keys|without_verifying)")
+_WORDS = {
+    "accept_plain": "--accept-plain",
+    "allow_example_keys": "--allow-example-keys",
+    "without_verifying": "--without-verifying",
+    "check_replay=False": "--no-replay-check",
+}
+_WORD = re.compile("|".join(map(re.escape, _WORDS)))
 
 
 @dataclass(slots=True)
@@ -83,7 +100,7 @@ class Told:
         elif isinstance(item, Push):
             who = item.meter or item.meter_id or received.source
             if item.hint is not None:
-                self._once(f"hint {who}", f"{received.source}: {item.hint}")
+                self._once(f"hint {who}", f"{received.source}: layout: {item.hint}")
             if item.protection is not None and not item.protection.is_verified:
                 title = item.protection.system_title.hex().upper()
                 self._once(
@@ -93,11 +110,15 @@ class Told:
             self._once(f"dropped {received.source}", f"{received.source}: {_dropped(item)}")
 
     def _sentence(self, item: Undecoded) -> str:
+        """The text of the decoder in the words of the command, or of the inventory where that has the settings."""
         text = item.text.rstrip(".")
+        if item.diagnosis in _KEYS:
+            text = f"key: {text}"
+        if self._has_inventory:
+            return text.replace("ask for accept_plain", "give --accept-plain")
+        text = _WORD.sub(lambda match: _WORDS[match[0]], _ASK.sub("give ", text))
         what = _OPTIONS.get(item.diagnosis)
-        if what is None or (what.startswith("give its key") and self._has_inventory):
-            return text
-        return text if "--" in text else f"{text}; {what}"
+        return text if what is None else f"{text}; {what}"
 
     def _once(self, about: str, text: str) -> None:
         key = (about.partition(" ")[0], about)
@@ -151,25 +172,26 @@ def _silence(line: _Line, seconds: float) -> str:
     is_line = target is not None and target.is_serial
     if not line.octets:
         if not is_line:
-            return f"nothing came for {seconds:.0f} s: does the device send, and to this port?"
+            return f"wiring: nothing came for {seconds:.0f} s: does the device send, and to this port?"
         return (
-            f"nothing came for {seconds:.0f} s: check the wiring, and that the meter's interface is switched on and "
+            f"wiring: nothing came for {seconds:.0f} s: check the cable, and that the meter's interface is switched on and "
             f"given what it needs (supply, request line); 'cosemic sniff {target.device if target else ''}' listens at "
             "all speeds"
         )
     if line.octets < _ENOUGH:
         return f"only {line.octets} octets came within {seconds:.0f} s, and no telegram; it may send seldom"
     if not is_line:
-        return f"{line.octets} octets came, but no telegram: it sends something else, or its line has another speed"
+        return f"framing: {line.octets} octets came, but no telegram: it sends something else, or its line has another speed"
     return (
-        f"{line.octets} octets came, but no telegram: speed, parity or polarity of the line do not fit; "
+        f"framing: {line.octets} octets came, but no telegram: speed, parity or polarity of the line do not fit; "
         f"'cosemic sniff {target.device if target else ''}' tries them"
     )
 
 
 def _dropped(item: Dropped) -> str:
-    framing = "" if item.framing is None else f" ({item.framing.value})"
-    return (
-        f"{len(item.octets)} octets are no telegram{framing}: {item.reason}; that is noise, or another protocol, or a "
-        "line with other settings"
-    )
+    if item.framing is None:
+        return (
+            f"framing: {len(item.octets)} octets are no telegram ({item.reason}): noise, another protocol, or a line with "
+            "other settings"
+        )
+    return f"framing: {item.reason} ({len(item.octets)} octets): check cable, speed and parity, or how it was recorded"

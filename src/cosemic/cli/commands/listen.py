@@ -51,7 +51,7 @@ class DeliverySettings:
 
     format: Literal["table", "json"] | None = None
     "What is shown on standard output; --json is --format json."
-    csv: str | None = None
+    csv: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     "Append readings to this CSV file, or - for standard output."
     sqlite: Path | None = None
     "Keep readings in this SQLite file."
