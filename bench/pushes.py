@@ -2,10 +2,10 @@
 
     python3 bench/pushes.py [--rounds N] [--items a,b]
 
-Every library runs in a process and an environment of its own and does all of it: find the frame, check it, open it where
-it is protected, decode, name the values and scale them. The values are compared before anything is timed: what a peer
-gives under a code must be what we give, or the difference stands in ``EXPLAINED``. The captures are those of the shared
-vector collection; those that come without a frame get one, the same for all.
+Every library runs in a process and an environment of its own and does all of it: find the frame, check it, open it
+where it is protected, decode, name the values and scale them. The values are compared before anything is timed: what a
+peer gives under a code must be what we give, or the difference stands in ``EXPLAINED``. The captures are those of the
+shared vector collection; those that come without a frame get one, the same for all.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def amshan_reader(capture):
 
 
 def pydlms_reader(capture):
-    import pydlms.profiles.norway
+    import pydlms.profiles.norway  # noqa: F401 - it registers its profiles
     from pydlms.profiles import get_profile
     from pydlms.push import PushDecoder
     from pydlms.security.context import SecurityContext

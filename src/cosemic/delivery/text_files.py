@@ -30,7 +30,7 @@ class LineFile:
         return "standard output" if self.path is None else str(self.path)
 
     def open(self) -> bytes:
-        """Open it, if it is not, and give its first line, empty where there is none; OutputUnavailable when it fails."""
+        """Open it, if it is not, and give its first line, empty where there is none; may raise OutputUnavailable."""
         if self._descriptor >= 0:
             return b""
         if self.path is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from dataclasses import dataclass
+from typing import Final
 
 from cosemic.errors import FrameError
 from cosemic.link.addresses import HdlcAddress, address_size
@@ -26,7 +27,7 @@ _FORMAT = 0xA000
 _SEGMENTED = 0x0800
 _CONTROLS = tuple(bytes((control,)) for control in range(256))
 _OUTSIDE = "octets outside a frame"
-_WRONG_FCS = "the frame check sequence (FCS) is wrong"
+WRONG_FCS: Final = "the frame check sequence (FCS) is wrong"
 _ADDRESSES = HdlcAddress._cache
 
 
@@ -61,7 +62,7 @@ class HdlcFrame:
         if length > header + 2 and not is_intact(octets[: header + 2]):
             raise FrameError("the header check sequence (HCS) is wrong")
         if not is_intact(octets):
-            raise FrameError(_WRONG_FCS)
+            raise FrameError(WRONG_FCS)
         return _frame(octets, 0, header, length)
 
     def encode(self) -> bytes:
@@ -165,73 +166,20 @@ class FrameReader:
             position = self._skip(data, position, position, found)
         while position < size:
             # data[position] is a flag
-            start = position + 1
-            if size - start < 8:
-                if start == size:
-                    break
+            seen = frame_at(data, position)
+            if isinstance(seen, HdlcFrame):
+                found.append(seen)
+                position += 1 + ((data[position + 1] & 0x07) << 8 | data[position + 2])
+            elif isinstance(seen, int):
+                self._need = seen
+                break
+            elif data[position + 1] == FLAG:
+                position += 1
             else:
-                end = start + ((data[start] & 0x07) << 8 | data[start + 1])
-                if (
-                    start + 7 <= end < size
-                    and data[end] == FLAG
-                    and (frame := _whole_frame(data, start, end)) is not None
-                ):
-                    found.append(frame)
-                    position = end
-                    continue
-            # the checks one by one, by the order of the octets, so that the outcome does not depend on the cut
-            first = data[start]
-            if first == FLAG:
-                position = start
-                continue
-            if first & 0xF0 != 0xA0:
-                self._why = f"frame format type {first >> 4:X} is not A (type 3)"
-                position = self._skip(data, position, start, found)
-                continue
-            if size - start < 7:
-                self._need = 8
-                break
-            length = (first & 0x07) << 8 | data[start + 1]
-            try:
-                header = start + 2
-                header += 1 if data[header] & 1 else address_size(data, header)
-                header += 2 if data[header] & 1 else address_size(data, header) + 1
-            except FrameError as error:
-                if size - start < 11 and "ends within" in str(error):
-                    self._need = size - position + 1
-                    break
-                self._why = str(error)
-                position = self._skip(data, position, start, found)
-                continue
-            header -= start
-            checked = header + 2
-            if length < checked or length == checked + 1:
-                self._why = f"a length of {length} octets is too short for the header"
-                position = self._skip(data, position, start, found)
-                continue
-            if size - start < checked:
-                self._need = checked + 1
-                break
-            end = start + length
-            reversed_octets = data[start : end if end < size else start + checked].translate(REVERSED)
-            if crc_hqx(reversed_octets[:checked], INITIAL) != RESIDUE:
-                self._why = "the header check sequence (HCS) is wrong" if length > checked else _WRONG_FCS
-            elif end >= size:
-                self._need = length + 2
-                break
-            elif data[end] != FLAG:
-                self._why = f"no flag after the {length} octets of the frame"
-            elif length > checked and crc_hqx(reversed_octets[checked:], RESIDUE) != RESIDUE:
-                self._why = _WRONG_FCS
-            else:
-                found.append(_frame(data, start, header, end))
-                position = end
-                continue
-            position = self._skip(data, position, start, found)
+                self._why = seen
+                position = self._skip(data, position, position + 1, found)
         if position < size:
             self._buffer += data[position:]
-            if position == size - 1:
-                self._need = 2
 
     def _skip(self, data: bytes, position: int, search: int, found: list[HdlcFrame | FrameDropped]) -> int:
         """Drop from ``position`` to the first flag from ``search`` on, which may be beyond what is there."""
@@ -252,9 +200,58 @@ class FrameReader:
         return flag
 
 
-def _whole_frame(data: bytes, start: int, end: int) -> HdlcFrame | None:
+def frame_at(data: bytes | bytearray, flag: int) -> HdlcFrame | int | str:
+    """The frame whose opening flag stands at ``flag``; its closing one stands where the length in its header puts it.
+
+    A number says how many octets from the flag on are needed to tell; a text says why this is no frame. The outcome
+    does not depend on what stands behind the frame, nor on how much of it is there.
+    """
+    start = flag + 1
+    left = len(data) - start
+    if left >= 8:
+        end = start + ((data[start] & 0x07) << 8 | data[start + 1])
+        if start + 7 <= end < start + left and data[end] == FLAG:
+            frame = _whole_frame(data, start, end)
+            if frame is not None:
+                return frame
+    # the checks one by one, by the order of the octets, so that the outcome does not depend on the cut
+    if not left:
+        return 2
+    first = data[start]
+    if first & 0xF0 != 0xA0:
+        return f"frame format type {first >> 4:X} is not A (type 3)"
+    if left < 7:
+        return 8
+    length = (first & 0x07) << 8 | data[start + 1]
+    octets = bytes(data[start : start + length + 1])
+    header = 2
+    try:
+        header += 1 if octets[2:3] and octets[2] & 1 else address_size(octets, 2)
+        header += address_size(octets, header) + 1
+    except FrameError as error:
+        if left < 11 and len(octets) == left and "ends within" in str(error):
+            return left + 2
+        return str(error)
+    checked = header + 2
+    if length < checked or length == checked + 1:
+        return f"a length of {length} octets is too short for the header"
+    if left < checked:
+        return checked + 1
+    reversed_octets = octets[:length].translate(REVERSED)
+    if crc_hqx(reversed_octets[:checked], INITIAL) != RESIDUE:
+        return "the header check sequence (HCS) is wrong" if length > checked else WRONG_FCS
+    if left <= length:
+        return length + 2
+    if octets[length] != FLAG:
+        return f"no flag after the {length} octets of the frame"
+    if length > checked and crc_hqx(reversed_octets[checked:], RESIDUE) != RESIDUE:
+        return WRONG_FCS
+    return _frame(octets, 0, header, length)
+
+
+def _whole_frame(data: bytes | bytearray, start: int, end: int) -> HdlcFrame | None:
     """The frame between ``start`` and ``end`` if it is correct and its addresses were met before: the short path."""
-    octets = data[start:end]
+    octets = bytes(data[start:end])
     middle = 3 if octets[2] & 1 else 4 if octets[3] & 1 else 6
     destination = _ADDRESSES.get(octets[2:middle])
     # an index may lie beyond a damaged frame, but not beyond one that has whole addresses

@@ -166,30 +166,47 @@ class MbusReader:
             return (MbusFrame(control, address), 5) if is_whole else (None, 1)
         if start != _START_LONG:
             return None, _next_start(buffer, at) - at
-        if left < 4:
-            return (None, 1) if at_end else None
-        if buffer[at + 1] != buffer[at + 2] or buffer[at + 3] != _START_LONG:
-            return None, 1
         return self._long(buffer, at, left, at_end)
 
     def _long(self, buffer: bytes, at: int, left: int, at_end: bool) -> tuple[MbusFrame | None, int] | None:
-        length = buffer[at + 1]
-        for true_length in (length, length + 256) if self._overflows else (length,):
-            if true_length < 3:
-                continue
-            size = true_length + 6
-            if left < size:
-                if not at_end:
-                    return None
-                continue
-            if buffer[at + size - 1] != _STOP:
-                continue
-            body = buffer[at + 4 : at + 4 + true_length]
-            if sum(body) & 0xFF == buffer[at + size - 2]:
-                if true_length != length:
-                    note(Tolerance.MBUS_LENGTH_OVERFLOW, f"an M-Bus frame of {true_length} octets says {length}")
-                return MbusFrame(body[0], body[1], body[2], body[3:]), size
-        return None, 1
+        end = long_frame_end(buffer, at, most_overflow=255 if self._overflows else -1, at_end=at_end)
+        if end < 0:
+            return None
+        return (long_frame(buffer, at, end), end - at) if end else (None, 1)
+
+
+def long_frame_end(data: bytes | bytearray, at: int, *, most_overflow: int = -1, at_end: bool = False) -> int:
+    """Where the long frame that begins at ``at`` ends; 0 where there is none; below 0 while that cannot be told.
+
+    A negative number is the place, turned negative, that the octets have to reach. ``at_end`` says that no more come.
+    A length field up to ``most_overflow`` may hold the last 8 bits only of a length that is larger by 256. The smaller
+    it is, the less is waited for behind a damaged frame.
+    """
+    have = len(data)
+    if have - at < 4:
+        return 0 if at_end or (have - at == 3 and data[at + 1] != data[at + 2]) else -(at + 4)
+    length = data[at + 1]
+    if data[at] != _START_LONG or data[at + 3] != _START_LONG or length != data[at + 2]:
+        return 0
+    for true_length in (length, length + 256) if length <= most_overflow else (length,):
+        if true_length < 3:
+            continue
+        end = at + true_length + 6
+        if have < end:
+            if not at_end:
+                return -end
+            continue
+        if data[end - 1] == _STOP and sum(data[at + 4 : end - 2]) & 0xFF == data[end - 2]:
+            return end
+    return 0
+
+
+def long_frame(data: bytes | bytearray, at: int, end: int) -> MbusFrame:
+    """The frame that ``long_frame_end`` found between ``at`` and ``end``."""
+    body = bytes(data[at + 4 : end - 2])
+    if len(body) != data[at + 1]:
+        note(Tolerance.MBUS_LENGTH_OVERFLOW, f"an M-Bus frame of {len(body)} octets says {data[at + 1]}")
+    return MbusFrame(body[0], body[1], body[2], body[3:])
 
 
 def _next_start(buffer: bytes, at: int) -> int:
@@ -227,6 +244,19 @@ class SegmentCollector:
         self._pair = (0, 0)
         self._expected: int | None = None  # None: an APDU has to begin
         self._last: MbusFrame | None = None
+
+    def __len__(self) -> int:
+        return len(self._apdu)
+
+    @property
+    def octets(self) -> bytes:
+        """What is there of the APDU that has begun."""
+        return bytes(self._apdu)
+
+    @property
+    def access_points(self) -> tuple[int, int]:
+        """Source and destination of its first segment."""
+        return self._pair
 
     def clear(self) -> None:
         """Forget what has begun."""

@@ -24,6 +24,8 @@ logger = logging.getLogger("cosemic.link")
 VERSION = 1
 HEADER_LENGTH = 8
 MAX_APDU = 0xFFFF
+HIGHEST_PORT = 0x3FFF
+"""The wPorts that stand for SAPs: those of clients are below 128, those of logical devices have 14 bits."""
 _HEADER = Struct(">HHHH")
 _CONNECTED = LinkState.CONNECTED
 

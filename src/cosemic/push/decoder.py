@@ -67,13 +67,14 @@ class Interpreter:
 
     def at(self, source: str) -> Interpreter:
         """The same for what comes from one source; it shares what was seen of counters."""
-        keys = self._keys
-        if self._known is None and not isinstance(keys, KeysBySource):
+        keys: object = self._keys
+        by_source = keys if isinstance(keys, KeysBySource) else None
+        if self._known is None and by_source is None:
             return self
         other = copy(self)
         other._source = source
-        if isinstance(keys, KeysBySource):
-            other._security = self._security.with_keys(keys.from_source(source))
+        if by_source is not None:
+            other._security = self._security.with_keys(by_source.from_source(source))
         return other
 
     def decode(self, telegram: Telegram) -> Push | Undecoded:

@@ -25,13 +25,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from cosemic.push.inventory_file import Entry, InventoryError, parse_inventory
 from cosemic.push.keys import MeterKeys, PushKeys
 from cosemic.push.meters import KnownMeter
 
 __all__ = ["Inventory", "InventoryError"]
+
+
+_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +187,8 @@ def _tables_of(entries: dict[str, Entry], default: MeterKeys | None, name: str) 
             _add(tables.titles, entry.system_title, entry, f"system_title {entry.system_title.hex().upper()}", name)
         if entry.has_own_keys and entry is not tables.lone and entry.system_title is None and not entry.sources:
             raise InventoryError(
-                f"{name}, [meters.{entry.name}]: there are keys, but nothing to know the meter's messages by before they "
-                "are opened: give its system_title, or the source that it sends from"
+                f"{name}, [meters.{entry.name}]: there are keys, but nothing to know the meter's messages by before "
+                "they are opened: give its system_title, or the source that it sends from"
             )
         for identity in entry.identities:
             _add(tables.identities, identity.casefold(), entry, f"meter_id {identity}", name)
@@ -201,7 +204,7 @@ def _tables_of(entries: dict[str, Entry], default: MeterKeys | None, name: str) 
     return tables
 
 
-def _add[Key](table: dict[Key, Entry], key: Key, entry: Entry, what: str, name: str) -> None:
+def _add(table: dict[_Key, Entry], key: _Key, entry: Entry, what: str, name: str) -> None:
     other = table.setdefault(key, entry)
     if other is not entry:
         raise InventoryError(

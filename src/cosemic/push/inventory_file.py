@@ -17,19 +17,22 @@ from typing import Final, TypeAlias
 from cosemic.cosem.meter_model import MeterModel
 from cosemic.obis import ObisCode
 from cosemic.push.keys import MeterKeys, UnusableKey, title_of
+from cosemic.push.layout import Layout, LayoutError
+from cosemic.push.layouts import layout as named_layout
+from cosemic.push.layouts import load_layout
 from cosemic.push.meters import KnownMeter
 from cosemic.push.object_lists import PushDefinition
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_KEYS: Final = {"ek": "encryption_key", "ak": "authentication_key", "broadcast_key": "broadcast_key"}
-_FLAGS: Final = {"without_verifying": False, "check_replay": True, "allow_example_keys": False}
+_KEYS: Final = ("ek", "ak", "broadcast_key")
+_FLAGS: Final = {"check_replay": True, "without_verifying": False, "allow_example_keys": False}
 _TEXTS: Final = ("system_title", "layout", "model", "push_setup", "zone", *_KEYS)
 _LISTS: Final = ("meter_id", "source", "push_objects")
 _KNOWN: Final = (*_TEXTS, *_LISTS, *_FLAGS)
 _DEFAULTS: Final = (*_KEYS, "layout", "model", "push_setup", "push_objects", "zone", *_FLAGS)
 _OFFSET: Final = re.compile(r"([+-])(\d{2}):?(\d{2})")
-_OBJECT: Final = re.compile(r"(\d+)/(.+)/(\d+)(?:/(\d+))?")
+_OBJECT: Final = re.compile(r"(\d+)/([^/]+)/(\d+)(?:/(\d+))?")
 
 
 class InventoryError(ValueError):
@@ -104,6 +107,7 @@ class _Reader:
         self._zones: dict[str, tzinfo] = {}
         self._models: dict[tuple[str, str | None], PushDefinition] = {}
         self._secrets: dict[str, str] = {}
+        self._layouts: dict[str, Layout] = {}
         self._default_keys: MeterKeys | None = None
 
     def entry(self, meter: str, own: Mapping[str, object], defaults: Mapping[str, object], where: str) -> Entry:
@@ -115,7 +119,7 @@ class _Reader:
             merged.pop("push_objects", None)
         known = KnownMeter(
             meter,
-            self._layout(merged.get("layout")),
+            self._layout(merged.get("layout"), where),
             self._definition(merged, where),
             self._zone(merged.get("zone"), where),
         )
@@ -142,11 +146,20 @@ class _Reader:
         return self._make(given, {**defaults, **own}, where)
 
     def _make(self, given: Mapping[str, object], flags: Mapping[str, object], where: str) -> MeterKeys:
-        keys = {name: self._secret(str(given[key]), key, where) for key, name in _KEYS.items() if key in given}
-        encryption = keys.pop("encryption_key", None)
+        encryption, authentication, broadcast = (
+            self._secret(str(given[key]), key, where) if key in given else None for key in _KEYS
+        )
+        check_replay, without_verifying, allow_example_keys = (
+            bool(flags.get(flag, default)) for flag, default in _FLAGS.items()
+        )
         try:
             return MeterKeys(
-                encryption, **keys, **{flag: bool(flags.get(flag, default)) for flag, default in _FLAGS.items()}
+                encryption,
+                authentication,
+                broadcast_key=broadcast,
+                check_replay=check_replay,
+                without_verifying=without_verifying,
+                allow_example_keys=allow_example_keys,
             )
         except UnusableKey as error:
             raise InventoryError(f"{self._name}, {where}: {error}") from None
@@ -185,11 +198,19 @@ class _Reader:
         except UnusableKey as error:
             raise InventoryError(f"{self._name}, {where}: system_title: {error}") from None
 
-    def _layout(self, value: object) -> str | None:
+    def _layout(self, value: object, where: str) -> Layout | None:
+        """A layout that comes with cosemic by its name, or a file by its path."""
         if value is None:
             return None
         text = str(value)
-        return str(self._path(text)) if text.endswith(".toml") or "/" in text else text
+        known = self._layouts.get(text)
+        if known is None:
+            is_path = text.endswith(".toml") or "/" in text or os.sep in text
+            try:
+                known = self._layouts[text] = load_layout(self._path(text)) if is_path else named_layout(text)
+            except LayoutError as error:
+                raise InventoryError(f"{self._name}, {where}: layout: {error}") from None
+        return known
 
     def _source(self, text: str, where: str) -> str | Network:
         """An address or a network; a URL, or a path, as it is given to the listener."""

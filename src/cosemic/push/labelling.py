@@ -51,6 +51,8 @@ class Labels:
     rest: list[Node] = field(default_factory=list)
     pinned: list[Node] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    codes: frozenset[ObisCode] = frozenset()
+    """Codes that the push names besides those of the items."""
 
 
 def kind_of(item: Labelled) -> Kind:

@@ -26,6 +26,7 @@ from cosemic.push.statistics import Statistics
 from cosemic.push.telegrams import Dropped
 
 if TYPE_CHECKING:
+    from cosemic.push.decoder import Interpreter
     from cosemic.push.keys import PushKeys
     from cosemic.push.meters import KnownMeters
 
@@ -59,7 +60,9 @@ class Source(Protocol):
 class PushListener:
     """Listens on all ``urls`` at once (``cosemic.push.sources`` says what they may be) and iterates over ``Received``.
 
-    ``keys`` and ``meters`` are what is known of the meters; an ``Inventory`` is both. ``clock`` gives the time that
+    ``keys`` and ``meters`` are what is known of the meters; an ``Inventory`` is both, and is given as each.
+    ``interpreter`` is in place of them, for those who want more of it (messages without protection though there are
+    keys, counters that outlive the process). ``clock`` gives the time that
     messages get. ``on_octets`` is called with time, source and octets of all that comes, as for a recording;
     ``on_event`` with sentences about sources that go away and come back, which go to the log too. ``decoder_of`` makes
     the decoder of one sender, in place of a ``PushDecoder``.
@@ -74,6 +77,7 @@ class PushListener:
         *urls: str,
         keys: PushKeys | None = None,
         meters: KnownMeters | None = None,
+        interpreter: Interpreter | None = None,
         limits: Limits | None = None,
         clock: Callable[[], datetime] | None = None,
         on_octets: Callable[[datetime, str, bytes], None] | None = None,
@@ -90,7 +94,7 @@ class PushListener:
         self._clock = clock or _now
         self._on_octets = on_octets
         self._on_event = on_event
-        self._decoder_of = decoder_of or _decoders(keys, meters)
+        self._decoder_of = decoder_of or _decoders(keys, meters, interpreter)
         self._queue: deque[Received] = deque()
         self._queued_octets = 0
         self._sources: list[Source] = []
@@ -223,14 +227,16 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _decoders(keys: PushKeys | None, meters: KnownMeters | None) -> DecoderOf:
-    """Decoders of one listener, which share what is known of replays."""
+def _decoders(keys: PushKeys | None, meters: KnownMeters | None, interpreter: Interpreter | None) -> DecoderOf:
+    """Decoders of one listener, which share what is known of counters."""
     from cosemic.push.decoder import Interpreter, PushDecoder
 
-    interpreter = Interpreter(keys, meters=meters)
+    if interpreter is None:
+        interpreter = Interpreter(keys, meters=meters)
+    shared = interpreter
 
     def make(origin: Origin) -> Decoder:
-        return PushDecoder(framing=origin.framing, interpreter=interpreter.at(origin.address or origin.source))
+        return PushDecoder(framing=origin.framing, interpreter=shared.at(origin.source))
 
     return make
 

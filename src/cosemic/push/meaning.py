@@ -33,6 +33,7 @@ INFORMATION_REPORT: Final = "information-report"
 
 _TAGGED_DATE_TIME: Final = "the date-time has the type tag of an octet-string (09 0C)"
 _BARE_DESCRIPTORS: Final = "the attribute descriptors have no type tags: the values are no valid A-XDR"
+_FALSE_DEVIATION: Final = "the deviation from UTC in the times of these meters is not true: they are local times"
 _NO_NAMES: Final = (
     "nothing in this push names its values: give the list of its objects, read from the meter (attribute 2 of its push "
     "setup), or a layout"
@@ -224,8 +225,16 @@ def _shape(context: _Context, body: Body, notes: list[str], is_time_tagged: bool
     if layout is not None:
         labels = layout.label(body, labels, found)
     hint = _hint(labels, doubts)
+    ignores_deviation = layout is not None and layout.ignores_deviation
+    if ignores_deviation and clock_of(labels.items) is not None:
+        notes.append(_FALSE_DEVIATION)
     findings = Findings(
-        None if layout is None else layout.name, hint, tuple(notes), clock_of(labels.items), identity_of(labels.items)
+        None if layout is None else layout.name,
+        hint,
+        tuple(notes),
+        clock_of(labels.items),
+        identity_of(labels.items),
+        ignores_deviation,
     )
     return Shape(body, labels.items, labels.pinned, findings, None if decides else signs.text_node, context.texts)
 
@@ -267,7 +276,7 @@ def _notification(
     findings = shape.findings
     time: datetime | CosemDateTime | None = None
     if start in (_UNTAGGED_START, _TAGGED_START) and is_specified(apdu[start - _DATE_TIME : start]):
-        time = moment(apdu[start - _DATE_TIME : start], zone)
+        time = moment(apdu[start - _DATE_TIME : start], zone, findings.ignores_deviation)
     elif findings.clock is not None:
         value = readings[findings.clock].value
         if isinstance(value, datetime | CosemDateTime):

@@ -110,7 +110,7 @@ def label_by_own_list(body: Body) -> Labels | None:
     columns = _own_list(body, elements[0])
     if columns is None:
         return None
-    labels = Labels(pinned=[elements[0]])
+    labels = Labels(pinned=[elements[0]], codes=frozenset(column.obis for column in columns))
     values: Sequence[Node] = elements[1:]
     nested = values[0].children if len(values) == 1 else None
     if columns[0].class_id == _PUSH_SETUP and columns[0].attribute == 2 and len(columns) == len(elements):

@@ -182,9 +182,9 @@ class Opening:
 
     def _cut(self, judgement: Judgement, total: int) -> PushRefused:
         sealed = self._sealed
-        where = "and there they end" if judgement.is_cut else "what follows does not belong to them"
+        where = "then they end in the middle of a value" if judgement.is_cut else "what follows does not belong to them"
         return truncated(
-            f"the encryption key is right, for {judgement.reach} of {total} octets inside are a push, {where}",
+            f"the encryption key is right, for {judgement.reach} of {total} octets inside are a push; {where}",
             sealed.title,
             sealed.counter,
         )

@@ -38,7 +38,7 @@ class LineReader:
         self.readings: list[PushReading] = []
 
     def read(self, body: str) -> list[PushReading]:
-        """The readings of all lines, which end in line feeds. A line that cannot be understood is a reading too, with its text as the value."""
+        """The readings of all lines (line feeds end them). What is not understood is a reading, its text the value."""
         body += "\n"
         if "\n(" in body:
             body = _CONTINUED.sub("", body)  # DSMR 2 and 3 put the value of a profile on a line of its own

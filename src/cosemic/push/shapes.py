@@ -20,7 +20,7 @@ from cosemic.obis_names import look_up
 from cosemic.push.labelling import Kind, Labelled, device_of, identity_rank, kind_of
 from cosemic.push.messages import PushReading
 from cosemic.push.nodes import BARE_DESCRIPTOR, OCTET_STRING, VISIBLE_STRING, Body, Node
-from cosemic.push.reading_values import moment, plain_text, scaled
+from cosemic.push.reading_values import moment, plain_text, scaled, time_of
 from cosemic.times import CosemDateTime
 
 LARGEST: Final = 512
@@ -44,6 +44,8 @@ class Findings:
     """Which reading is the clock."""
     identity: int | None = None
     """Which reading tells what meter it is."""
+    ignores_deviation: bool = False
+    """The deviation in the times of these meters is not true."""
 
 
 class Shape:
@@ -66,7 +68,7 @@ class Shape:
         fields = _Fields(body, pinned)
         self.fixed = tuple(fields.fixed)
         self.layout = fields.layout()
-        self.steps = [_step(item, body, fields.places) for item in items]
+        self.steps = [_step(item, body, fields.places, findings.ignores_deviation) for item in items]
         # A push of the same shape whose first text begins with one of these is that of another layout.
         self._text = None if text is None else fields.places.get(text.start)
         self._other_texts = tuple(other.encode() for other in other_texts)
@@ -205,7 +207,7 @@ def _source(node: Node, body: Body, places: dict[int, int]) -> _Source:
     return lambda fields, octets, offset: fields[index]
 
 
-def _step(item: Labelled, body: Body, places: dict[int, int]) -> Step:
+def _step(item: Labelled, body: Body, places: dict[int, int], ignores_deviation: bool) -> Step:
     """How the reading of an item is made."""
     obis = item.obis
     name = item.name or ("" if obis is None else look_up(obis.octets).name)
@@ -236,15 +238,15 @@ def _step(item: Labelled, body: Body, places: dict[int, int]) -> Step:
         if scaler is not None and isinstance(raw, int | float) and not isinstance(raw, bool):
             value = scaled(raw, scaler)
         elif isinstance(raw, CosemDateTime):
-            value = moment(bytes(raw), zone)
+            value = moment(bytes(raw), zone, ignores_deviation)
         elif isinstance(raw, bytes):
             if kind is Kind.TEXT:
                 value = plain_text(raw)
-            elif kind is Kind.TIME and len(raw) == _DATE_TIME:
-                value = moment(raw, zone)
+            elif kind is Kind.TIME:
+                value = time_of(raw, zone, ignores_deviation)
             elif kind is Kind.NAME and len(raw) == _NAME:
                 value = str(ObisCode.from_bytes(raw))
-        time = None if when is None else _moment(when(fields, octets, offset), zone)
+        time = None if when is None else _moment(when(fields, octets, offset), zone, ignores_deviation)
         return PushReading(name, value, unit, obis, class_id, attribute, raw, scaler, unit_code, time, device, label)
 
     return other
@@ -253,10 +255,12 @@ def _step(item: Labelled, body: Body, places: dict[int, int]) -> Step:
 _DATE_TIME: Final = 12
 
 
-def _moment(raw: Value, zone: tzinfo | None) -> datetime | CosemDateTime | None:
+def _moment(raw: Value, zone: tzinfo | None, ignores_deviation: bool) -> datetime | CosemDateTime | None:
     if isinstance(raw, CosemDateTime):
-        return moment(bytes(raw), zone)
-    return moment(raw, zone) if isinstance(raw, bytes) and len(raw) == _DATE_TIME else None
+        raw = bytes(raw)
+    if isinstance(raw, bytes) and len(raw) == _DATE_TIME:
+        return moment(raw, zone, ignores_deviation)
+    return None
 
 
 def clock_of(items: list[Labelled]) -> int | None:

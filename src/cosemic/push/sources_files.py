@@ -3,42 +3,64 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import re
 import stat
 import sys
+from collections.abc import Callable, Coroutine
+from datetime import datetime
 
-from cosemic.errors import LinkError
+from cosemic.captures.chunks import Direction
+from cosemic.captures.detect import Capture, open_capture
+from cosemic.errors import DecodeError, LinkError
+from cosemic.push.messages import Decoded
 from cosemic.push.sources import SourceUrl
 from cosemic.push.sources_intake import Decoder, Intake, Origin
+from cosemic.push.sources_udp import is_block
 
 _CHUNK = 64 * 1024
+_MOST_STREAMS = 10_000
 
 
 class FileSource:
-    """A file, read to its end. FIFOs, terminals and stdin give what they have as it comes."""
+    """A file, read to its end: plain octets, text with octets in it, a recording, pcap or pcapng.
+
+    FIFOs, terminals and stdin give octets, or hexadecimal text, as they come.
+    """
 
     def __init__(self, url: SourceUrl, intake: Intake) -> None:
         self.url = url
         self.intake = intake
-        name = "stdin" if url.path == "-" else url.path
-        self._origin = Origin(name, url.kind, None, url.framing)
+        self._name = "stdin" if url.path == "-" else url.path
         self._task: asyncio.Task[None] | None = None
-        self._decoder: Decoder | None = None
+        self._streams: dict[tuple[str, str], _Stream] = {}
 
     async def open(self) -> list[str]:
-        """Open the file; LinkError where that is not possible."""
-        name = self._origin.source
+        """Open the file; LinkError where that is not possible, DecodeError for one that is compressed or damaged."""
+        name = self._name
         try:
             descriptor = os.dup(sys.stdin.fileno()) if self.url.path == "-" else os.open(self.url.path, os.O_RDONLY)
         except OSError as error:
             raise LinkError(f"{name} cannot be read: {error.strerror or error}; check the path") from error
         except ValueError as error:  # there is no stdin
             raise LinkError(f"{name} cannot be read: {error}") from error
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        try:
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise LinkError(f"{name} is a folder; name the files in it")
+            file = os.fdopen(descriptor, "rb", buffering=0, closefd=True)
+        except BaseException:
             os.close(descriptor)
-            raise LinkError(f"{name} is a folder; name the files in it")
-        self._task = asyncio.get_running_loop().create_task(self._run(descriptor))
+            raise
+        try:
+            reading = self._read_stream(descriptor) if _waits(descriptor) else self._read_capture(open_capture(file))
+        except DecodeError as error:
+            file.close()
+            raise DecodeError(f"{name}: {error}") from None
+        except BaseException:
+            file.close()
+            raise
+        self._task = asyncio.get_running_loop().create_task(self._run(reading, file))
         self._task.add_done_callback(lambda _: self.intake.source_ended())
         return [name]
 
@@ -52,41 +74,92 @@ class FileSource:
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self, descriptor: int) -> None:
+    async def _run(self, reading: Coroutine[None, None, None], file: io.FileIO) -> None:
         try:
-            await self._read(descriptor)
-        except OSError as error:
-            self.intake.tell(f"{self._origin.source}: reading ended: {error.strerror or error}")
+            await reading
+        except (OSError, DecodeError) as error:
+            self.intake.tell(f"{self._name}: reading ended: {getattr(error, 'strerror', None) or error}")
         finally:
-            os.close(descriptor)
+            reading.close()
+            file.close()
+        for stream in self._streams.values():
+            stream.end()
 
-    async def _read(self, descriptor: int) -> None:
+    async def _read_stream(self, descriptor: int) -> None:
         text = HexText()
-        waits = _waits(descriptor)
+        stream = self._stream("", "")
         while True:
             await self.intake.room()
-            if waits:
-                await _readable(descriptor)
-            else:
-                await asyncio.sleep(0)  # the others have their turn
+            await _readable(descriptor)
             chunk = os.read(descriptor, _CHUNK)
-            octets = text.feed(chunk) if chunk else text.end()
-            if octets:
-                self._decode(octets)
+            if octets := text.feed(chunk) if chunk else text.end():
+                stream.take(octets, None)
             if not chunk:
-                self._decode(None)
                 return
 
-    def _decode(self, octets: bytes | None) -> None:
+    async def _read_capture(self, capture: Capture) -> None:
+        with capture:
+            for chunk in capture:
+                await self.intake.room()
+                await asyncio.sleep(0)  # the others have their turn
+                if chunk.note:
+                    self.intake.tell(f"{self._name}: {chunk.note}")
+                if chunk.direction is Direction.SENT or not (chunk.octets or chunk.is_gap):
+                    continue
+                stream = self._stream(chunk.source, chunk.local)
+                if chunk.is_gap:
+                    stream.idle()
+                stream.take(chunk.octets, chunk.at)
+                if chunk.source.startswith("udp://") and not is_block(chunk.octets):
+                    stream.idle()
+
+    def _stream(self, source: str, local: str) -> _Stream:
+        stream = self._streams.get((source, local))
+        if stream is None:
+            if len(self._streams) >= _MOST_STREAMS:  # the oldest goes
+                self._streams.pop(next(iter(self._streams))).end()
+            origin = Origin(source or self._name, self.url.kind, None, self.url.framing)
+            stream = self._streams[source, local] = _Stream(self.url, self.intake, origin)
+        return stream
+
+
+class _Stream:
+    """The octets of one sender in a file."""
+
+    __slots__ = ("_at", "_decoder", "_intake", "_origin", "_url")
+
+    def __init__(self, url: SourceUrl, intake: Intake, origin: Origin) -> None:
+        self._url = url
+        self._intake = intake
+        self._origin = origin
+        self._decoder: Decoder | None = None
+        self._at: datetime | None = None
+
+    def take(self, octets: bytes, at: datetime | None) -> None:
+        """Octets, and when they came. A pause in a recording is one still."""
+        if at is not None and self._at is not None and (at - self._at).total_seconds() >= self._url.idle_after:
+            self.idle()
+        self._at = at
+        if octets:
+            self._intake.octets_came(self._origin, octets)
+            self._decode(lambda decoder: decoder.feed(octets))
+
+    def idle(self) -> None:
+        """Nothing goes on behind this."""
+        self._decode(lambda decoder: decoder.idle())
+
+    def end(self) -> None:
+        """The end of it."""
+        self._decode(lambda decoder: decoder.end())
+
+    def _decode(self, step: Callable[[Decoder], list[Decoded]]) -> None:
         try:
             if self._decoder is None:
-                self._decoder = self.intake.decoder_of(self._origin)
-            if octets is not None:
-                self.intake.octets_came(self._origin, octets)
-            self.intake.take(self._origin, self._decoder.end() if octets is None else self._decoder.feed(octets))
+                self._decoder = self._intake.decoder_of(self._origin)
+            self._intake.take(self._origin, step(self._decoder), self._at)
         except Exception as error:
             self._decoder = None
-            self.intake.failed(self._origin, error)
+            self._intake.failed(self._origin, error)
 
 
 class HexText:
@@ -107,7 +180,8 @@ class HexText:
         """The octets that are certain by now."""
         if self._is_text is None:
             self._held += octets
-            if len(self._held) < self._DECIDING and b"\n" not in self._held:
+            undecided = len(self._held) < self._DECIDING and b"\n" not in self._held
+            if undecided and _ONLY.match(self._held):
                 return b""
             octets, self._held = self._held, b""
             self._is_text = _looks_like_text(octets)

@@ -219,7 +219,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if intake.take(self._origin, items):
             self._has_given = True
-            self._begun = None
+            self._begun = now  # of the next one some may have come too; silence tells that it has not
             self._settle()
             for item in items:
                 if isinstance(item, Push):
@@ -283,6 +283,7 @@ class Connection(asyncio.BufferedProtocol):
             self._on_idle()
         if self._begun is not None:
             patience = limits.seconds_for_telegram if self._has_given else limits.seconds_to_first_telegram
+            patience = max(patience, idle_after) if self._has_given else patience
             if now >= self._begun + patience:
                 name = "seconds_for_telegram" if self._has_given else "seconds_to_first_telegram"
                 self.end(name, f"no whole telegram came within {patience:g} s")

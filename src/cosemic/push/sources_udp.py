@@ -108,7 +108,7 @@ class UdpSource(asyncio.DatagramProtocol):
             return
         origin = Origin(place_of("udp", addr), "udp", plain_address(addr[0]), self.url.framing)
         intake.octets_came(origin, data)
-        if _is_block(data):
+        if is_block(data):
             self._begin(origin, data, addr)
             return
 
@@ -167,7 +167,7 @@ class UdpSource(asyncio.DatagramProtocol):
         self.intake.statistics.confirmed += 1
 
 
-def _is_block(data: bytes) -> bool:
+def is_block(data: bytes) -> bool:
     """Whether it is a block of general block transfer, in the wrapper or without."""
     tag = _HEADER if data[:2] == _VERSION else 0
     return len(data) > tag and data[tag] == _GENERAL_BLOCK_TRANSFER

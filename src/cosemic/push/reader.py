@@ -1,0 +1,527 @@
+"""From octets to whole telegrams: whatever framing a stream has, found in it by itself.
+
+A place of the stream is looked at for what may begin there. What has a check sum (HDLC, M-Bus, P1 texts) is believed
+when that holds. The wrapper and APDUs without a frame have none: they have to look right, more so behind octets that
+were none, and they are not believed where a frame with a right check sum begins within them. Where nothing begins,
+reading goes on one octet behind, so that a damaged frame never takes a good one with it. What comes out does not depend
+on how the stream is cut.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from typing import Final
+
+from cosemic.link.frames import FLAG, WRONG_FCS, HdlcFrame, frame_at
+from cosemic.link.llc import HEADERS
+from cosemic.link.mbus import long_frame, long_frame_end
+from cosemic.push.framings import apdus, blocks, hdlc, wrapper
+from cosemic.push.framings.mbus import MbusSets
+from cosemic.push.framings.noise import Noise
+from cosemic.push.framings.p1 import Text
+from cosemic.push.framings.sets import OpenSets
+from cosemic.push.telegrams import Content, Framing, Heard, Telegram
+from cosemic.tolerances import DEFAULT, Tolerance
+
+MAX_TELEGRAM: Final = 1 << 16
+MAX_SENDERS: Final = 16
+
+_LONG, _SLASH = 0x68, 0x2F
+_SHORT_FRAMES: Final = b"\x10\xe5"
+_LONGEST_HEADER: Final = 14
+_WRAPPER_HEADER: Final = 8
+_MOST_OVERFLOW: Final = 0x3F
+_MOST_TRIES: Final = 8
+
+_PROTECTED: Final = rb"\x7e(?=[\xa0-\xaf]|\Z)|h(?=(.)\1h|(.)\2\Z|.?\Z)|/(?=[A-Za-z]{3}[0-9]|[A-Za-z]{0,3}\Z)"
+_FRAMES: Final = re.compile(_PROTECTED, re.DOTALL)
+"""Where a frame with a check sum may begin; at the end of what is there also what may become one."""
+
+_ANYTHING: Final = re.compile(
+    _PROTECTED + rb"|\x00(?=\x01|\Z)|\x0f(?=[\x00\x10\x20\x30\x40\x50\x60\x70\x80\x90\xa0\xb0\xc0\xd0\xe0\xf0]|\Z)"
+    rb"|[\xdb\xdc](?=\x08|\Z)|[\xdd\xdf\xe0]",
+    re.DOTALL,
+)
+"""Where anything may begin, behind octets that were none."""
+
+
+class _Candidate:
+    """What is known of the unprotected telegram that may begin at the first octet of the buffer."""
+
+    __slots__ = ("inner", "look")
+
+    def __init__(self) -> None:
+        self.look = apdus.Look()
+        self.inner = 1  # up to where it was searched for frames with a check sum
+
+
+class StreamReader:
+    """Finds telegrams in a stream. ``framing`` names the only one that it has; None finds out, and goes on finding out.
+
+    ``max_telegram`` bounds the octets of a telegram (and of what is kept of the stream), ``max_senders`` how many may
+    have sent a part of one; together they keep no more than two telegrams' octets of parts. Nothing here waits or
+    raises for what a stream has.
+    """
+
+    __slots__ = (
+        "_blocks",
+        "_buffer",
+        "_candidate",
+        "_framing",
+        "_known",
+        "_max_senders",
+        "_max_telegram",
+        "_mbus",
+        "_need",
+        "_noise",
+        "_offset",
+        "_segments",
+        "_text",
+        "_tolerances",
+        "_tried_until",
+        "_tries",
+        "_weak_from",
+    )
+
+    def __init__(
+        self,
+        framing: Framing | None = None,
+        *,
+        max_telegram: int = MAX_TELEGRAM,
+        max_senders: int = MAX_SENDERS,
+        tolerances: frozenset[Tolerance] = DEFAULT,
+    ) -> None:
+        if max_telegram < 16 or max_senders < 1:
+            raise ValueError("a telegram may have 16 octets at the least, and somebody has to send it")
+        self._framing = framing
+        self._max_telegram = max_telegram
+        self._max_senders = max_senders
+        self._tolerances = tolerances
+        self._offset = 0
+        self._buffer: bytearray | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what has begun, and what framing the stream has: another stream begins."""
+        self._buffer = None
+        self._need = 0
+        self._offset = 0
+        self._known: Framing | None = None
+        self._noise: Noise | None = None
+        self._candidate: _Candidate | None = None
+        self._text: Text | None = None
+        self._segments: OpenSets | None = None
+        self._blocks: OpenSets | None = None
+        self._mbus: MbusSets | None = None
+        self._weak_from = 0  # nothing without a check sum is believed that begins before this place
+        self._tried_until = 0
+        self._tries = 0
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether something has begun that is not complete, or noise has not ended."""
+        return bool(self._buffer or self._noise or self._segments or self._blocks or self._mbus)
+
+    @property
+    def waiting(self) -> int:
+        """How many octets are kept in all."""
+        kept = len(self._buffer or b"") + (len(self._noise.octets) if self._noise else 0)
+        kept += self._segments.octets if self._segments else 0
+        kept += self._blocks.octets if self._blocks else 0
+        return kept + (self._mbus.octets if self._mbus else 0)
+
+    def feed(self, octets: bytes) -> list[Heard]:
+        """Take octets; gives the telegrams that they complete, and what was none, in order."""
+        buffer = self._buffer
+        data: bytes | bytearray = octets
+        if buffer is not None:
+            buffer += octets
+            if len(buffer) < self._need:
+                return []
+            data = buffer
+        found: list[Heard] = []
+        self._keep(data, self._scan(data, False, found))
+        return found
+
+    def end_of_datagram(self) -> list[Heard]:
+        """A datagram is over, and with it the frame that has begun; parts of telegrams go on to wait for their rest."""
+        found: list[Heard] = []
+        if self._buffer is not None:
+            self._keep(self._buffer, self._scan(self._buffer, True, found))
+        self._tell_noise(found)
+        return found
+
+    def idle(self) -> list[Heard]:
+        """The line is silent: what has begun is not going to end. What comes next begins a telegram."""
+        found = self.end_of_datagram()
+        if self._mbus is not None:
+            self._mbus.close_all(found)
+        for sets in (self._segments, self._blocks):
+            for begun in sets.close_all() if sets is not None else ():
+                begun_octets = bytes(begun.octets)
+                if begun.framing is Framing.HDLC and sets is self._segments and begun_octets[:3] in HEADERS:
+                    begun_octets = begun_octets[3:]
+                found.append(
+                    Telegram(
+                        begun.framing, begun_octets, Content.APDU, begun.source, begun.destination, begun.offset, False
+                    )
+                )
+        self._segments = self._blocks = self._mbus = None
+        return found
+
+    def end(self) -> list[Heard]:
+        """The stream is over. Octets may follow all the same; they are read as those of the same line."""
+        return self.idle()
+
+    # -- the stream ---------------------------------------------------------------------------------------------------
+    def _keep(self, data: bytes | bytearray, place: int) -> None:
+        self._offset += place
+        self._need -= place
+        if place == len(data):
+            self._buffer = None
+        elif data is self._buffer:
+            del self._buffer[:place]
+        else:
+            self._buffer = bytearray(data[place:])
+
+    def _scan(self, data: bytes | bytearray, at_end: bool, found: list[Heard]) -> int:
+        """Read what is there; gives the place that reading has to go on from."""
+        place, size = 0, len(data)
+        while place < size:
+            first = data[place]
+            if first == FLAG:
+                end = self._hdlc_frame(data, place, at_end, found)
+            elif first == _LONG:
+                end = self._mbus_frame(data, place, at_end, found)
+            elif first == _SLASH:
+                end = self._p1_text(data, place, at_end, found)
+            elif first == 0 or first in apdus.STARTS:
+                end = self._unprotected(data, place, at_end, found)
+            elif first in _SHORT_FRAMES:
+                end = self._short_frame(data, place, at_end)
+            else:
+                end = 0
+            if end < 0:
+                self._need = -end
+                break
+            self._candidate = self._text = None
+            place = end or self._skip(data, place, size, found)
+        return place
+
+    def _skip(self, data: bytes | bytearray, place: int, size: int, found: list[Heard]) -> int:
+        """Nothing begins at ``place``: gives the next place where something may."""
+        following = _ANYTHING.search(data, place + 1)
+        stop = following.start() if following is not None else size
+        noise = self._suspicion(place)
+        while (place := noise.add(data, place, stop)) < stop or noise.is_full:
+            if noise.is_full:
+                found.append(noise.told())
+                noise = self._noise = Noise(self._offset + place, tail=noise.tail)
+                if place == stop:
+                    break
+        return place
+
+    def _suspicion(self, place: int) -> Noise:
+        """The run of octets that are no telegram, which begins here if it has not begun."""
+        noise = self._noise
+        if noise is None:
+            noise = self._noise = Noise(self._offset + place)
+        return noise
+
+    def _tell_noise(self, found: list[Heard]) -> None:
+        if self._noise is not None:
+            if self._noise.size:
+                found.append(self._noise.told())
+            self._noise = None
+
+    def _taint(self, end: int) -> None:
+        """Up to this place lies a damaged frame: what it has inside is not believed without a check sum of its own."""
+        self._weak_from = max(self._weak_from, self._offset + end)
+
+    # -- frames with a check sum --------------------------------------------------------------------------------------
+    def _hdlc_frame(self, data: bytes | bytearray, place: int, at_end: bool, found: list[Heard]) -> int:
+        if self._framing is not None and self._framing is not _HDLC:
+            return 0
+        seen = frame_at(data, place)
+        if isinstance(seen, HdlcFrame):
+            if self._noise is not None:
+                self._tell_noise(found)
+            self._known = _HDLC
+            if hdlc.carries_information(seen):
+                self._hdlc_information(seen, self._offset + place, found)
+            return place + 1 + ((data[place + 1] & 0x07) << 8 | data[place + 2])
+        if isinstance(seen, int):
+            if not at_end:
+                return -(place + seen)
+            if len(data) == place + 1 and self._noise is None:
+                return place + 1
+            if seen > _LONGEST_HEADER:
+                self._taint(place + seen)
+            self._suspicion(place).suspect("an HDLC frame that is cut short", _HDLC, 1)
+            return 0
+        following = data[place + 1]
+        if following & 0xF0 != 0xA0:
+            # flags between frames fill the time
+            is_fill = self._noise is None and (self._known is _HDLC or following == FLAG)
+            return place + 1 if is_fill else 0
+        is_sure = seen is WRONG_FCS or seen.startswith("no flag")
+        if is_sure:
+            self._taint(place + 1 + ((following & 0x07) << 8 | data[place + 2]))
+        self._suspicion(place).suspect(f"a damaged HDLC frame: {seen}", _HDLC, 2 if is_sure else 1)
+        return 0
+
+    def _hdlc_information(self, frame: HdlcFrame, offset: int, found: list[Heard]) -> None:
+        information = frame.information
+        is_cut = False
+        sender = hdlc.sender_of(frame)
+        if frame.segmented or (self._segments is not None and self._segments.get(sender) is not None):
+            if self._segments is None:
+                self._segments = OpenSets("HDLC segments", self._max_senders, self._max_telegram)
+            whole = hdlc.add_segment(self._segments, frame, offset, found)
+            if whole is None:
+                return
+            is_cut = whole[1] != offset
+            information, offset = whole
+        source, destination = frame.source.logical, frame.destination.logical
+        for apdu in hdlc.split(information, offset, self._tolerances, found):
+            if apdu:
+                self._take(
+                    apdu, _HDLC, source, destination, offset, sender, found, not is_cut or not apdus.is_cut(apdu)
+                )
+
+    def _mbus_frame(self, data: bytes | bytearray, place: int, at_end: bool, found: list[Heard]) -> int:
+        if self._framing is not None and self._framing is not _MBUS:
+            return 0
+        end = long_frame_end(data, place, most_overflow=self._most_overflow, at_end=at_end)
+        if end < 0:
+            return end
+        if not end:
+            if data[place + 3 : place + 4] == b"h" and data[place + 1] == data[place + 2]:
+                length = data[place + 1] + (256 if data[place + 1] <= self._most_overflow else 0)
+                self._taint(place + length + 6)
+                what = "cut short" if place + length + 6 > len(data) else "damaged: the check sum is wrong"
+                self._suspicion(place).suspect(f"an M-Bus frame that is {what}", _MBUS, 2)
+            return 0
+        self._tell_noise(found)
+        self._known = _MBUS
+        if self._mbus is None:
+            self._mbus = MbusSets(self._max_senders, self._max_telegram, self._tolerances)
+        whole = self._mbus.add(long_frame(data, place, end), self._offset + place, found)
+        if whole is not None:
+            apdu, offset = whole
+            sender = (_MBUS, apdu.source, apdu.destination)
+            self._take(apdu.apdu, _MBUS, apdu.source, apdu.destination, offset, sender, found)
+        return end
+
+    @property
+    def _most_overflow(self) -> int:
+        return _MOST_OVERFLOW if Tolerance.MBUS_LENGTH_OVERFLOW in self._tolerances else -1
+
+    def _short_frame(self, data: bytes | bytearray, place: int, at_end: bool) -> int:
+        """An acknowledgement or a short frame of the M-Bus: nothing that a listener wants to know."""
+        if self._noise is not None or (self._framing or self._known) not in (None, _MBUS):
+            return 0
+        if data[place] == _SHORT_FRAMES[1]:
+            return place + 1
+        octets = data[place : place + 5]
+        if len(octets) < 5:
+            return 0 if at_end else -(place + 5)
+        return place + 5 if octets[3] == (octets[1] + octets[2]) & 0xFF and octets[4] == 0x16 else 0
+
+    def _p1_text(self, data: bytes | bytearray, place: int, at_end: bool, found: list[Heard]) -> int:
+        if self._framing is not None and self._framing is not _P1:
+            return 0
+        text = self._text or Text()
+        end = text.end(data, place, self._max_telegram, at_end=at_end)
+        if end < 0:
+            self._text = text
+        elif end:
+            self._tell_noise(found)
+            self._known = _P1
+            octets = bytes(data[place:end]).rstrip(b"\r\n")
+            found.append(Telegram(_P1, octets, Content.P1_TEXT, offset=self._offset + place))
+        elif text.reason:
+            self._suspicion(place).suspect(text.reason, _P1, 2)
+        return end
+
+    # -- what has no check sum ----------------------------------------------------------------------------------------
+    def _unprotected(self, data: bytes | bytearray, place: int, at_end: bool, found: list[Heard]) -> int:
+        here = self._offset + place
+        if here < self._weak_from:
+            return 0
+        if here >= self._tried_until:
+            self._tries = 0
+        elif self._tries >= _MOST_TRIES:
+            return 0
+        framing = _APDU if data[place] else _WRAPPER
+        if self._framing is not None and self._framing is not framing:
+            return 0
+        noise = self._noise
+        if noise is not None and noise.tail in HEADERS:
+            return 0  # the inside of a damaged HDLC frame
+        candidate = self._candidate or _Candidate()
+        known = self._framing or self._known
+        is_due = known is framing and (noise is None or self._framing is not None)
+        in_noise = not is_due and (noise is not None or known is not None)
+        size = len(data)
+        if framing is _WRAPPER:
+            end = wrapper.end(data, place, is_due=is_due)
+            start = place + _WRAPPER_HEADER
+            has_begun = size > start
+        else:
+            end = candidate.look.end(data, place, in_noise=in_noise)
+            start = place
+            has_begun = candidate.look.has_begun
+        if not end or abs(end) - start > self._max_telegram:
+            return self._refused(candidate, place, data[place], found)
+        is_whole = 0 < end <= size
+        need = 0 if is_whole else -abs(end)
+        if not is_due or framing is _APDU:
+            frame = self._frame_within(data, place, end, candidate, at_end, is_due)
+            if frame > 0:
+                self._taint(frame)
+                return 0
+            if frame < 0:
+                need = max(need, frame) if need else frame
+        if has_begun and (is_whole or at_end) and (again := apdus.begins_again(data, start, min(abs(end), size))):
+            # octets of the first one are missing
+            self._suspicion(place).suspect("an APDU that is cut short", framing, 2)
+            self._taint(again)
+            return 0
+        if is_whole and not need and self._framing is None and not (is_due and framing is _WRAPPER):
+            need = self._confirmation(data, place, start, end, in_noise, at_end)
+            if not need:
+                return self._refused(candidate, place, 0, found)
+            need = min(need, 0)
+        if need and not at_end:
+            self._candidate = candidate
+            return need
+        if not is_whole:
+            if not has_begun:
+                return 0
+            end = size
+        self._tell_noise(found)
+        self._known = framing
+        source = destination = None
+        if framing is _WRAPPER:
+            source, destination = data[place + 2] << 8 | data[place + 3], data[place + 4] << 8 | data[place + 5]
+        sender = (framing, source, destination)
+        self._take(bytes(data[start:end]), framing, source, destination, here, sender, found, is_whole)
+        return end
+
+    def _refused(self, candidate: _Candidate, place: int, tag: int, found: list[Heard]) -> int:
+        """No APDU after all. A walk that failed late is not repeated at each place that it went by."""
+        here = self._offset + place
+        walked = candidate.look.walked
+        if walked:
+            self._tried_until = max(self._tried_until, here + walked)
+            self._tries += 1
+            if self._noise is None and tag == apdus.DATA_NOTIFICATION and self._known in (None, _APDU):
+                self._noise = Noise(here, is_push=True, longest=self._max_telegram)
+        return 0
+
+    def _confirmation(
+        self, data: bytes | bytearray, place: int, start: int, end: int, in_noise: bool, at_end: bool
+    ) -> int:
+        """Whether what stands around an APDU lets it be one; a look.
+
+        Behind octets that were none it may be the inside of a damaged frame, whose check sum then follows. Elsewhere it
+        is believed where its first octets are rare, else where the next one follows, or nothing.
+        """
+        size = len(data)
+        if start != place:
+            return end if apdus.is_likely_push(data, start) and self._is_filled(data, start, end, in_noise) else 0
+        if not in_noise:
+            if apdus.is_rare(data, place) or self._is_expected_block(data, place):
+                return end
+            return (end if at_end else -(end + 1)) if end == size else end if data[end] in apdus.STARTS else 0
+        behind = 3 if self._known is _HDLC else 2 if self._known is _MBUS else 0
+        if not behind:
+            return end
+        if end + behind > size and not at_end:
+            return -(end + behind)
+        return 0 if data[end + behind - 1 : end + behind] == (b"\x7e" if behind == 3 else b"\x16") else end
+
+    def _is_expected_block(self, data: bytes | bytearray, place: int) -> bool:
+        begun = self._blocks.get((_APDU, None, None)) if self._blocks is not None else None
+        return (
+            begun is not None
+            and data[place] == blocks.TAG
+            and 0 <= begun.expected - int.from_bytes(data[place + 2 : place + 4], "big") <= 1
+        )
+
+    def _is_filled(self, data: bytes | bytearray, start: int, end: int, in_noise: bool) -> bool:
+        """Whether an APDU fills its wrapper; among noise it has to."""
+        return not in_noise or apdus.Look().end(data, start, in_noise=False) == end
+
+    def _frame_within(
+        self, data: bytes | bytearray, place: int, end: int, candidate: _Candidate, at_end: bool, is_due: bool
+    ) -> int:
+        """Where a frame with a check sum begins in what seems to be an unprotected telegram; a look.
+
+        Where a telegram is due, the frame has to lie in it as a whole; else it suffices that it begins in it.
+        """
+        size = len(data)
+        is_whole = 0 < end <= size
+        stop = end if is_whole else size
+        at = place + candidate.inner
+        while (match := _FRAMES.search(data, at, stop)) is not None:
+            inner = match.start()
+            ends = self._protected_end(data, inner, at_end)
+            if ends > 0 and (not is_due or not is_whole or ends <= end):
+                return inner
+            if ends < 0 and not (is_due and is_whole):
+                candidate.inner = inner - place
+                return ends
+            at = inner + 1
+        candidate.inner = max(stop - place, 1)
+        return 0
+
+    def _protected_end(self, data: bytes | bytearray, place: int, at_end: bool) -> int:
+        """Where the frame or text at ``place`` ends; a look."""
+        first = data[place]
+        if first == FLAG:
+            if self._framing not in (None, _HDLC):
+                return 0
+            seen = frame_at(data, place)
+            if isinstance(seen, int):
+                return 0 if at_end else -(place + seen)
+            return place + 2 + ((data[place + 1] & 7) << 8 | data[place + 2]) if isinstance(seen, HdlcFrame) else 0
+        if first == _LONG:
+            if self._framing not in (None, _MBUS):
+                return 0
+            return long_frame_end(data, place, most_overflow=self._most_overflow, at_end=at_end)
+        if self._framing not in (None, _P1):
+            return 0
+        ends = Text().end(data, place, self._max_telegram, at_end=at_end)
+        # looked at anew each time, so not for each octet
+        return ends if ends >= 0 else -(len(data) + 1 + (len(data) - place) // 8)
+
+    # -- whole APDUs --------------------------------------------------------------------------------------------------
+    def _take(
+        self,
+        apdu: bytes,
+        framing: Framing,
+        source: int | None,
+        destination: int | None,
+        offset: int,
+        sender: Hashable,
+        found: list[Heard],
+        is_complete: bool = True,
+    ) -> None:
+        """An APDU, or a general block of one."""
+        if apdu[0] == blocks.TAG:
+            if self._blocks is None:
+                self._blocks = OpenSets("general blocks", self._max_senders, self._max_telegram)
+            whole = blocks.add(self._blocks, apdu, framing, source, destination, offset, sender, found)
+            if whole is None:
+                return
+            apdu, offset = whole
+            if not apdu:
+                return
+        found.append(Telegram(framing, apdu, _IS_APDU, source, destination, offset, is_complete))
+
+
+_HDLC, _WRAPPER, _MBUS, _APDU, _P1 = Framing
+_IS_APDU = Content.APDU
