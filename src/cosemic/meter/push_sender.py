@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from cosemic.cosem.push_objects import TransportService
 from cosemic.errors import LinkError
 from cosemic.meter.push_setup import host_and_port
-from cosemic.meter.pushing import Delivery, PushAgenda
+from cosemic.meter.pushing import Delivery, PushAgenda, logger
 from cosemic.transports.streams import Stream
 from cosemic.transports.targets import Framing, Target
 from cosemic.transports.udp import open_udp
