@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -317,3 +318,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "folder.toml").mkdir()
     with pytest.raises(LayoutError, match=r"folder\.toml"):
         load_layout(tmp_path / "folder.toml")
+
+
+def test_the_page_has_the_layouts_with_their_evidence() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "push-layouts.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z0-9-]+)` \| .* \| (capture|document) \|$", page, re.MULTILINE))
+    assert rows == {known.name: "capture" if known.is_tested else "document" for known in layouts()}
+    assert len(page.splitlines()) <= 120

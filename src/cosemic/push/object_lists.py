@@ -16,6 +16,8 @@ from cosemic.push.labelling import Labelled, Labels
 from cosemic.push.messages import Label
 from cosemic.push.nodes import ARRAY, STRUCTURE, Body, Node, is_null
 
+__all__ = ["PushDefinition", "label_by_definition", "label_by_own_list"]
+
 _DATE_TIME: Final = 12
 _NAME: Final = 6
 
