@@ -197,17 +197,22 @@ class PushAgenda:
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
 
-    def delivered(self, delivery: Delivery, now: float) -> None:
-        """All octets have left (and the layer below has confirmed them, where that is wanted)."""
+    def delivered(self, delivery: Delivery, now: float) -> float | None:
+        """All octets have left (and the layer below has confirmed them, where that is wanted).
+
+        Gives the point until which a confirmation is waited for, None where none is.
+        """
         process = self._of(delivery)
         if process is None or process.state is not _State.SENDING:
-            return
+            return None
+        until = None
         if process.long_invoke_id is None:
             self._end(process, Outcome.SENT, now)
         else:
             process.state = _State.CONFIRMING
-            process.due = now + self._confirm_timeout
+            process.due = until = now + self._confirm_timeout
         self.on_time(now)
+        return until
 
     def failed(self, delivery: Delivery, reason: str, now: float) -> None:
         """It could not be sent, or the way broke before a confirmation came."""
@@ -324,6 +329,11 @@ class PushAgenda:
             frames = self._framing.frames(sealed, destination.service, self._device.sap, options.client_sap)
         except (DlmsError, ValueError, LookupError) as error:
             self._end(process, Outcome.GIVEN_UP, now, str(error))
+            return
+        except Exception:
+            # A bug in an object of the meter must not end its other pushes.
+            logger.exception("push %s could not be made", setup.obis)
+            self._end(process, Outcome.GIVEN_UP, now, "an object of the meter failed")
             return
         self._numbers += 1
         process.number = self._numbers

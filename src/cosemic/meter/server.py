@@ -374,9 +374,13 @@ def running(
     wrapper_port: int = 0,
     hdlc_port: int = 0,
     udp_port: int = 0,
+    agenda: PushAgenda | None = None,
     **options: Any,
 ) -> Iterator[Ports]:
-    """Serve a meter in a thread of its own while the ``with`` block runs; options as for ``MeterServer``."""
+    """Serve a meter in a thread of its own while the ``with`` block runs; options as for ``MeterServer``.
+
+    With an ``agenda`` it pushes besides.
+    """
     started: threading.Event = threading.Event()
     outcome: list[Ports | BaseException] = []
     stop: list[Callable[[], object]] = []
@@ -394,6 +398,8 @@ def running(
                 server,
                 loop,
             )
+            if agenda is not None:
+                server.start_pushing(agenda)
             outcome.append(ports)
             started.set()
             await stopping.wait()
