@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosemic.errors import DecodeError
+from cosemic.link.crc import crc16_arc
 from cosemic.obis import ObisCode
 from cosemic.push.messages import Diagnosis, Label, Push, PushReading
 from cosemic.push.p1 import P1Error, interpret_p1
-from cosemic.push.p1_checksum import crc16_arc
 from cosemic.push.p1_codes import KNOWN
 from cosemic.push.p1_times import read_time, zone_of
 from cosemic.tolerances import DEFAULT, STRICT

@@ -12,9 +12,9 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from cosemic.errors import DecodeError
+from cosemic.link.crc import crc16_arc
 from cosemic.obis import ObisCode
 from cosemic.push.messages import Diagnosis, Label, Protection, Push, PushReading
-from cosemic.push.p1_checksum import crc16_arc
 from cosemic.push.p1_dialects import find_dialect
 from cosemic.push.p1_times import zone_of
 from cosemic.push.p1_values import LineReader
