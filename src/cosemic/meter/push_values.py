@@ -35,7 +35,7 @@ class PushShape(enum.Enum):
     VALUES = "values"
     """The values alone, in the order of the list: what the standard says."""
     FLAT = "flat"
-    """OBIS code and value in turn (Kaifa, Kamstrup, Salzburg's meters and others)."""
+    """OBIS code and value in turn (Kamstrup)."""
     PAIRS = "pairs"
     """An array of structures of OBIS code and value, for registers with scaler and unit (Aidon)."""
 

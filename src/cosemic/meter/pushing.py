@@ -244,6 +244,11 @@ class PushAgenda:
         self.on_time(now)
         return True
 
+    def close(self) -> None:
+        """Give invocation counters back that were reserved and not used; it may go on afterwards."""
+        if self._sealer is not None:
+            self._sealer.close()
+
     # What calls for a push
 
     def _call(self, setup: PushSetup) -> None:
