@@ -139,6 +139,10 @@ def test_a_wrapped_key() -> None:
         assert refusal(security, wrapped(0, fresh)).diagnosis is Diagnosis.COUNTER_WENT_BACK
     assert security.open(wrapped(5, one)).apdu == NOTIFICATION
     assert refusal(security, wrapped(4, other)).diagnosis is Diagnosis.COUNTER_WENT_BACK
+    # Another start at 0 does not let the earlier ones through again.
+    assert security.open(wrapped(0, bytes(range(132, 148)))).apdu == NOTIFICATION
+    for counter, fresh in ((5, one), (4, other), (0, one)):
+        assert refusal(security, wrapped(counter, fresh)).diagnosis is Diagnosis.COUNTER_WENT_BACK
     missing = refusal(PushSecurity(MeterKeys(KEY, AUTHENTICATION_KEY)), wrapped(0, one))
     assert missing.diagnosis is Diagnosis.KEY_MISSING
     assert "kek" in missing.text

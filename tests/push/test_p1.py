@@ -347,7 +347,7 @@ class TestTolerances:
         with caplog.at_level(logging.INFO, "cosemic.tolerance"):
             push = interpret(changed)
         assert push.readings == interpret(self.octets).readings
-        assert "P1_LINE_ENDS" in caplog.text
+        assert "TEXT_LINE_ENDS" in caplog.text
         assert len(push.notes) == 1
         with pytest.raises(P1Error):
             interpret(changed, tolerances=STRICT)
@@ -359,7 +359,7 @@ class TestTolerances:
             push = interpret(with_parity)
         assert push.readings == interpret(plain).readings
         assert push.notes == ("the line is 7E1 and was read as 8N1",)
-        assert "P1_PARITY" in caplog.text
+        assert "TEXT_PARITY" in caplog.text
         with pytest.raises(P1Error):
             interpret(with_parity, tolerances=STRICT)
 

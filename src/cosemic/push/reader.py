@@ -30,6 +30,7 @@ MAX_SENDERS: Final = 16
 _LONG, _SLASH = 0x68, 0x2F
 _SHORT_FRAMES: Final = b"\x10\xe5"
 _LONGEST_HEADER: Final = 14
+_LEAST_FRAME: Final = 8
 _WRAPPER_HEADER: Final = 8
 _MOST_OVERFLOW: Final = 0x3F
 _MOST_TRIES: Final = 8
@@ -246,6 +247,8 @@ class StreamReader:
         seen = frame_at(data, place)
         if isinstance(seen, HdlcFrame):
             if self._noise is not None:
+                if self._segments is not None and self._noise.size >= _LEAST_FRAME:
+                    hdlc.drop_unnumbered(self._segments, found)
                 self._tell_noise(found)
             self._known = _HDLC
             if hdlc.carries_information(seen):
@@ -362,7 +365,7 @@ class StreamReader:
             return 0  # the inside of a damaged HDLC frame
         candidate = self._candidate or _Candidate()
         known = self._framing or self._known
-        is_due = known is framing and (noise is None or self._framing is not None)
+        is_due = known is framing and noise is None
         in_noise = not is_due and (noise is not None or known is not None)
         size = len(data)
         if framing is _WRAPPER:

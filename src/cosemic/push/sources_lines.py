@@ -11,7 +11,7 @@ from cosemic.push.sources import SourceUrl
 from cosemic.push.sources_intake import Decoder, Intake, Origin
 from cosemic.transports.streams import Stream, connect_stream, wait_closed
 
-_FIRST_PAUSE = 1.0
+FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _CONNECT = 20.0
 _STEADY = 30.0
@@ -64,7 +64,7 @@ class LineSource:
             raise LinkError(f"cannot connect to {target}: no answer within {_CONNECT:g} s") from None
 
     async def _run(self, stream: Stream | None) -> None:
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         is_lost = stream is None
         while not self.intake.is_stopping:
             if stream is None:
@@ -84,7 +84,7 @@ class LineSource:
             stream = None
             is_lost = True
             if time.monotonic() - opened > _STEADY:
-                pause = _FIRST_PAUSE
+                pause = FIRST_PAUSE
             self.intake.tell(f"{self.url}: {why}; it is opened again as soon as it is there")
 
     async def _listen(self, stream: Stream) -> str:

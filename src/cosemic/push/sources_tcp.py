@@ -217,15 +217,13 @@ class Connection(asyncio.BufferedProtocol):
         except Exception as error:
             self._forget_decoder(error)
             return
-        if intake.take(self._origin, items):
+        if intake.take(self._origin, items, confirm=self._confirm):
             self._has_given = True
             self._begun = now  # of the next one some may have come too; silence tells that it has not
             self._settle()
             for item in items:
                 if isinstance(item, Push):
                     self._failed_in_a_row = 0
-                    if item.needs_confirmation:
-                        self._confirm(item)
                 elif isinstance(item, Undecoded):
                     self._failed_in_a_row += 1
             if self._failed_in_a_row >= limits.undecoded_in_a_row:

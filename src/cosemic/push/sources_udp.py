@@ -144,10 +144,7 @@ class UdpSource(asyncio.DatagramProtocol):
             return
         good = [item for item in items if isinstance(item, Push) or self._is_told()]
         self.intake.statistics.suppressed += len(items) - len(good)
-        self.intake.take(origin, good)
-        for item in good:
-            if isinstance(item, Push) and item.needs_confirmation:
-                self._confirm(item, address)
+        self.intake.take(origin, good, confirm=lambda push: self._confirm(push, address))
 
     def _is_told(self) -> bool:
         """Whether a datagram without a reading is told of: anybody may send those, as many as he likes."""

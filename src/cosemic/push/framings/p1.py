@@ -28,7 +28,7 @@ class Text:
         """Where the text that begins at ``at`` ends: behind its last line end, or where that is missing at the end."""
         have = len(data)
         if have - at < _HEAD:
-            return 0 if at_end or not data[at + 1 :].isalpha() and have > at + 1 else -(at + _HEAD)
+            return 0 if at_end or (not data[at + 1 :].isalpha() and have > at + 1) else -(at + _HEAD)
         if not self._seen:
             if not _BEGINNING.match(data, at):
                 return 0
