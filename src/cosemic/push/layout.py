@@ -135,8 +135,10 @@ class Layout:
         """The labels with what the layout adds: names by place, scalers, units, kinds."""
         items = list(labels.items)
         rest = {node.start: node for node in labels.rest}
-        elements = (body.root,) if body.root.children is None else body.root.children
-        for number, place in () if found is None else found.places(len(elements)):
+        elements = body.elements
+        for number, place in () if found is None else found.places(body.announced):
+            if number >= len(elements):
+                continue  # behind the damage
             node = elements[number]
             if rest.pop(node.start, None) is node:
                 items.append(_placed(node, place))
@@ -181,11 +183,9 @@ def recognise(known: Iterable[Layout], body: Body, signs: Signs) -> tuple[Layout
 
 
 def _holds(when: When, body: Body, signs: Signs) -> bool:
-    elements = body.root.children
-    if elements is None:
-        elements = (body.root,)
+    elements = body.elements
     return not (
-        (when.elements and len(elements) not in when.elements)
+        (when.elements and body.announced not in when.elements)
         or (when.types and when.types != tuple(node.tag for node in elements[: len(when.types)]))
         or (when.text and not signs.text.startswith(when.text))
         or not when.codes <= signs.codes

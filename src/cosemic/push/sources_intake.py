@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from cosemic.push.limits import Limits
@@ -71,10 +72,12 @@ class Intake:
 
     limits: Limits
     decoder_of: DecoderOf
-    emit: Callable[[str, Decoded, datetime | None], None]
+    emit: Callable[[str, Decoded, datetime | None, Callable[[], None] | None], None]
     tell: Callable[[str], None]
     on_octets: Callable[[str, bytes], None] | None = None
     on_source_ended: Callable[[], None] = lambda: None
+    confirms: bool = True
+    """Whether confirmed pushes are confirmed as soon as they are queued, and not by whoever takes them."""
     statistics: Statistics = field(default_factory=Statistics)
     wheel: Wheel = field(default_factory=Wheel)
     is_full: bool = False
@@ -96,8 +99,17 @@ class Intake:
         """A source, such as a file, gives nothing more."""
         self.on_source_ended()
 
-    def take(self, origin: Origin, items: Iterable[Decoded], at: datetime | None = None) -> int:
-        """Count and hand on what a decoder gave; how many of it were whole telegrams."""
+    def take(
+        self,
+        origin: Origin,
+        items: Iterable[Decoded],
+        at: datetime | None = None,
+        confirm: Callable[[Push], None] | None = None,
+    ) -> int:
+        """Count and hand on what a decoder gave; how many of it were whole telegrams.
+
+        ``confirm`` answers a confirmed push; None where the source has no way back.
+        """
         statistics = self.statistics
         whole = 0
         for item in items:
@@ -105,12 +117,17 @@ class Intake:
                 whole += 1
                 statistics.pushes[origin.kind] += 1
                 statistics.readings += len(item.readings)
+                if item.needs_confirmation and confirm is not None:
+                    if not self.confirms:
+                        self.emit(origin.source, item, at, partial(confirm, item))
+                        continue
+                    confirm(item)
             elif isinstance(item, Dropped):
                 statistics.count_dropped(item.reason, len(item.octets))
             else:
                 whole += 1
                 statistics.undecoded[item.diagnosis] += 1
-            self.emit(origin.source, item, at)
+            self.emit(origin.source, item, at, None)
         return whole
 
     # -- back-pressure -------------------------------------------------------------------------------------------------
