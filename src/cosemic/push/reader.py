@@ -20,7 +20,7 @@ from cosemic.push.framings import apdus, blocks, hdlc, wrapper
 from cosemic.push.framings.mbus import MbusSets
 from cosemic.push.framings.noise import Noise
 from cosemic.push.framings.p1 import Text
-from cosemic.push.framings.sets import OpenSets
+from cosemic.push.framings.sets import OpenSets, dropped
 from cosemic.push.telegrams import Content, Framing, Heard, Telegram
 from cosemic.tolerances import DEFAULT, Tolerance
 
@@ -113,8 +113,9 @@ class StreamReader:
 
     @property
     def is_partial(self) -> bool:
-        """Whether something has begun that is not complete, or noise has not ended."""
-        return bool(self._buffer or self._noise or self._segments or self._blocks or self._mbus)
+        """Whether something has begun that is not complete, or noise has not ended; a flag between frames is nothing."""
+        has_begun = self._buffer is not None and self._buffer != b"\x7e"
+        return bool(has_begun or self._noise or self._segments or self._blocks or self._mbus)
 
     @property
     def waiting(self) -> int:
@@ -156,9 +157,12 @@ class StreamReader:
                 begun_octets = bytes(begun.octets)
                 if begun.framing is Framing.HDLC and sets is self._segments and begun_octets[:3] in HEADERS:
                     begun_octets = begun_octets[3:]
+                if not begun_octets:
+                    continue
+                source, destination = begun.source, begun.destination
                 found.append(
                     Telegram(
-                        begun.framing, begun_octets, Content.APDU, begun.source, begun.destination, begun.offset, False
+                        begun.framing, begun_octets, _IS_APDU, source, destination, begun.offset, is_complete=False
                     )
                 )
         self._segments = self._blocks = self._mbus = None
@@ -380,19 +384,21 @@ class StreamReader:
                 return 0
             if frame < 0:
                 need = max(need, frame) if need else frame
-        if has_begun and (is_whole or at_end) and (again := apdus.begins_again(data, start, min(abs(end), size))):
+        if need and not at_end:
+            self._look = look
+            return need
+        if has_begun and (again := apdus.begins_again(data, start, min(abs(end), size))):
             # octets of the first one are missing
             self._suspicion(place).suspect("an APDU that is cut short", framing, 2)
             self._taint(again)
             return 0
-        if is_whole and not need and self._framing is None and not (is_due and framing is _WRAPPER):
-            need = self._confirmation(look, data, place, start, end, in_noise, at_end)
-            if not need:
+        if is_whole and self._framing is None and not (is_due and framing is _WRAPPER):
+            confirmed = self._confirmation(look, data, place, start, end, in_noise, at_end)
+            if confirmed < 0:
+                self._look = look
+                return confirmed
+            if not confirmed:
                 return self._refused(look, place, 0, found)
-            need = min(need, 0)
-        if need and not at_end:
-            self._look = look
-            return need
         if not is_whole:
             if not has_begun:
                 return 0
@@ -427,9 +433,10 @@ class StreamReader:
         """
         size = len(data)
         if start != place:
-            is_push = apdus.is_likely_push(data, start)
+            apdu = bytes(data[start:end])
             # among noise the APDU has to fill its wrapper
-            return end if is_push and (not in_noise or look.end(data, start, in_noise=False) == end) else 0
+            is_filled = not in_noise or look.end(apdu, 0, in_noise=False) == len(apdu)
+            return end if is_filled and apdus.is_likely_push(apdu, 0) else 0
         if not in_noise:
             if apdus.is_rare(data, place) or self._is_expected_block(data, place):
                 return end
@@ -445,7 +452,7 @@ class StreamReader:
         begun = self._blocks.get((_APDU, None, None)) if self._blocks is not None else None
         return (
             begun is not None
-            and data[place] == blocks.TAG
+            and data[place : place + 1] == blocks.TAG
             and 0 <= begun.expected - int.from_bytes(data[place + 2 : place + 4], "big") <= 1
         )
 
@@ -507,16 +514,20 @@ class StreamReader:
         is_complete: bool = True,
     ) -> None:
         """An APDU, or a general block of one."""
-        if apdu[0] == blocks.TAG:
+        if apdu[:1] == blocks.TAG:
             if self._blocks is None:
                 self._blocks = OpenSets("general blocks", self._max_senders, self._max_telegram)
             whole = blocks.add(self._blocks, apdu, framing, source, destination, offset, sender, found)
             if whole is None:
                 return
             apdu, offset = whole
-            if not apdu:
-                return
-        found.append(Telegram(framing, apdu, _IS_APDU, source, destination, offset, is_complete))
+        if not apdu:
+            return
+        if len(apdu) > self._max_telegram:
+            reason = f"a telegram of {len(apdu)} octets, more than the limit of {self._max_telegram}"
+            found.append(dropped(reason, apdu, offset, framing))
+        else:
+            found.append(Telegram(framing, apdu, _IS_APDU, source, destination, offset, is_complete))
 
 
 _HDLC, _WRAPPER, _MBUS, _APDU, _P1 = Framing
