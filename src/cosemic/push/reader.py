@@ -107,7 +107,7 @@ class StreamReader:
 
     @property
     def is_partial(self) -> bool:
-        """Whether something has begun that is not complete, or noise has not ended. A flag alone has not begun anything."""
+        """Whether something has begun that is not complete, or noise has not ended; a flag alone is nothing."""
         has_begun = self._buffer is not None and self._buffer != b"\x7e"
         return bool(has_begun or self._noise or self._assembly)
 
