@@ -421,3 +421,26 @@ def test_a_layout_can_be_forced_and_refused() -> None:
     other = understand(case, layout="austria-netz-noe")
     assert other.readings == ()
     assert "none that the layout austria-netz-noe describes" in (other.hint or "")
+
+
+def test_a_damaged_push_is_named_by_definition_and_list_as_well() -> None:
+    apdu = notification(VALUES)
+    cut = interpret_partial(TELEGRAM, apdu[:-2], definition=DEFINITION)
+    assert [str(reading.value) for reading in cut.readings] == ["2024-12-01 00:00:00+01:00", "12.345"]
+    body = axdr.structure(own_list(SETUP, (3, "1-0:1.7.0", 2), (3, "1-0:2.7.0", 2)), power(1), power(2))
+    assert [reading.raw for reading in interpret_partial(TELEGRAM, notification(body)[:-1]).readings] == [1]
+
+
+def test_a_hint_stays_short() -> None:
+    codes = (obis(f"1-0:{c}.7.0") for c in range(1, 200))
+    push = understand(notification(axdr.array(*(axdr.structure(code, code, code) for code in codes))))
+    assert "more of the kind" in (push.hint or "")
+    assert len(push.hint or "") < 700
+
+
+def test_octets_may_be_of_any_kind() -> None:
+    apdu = notification(axdr.structure(obis("1-0:1.7.0"), power()))
+    for kind in (bytearray, memoryview):
+        push = interpret(TELEGRAM, kind(apdu))  # type: ignore[arg-type]
+        assert push.readings == understand(apdu).readings
+        assert type(push.body.octets) is bytes  # type: ignore[union-attr]

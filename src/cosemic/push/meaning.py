@@ -63,6 +63,8 @@ def interpret(
     ``tolerances`` lets pass (``NoPush`` for another APDU), ValueError for a definition that is none, LayoutError for a
     layout that is not there.
     """
+    if type(apdu) is not bytes:
+        apdu = bytes(apdu)
     context = _context(definition, layouts, layout, None if protection is None else protection.system_title[:3])
     start = _body_of(apdu, tolerances)
     if start:
