@@ -192,7 +192,7 @@ def _holds(when: When, body: Body, signs: Signs) -> bool:
         or not when.codes <= signs.codes
         or (when.sender and signs.sender is not None and not signs.sender.startswith(when.sender))
         or (when.tagged_time is not None and when.tagged_time != signs.is_time_tagged)
-        or (when.bare_descriptors is not None and when.bare_descriptors == body.is_valid)
+        or (when.bare_descriptors is not None and when.bare_descriptors != body.has_bare_descriptors)
     )
 
 

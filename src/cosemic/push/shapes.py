@@ -26,6 +26,7 @@ from cosemic.push.messages import Label, PushReading
 from cosemic.push.nodes import BARE_DESCRIPTOR, OCTET_STRING, VISIBLE_STRING, Body, Node
 from cosemic.push.reading_values import moment, plain_text, scaling, time_of
 from cosemic.times import CosemDateTime
+from cosemic.tolerances import Tolerance
 
 LARGEST: Final = 512
 """More values than this, and a shape is not kept: it is a buffer of rows, and no two have the same number of them."""
@@ -55,6 +56,8 @@ class Findings:
     """Which reading tells what meter it is."""
     ignores_deviation: bool = False
     """The deviation in the times of these meters is not true."""
+    tolerated: Tolerance | None = None
+    """What had to be borne for the values to be read."""
 
 
 class Shape:
@@ -234,7 +237,7 @@ def _source(node: Node, body: Body, places: dict[int, int]) -> tuple[int, _Sourc
     """Where the value of a node comes from: the number of its field, or a function where it is not as it is there."""
     place = places.get(node.start) if node.children is None else None
     if place is None:
-        if not body.is_valid and node.children is not None:
+        if not body.is_valid and (node.children is not None or node.tag == OCTET_STRING):
             value = body.value(node)
             return 0, lambda fields, octets, offset: value
         start = node.start
