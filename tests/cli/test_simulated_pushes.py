@@ -55,6 +55,8 @@ def test_other_destinations_are_refused(url):
         (PushWishes("tcp://h:1", protection="secret"), "unknown security policy"),
         (PushWishes("tcp://h:1", protection="signed"), "no key to sign"),
         (PushWishes("tcp://h:1", pdu_size=5), "maximum PDU size"),
+        (PushWishes(shape="flat"), "--push-shape is for pushes"),
+        (PushWishes("tcp://h:1", shape="round"), "values, flat, pairs"),
         (PushWishes("tcp://h:1", meters=0), "--meters is a number"),
         (PushWishes("tcp://h:1", meters=10_001), "--meters is a number"),
     ],

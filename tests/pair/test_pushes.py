@@ -14,6 +14,7 @@ from cosemic.cosem.push_objects import OperationMethod, PushDestination, Transpo
 from cosemic.meter.demo import AUTHENTICATION_KEY, ENCRYPTION_KEY, METER_ZONE, demo_meter
 from cosemic.meter.demo_pushes import add_pushes, demo_agenda
 from cosemic.meter.push_framing import PushFraming
+from cosemic.meter.push_values import PushShape
 from cosemic.meter.pushing import Outcome
 from cosemic.push.confirmation import confirmation
 from cosemic.push.decoder import PushDecoder
@@ -39,7 +40,7 @@ def decoder(policy="none", **options):
     return PushDecoder(keys, zone=METER_ZONE, **options)
 
 
-def pushing(service=TransportService.TCP, policy="none", version=2, **framing):
+def pushing(service=TransportService.TCP, policy="none", version=2, shape=PushShape.VALUES, **framing):
     """An agenda of a meter whose push setup has that version; everything fits a frame of 128 octets, or blocks."""
     meter = demo_meter(profile_rows=2, clock=lambda: NOW)
     meter.devices[1].push_setups.clear()
@@ -50,6 +51,7 @@ def pushing(service=TransportService.TCP, policy="none", version=2, **framing):
         destination=PushDestination(service, b"head-end:4059"),
         protection=policy,
         framing=PushFraming(**framing),
+        shape=shape,
         on_ended=ended.append,
     )
     return agenda, agenda.setups[0], ended
@@ -104,6 +106,21 @@ def test_a_list_read_from_the_meter_names_values_that_come_without_it(version):
     (push,) = decoder(definition=definition).feed(octets_of(agenda, setup)[1])
     expect_readings(push)
     assert {reading.label for reading in push.readings} == {Label.DEFINITION}
+
+
+@pytest.mark.parametrize("shape", [PushShape.FLAT, PushShape.PAIRS])
+@pytest.mark.parametrize("service", SERVICES)
+def test_labels_beside_the_values_name_them(service, shape):
+    agenda, setup, _ = pushing(service, shape=shape)
+    reader = decoder()
+    (push,) = reader.feed(octets_of(agenda, setup)[1]) + reader.end()
+    assert isinstance(push, Push), push
+    by_code = {str(reading.obis): reading for reading in push.readings}
+    assert set(NAMES) <= set(by_code)
+    assert {by_code[code].label for code in NAMES} == {Label.PAIR}
+    if shape is PushShape.PAIRS:
+        assert {code: by_code[code].unit for code in NAMES} == NAMES
+        assert Decimal(200) < by_code["1-0:32.7.0*255"].value < Decimal(250)
 
 
 @pytest.mark.parametrize("seed", range(4))

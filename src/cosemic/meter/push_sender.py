@@ -52,6 +52,7 @@ class PushSender:
                             await self._woken.wait()
         finally:
             agenda.meter.watchers.remove(self._wake)
+            agenda.close()
 
     def _wake(self) -> None:
         """Look at the agenda now; from any thread."""
