@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import shlex
@@ -19,7 +18,6 @@ from cosemic.link.signon_messages import LineSettings
 from cosemic.push.sniffing import judge
 from cosemic.push.sources import parse_source
 from cosemic.transports.targets import parse_url
-from tests.e2e.test_rfc2217 import SerialServer
 from tests.push.test_sniffing import P1, P1_SEVEN_BITS, PROTECTED, hdlc, mbus
 from tests.push.uart import Setting, receive, send
 
@@ -68,30 +66,6 @@ def serial_server(octets: bytes) -> Iterator[int]:
         thread.join(10)
 
 
-@contextmanager
-def restless_server(octets: bytes) -> Iterator[int]:
-    """The same without an end, for one connection after the other."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(30)
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                with connection, contextlib.suppress(OSError):
-                    while True:
-                        connection.sendall(octets)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(10)
-
-
 @pytest.mark.parametrize(("octets", "found"), [(P1, "P1 text"), (hdlc(PROTECTED), "HDLC frames")], ids=["p1", "hdlc"])
 def test_serial_port(cosemic, octets: bytes, found: str) -> None:
     with meter_on_a_pty(octets) as device:
@@ -119,18 +93,6 @@ def test_serial_server(cosemic) -> None:
     assert (heard["heard"], heard["hdlc_frames"], heard["encrypted"], heard["score"]) == ("hdlc", 2, True, 100)
     assert (heard["baud"], heard["parity"]) == (None, None)
     assert result["command"] == f"cosemic listen connect+tcp://127.0.0.1:{port}"
-
-
-def test_rfc2217(cosemic) -> None:
-    with restless_server(P1) as far:
-        server = SerialServer(far)
-        try:
-            *_, result = cosemic("sniff", f"rfc2217://127.0.0.1:{server.port}", "--seconds", "20", "--json").objects
-        finally:
-            server.close()
-    assert (result["result"], result["baud"], result["parity"]) == ("p1", 2400, "even")
-    assert server.settings[1] == 2400  # SET-BAUDRATE
-    assert result["command"] == f"cosemic listen 'rfc2217://127.0.0.1:{server.port}?baud=2400&parity=even'"
 
 
 def test_inverted(cosemic) -> None:
