@@ -12,6 +12,7 @@ from cosemic.meter.demo_pushes import demo_agenda
 from cosemic.meter.model import SimulatedMeter
 from cosemic.meter.push_framing import PushFraming
 from cosemic.meter.push_setup import host_and_port
+from cosemic.meter.push_values import PushShape
 from cosemic.meter.pushing import PushAgenda
 
 DEFAULT_INTERVAL = 10
@@ -34,6 +35,7 @@ class PushWishes:
     protection: str | None = None
     pdu_size: int | None = None
     meters: int | None = None
+    shape: str | None = None
 
 
 def push_agendas(meter: SimulatedMeter, wishes: PushWishes | None) -> list[PushAgenda]:
@@ -44,6 +46,7 @@ def push_agendas(meter: SimulatedMeter, wishes: PushWishes | None) -> list[PushA
             ("--push-every", wishes.interval),
             ("--push-protection", wishes.protection),
             ("--push-pdu-size", wishes.pdu_size),
+            ("--push-shape", wishes.shape),
             ("--meters", wishes.meters),
         ):
             if given is not None:
@@ -54,6 +57,10 @@ def push_agendas(meter: SimulatedMeter, wishes: PushWishes | None) -> list[PushA
     count = 1 if wishes.meters is None else wishes.meters
     if not 1 <= count <= MOST_METERS:
         raise CommandError(f"--meters is a number from 1 to {MOST_METERS}, not {count}")
+    shapes = {shape.value: shape for shape in PushShape}
+    shape = shapes.get(wishes.shape or "values")
+    if shape is None:
+        raise CommandError(f"--push-shape takes {', '.join(shapes)}, not {wishes.shape!r}")
     interval = DEFAULT_INTERVAL if wishes.interval is None else wishes.interval
     try:
         framing = PushFraming(max_pdu_size=wishes.pdu_size or 0)
@@ -67,6 +74,7 @@ def push_agendas(meter: SimulatedMeter, wishes: PushWishes | None) -> list[PushA
                 randomisation=min(interval - 1, 0xFFFF) if count > 1 else 0,
                 protection=wishes.protection or "none",
                 framing=framing,
+                shape=shape,
             )
             for one in meters
         ]

@@ -27,6 +27,8 @@ class LaneLimits:
     deadline: float = 60.0
     first_pause: float = 0.5
     longest_pause: float = 60.0
+    idle: float = 15.0
+    """After as many seconds without a message an output is looked after: an empty batch opens what was lost."""
 
 
 @dataclass(slots=True)
@@ -72,8 +74,14 @@ class Lane:
 
     async def run(self) -> None:
         """Deliver for ever; OutputClosed when the receiver is gone for good."""
+        await self._offer(())
         while True:
-            batch, end = await self._source.take(self)
+            try:
+                async with asyncio.timeout(self._limits.idle):
+                    batch, end = await self._source.take(self)
+            except TimeoutError:
+                await self._offer(())
+                continue
             waiting = deque(batch)
             singly = False
             while waiting:

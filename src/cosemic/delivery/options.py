@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from cosemic.delivery.names import slug
 from cosemic.delivery.outputs import Output
 from cosemic.delivery.pipeline import Pipeline, PipelineLimits
 from cosemic.delivery.spool import Spool, SpoolLimits
@@ -63,6 +65,15 @@ def outputs_from(options: DeliveryOptions, *, terminal: TextIO | None = None) ->
         from cosemic.delivery.sqlite_files import SqliteOutput
 
         outputs.append(SqliteOutput(Path(options.sqlite)))
+    if options.mqtt is not None:
+        outputs.append(_mqtt(options))
+    if options.prometheus is not None:
+        outputs.append(_prometheus(options.prometheus))
+    if options.webhook is not None:
+        from cosemic.delivery.webhook import WebhookOutput
+
+        secret, ca_file = options.webhook_secret, options.webhook_ca_file
+        outputs.append(WebhookOutput(options.webhook, secret=secret, ca_file=ca_file))
     if options.table or not outputs:
         from cosemic.delivery.tables import TableOutput
 
@@ -77,6 +88,34 @@ def pipeline_from(options: DeliveryOptions, outputs: list[Output]) -> Pipeline:
         spool = Spool(Path(options.spool), SpoolLimits(octets=options.spool_octets, age=options.spool_age))
     limits = PipelineLimits(when_full="wait" if options.spool_when_full_wait else "drop")
     return Pipeline(outputs, spool, limits=limits)
+
+
+def _mqtt(options: DeliveryOptions) -> Output:
+    from cosemic.delivery.home_assistant import Discovery
+    from cosemic.delivery.mqtt import MqttOutput
+    from cosemic.delivery.mqtt_connection import Broker
+
+    broker = Broker.parse(
+        options.mqtt or "",
+        # The same each time, and another one on another machine or for other topics.
+        options.mqtt_client_id or f"cosemic-{slug(f'{socket.gethostname()} {options.mqtt_prefix}', 40)}",
+        user=options.mqtt_user,
+        password=options.mqtt_password,
+        ca_file=options.mqtt_ca_file,
+    )
+    discovery = None
+    if options.home_assistant is not None:
+        discovery = Discovery(options.home_assistant, options.expire_after)
+    return MqttOutput(broker, prefix=options.mqtt_prefix, discovery=discovery)
+
+
+def _prometheus(text: str) -> Output:
+    from cosemic.delivery.prometheus import PrometheusOutput
+
+    address, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 0xFFFF:
+        raise ValueError(f"metrics are served on PORT or ADDRESS:PORT, not {text!r}")
+    return PrometheusOutput(int(port), address.strip("[]") or "127.0.0.1")
 
 
 def _file(text: str) -> Path | None:

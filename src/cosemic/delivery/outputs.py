@@ -86,7 +86,10 @@ class Output(Protocol):
         """What it is called in logs and in the spool: stable, and its own among the outputs of one pipeline."""
 
     async def deliver(self, batch: Sequence[Record]) -> None:
-        """Return when the receiver has the whole batch; DeliveryError when it has not."""
+        """Return when the receiver has the whole batch; DeliveryError when it has not.
+
+        An empty batch opens what is to be open (a connection, a port) and does nothing else.
+        """
 
     async def close(self) -> None:
         """Let go of everything; also after an error, and more than once."""

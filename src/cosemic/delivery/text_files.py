@@ -52,6 +52,8 @@ class LineFile:
     def append(self, lines: bytes) -> None:
         """Write whole lines; OutputUnavailable when they are not all there, OutputClosed when nobody reads any more."""
         self.open()
+        if not lines:
+            return
         before = os.fstat(self._descriptor).st_size if self._is_plain else 0
         try:
             view = memoryview(lines)

@@ -21,7 +21,7 @@ from cosemic.push.layout import Layout, LayoutError
 from cosemic.push.layouts import layout as named_layout
 from cosemic.push.layouts import load_layout
 from cosemic.push.meters import KnownMeter
-from cosemic.push.object_lists import PushDefinition
+from cosemic.push.definitions import PushDefinition
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -41,9 +41,10 @@ class Place:
 class When:
     """How a push is recognised; every condition that is given must hold.
 
-    ``elements`` are the numbers of elements that the body may have, ``types`` those of its elements in their order,
-    ``text`` how the first text of the push begins, ``codes`` the OBIS codes that are named in it, ``sender`` how the
-    system title of the sender begins where it is known, ``tagged_time`` whether the date-time has a type tag.
+    ``elements`` are the numbers of elements that the body may have, ``types`` those of its first elements, ``text`` how
+    the first text of the push begins, ``codes`` the OBIS codes that are named in it, ``sender`` how the system title of
+    the sender begins where it is known, ``tagged_time`` whether the date-time has a type tag, ``bare_descriptors``
+    whether its attribute descriptors have none.
     """
 
     elements: frozenset[int] = frozenset()
@@ -52,6 +53,7 @@ class When:
     codes: frozenset[ObisCode] = frozenset()
     sender: str = ""
     tagged_time: bool | None = None
+    bare_descriptors: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,11 @@ class Default:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """One family of meters. ``line`` is like ``2400 8E1``; ``keys`` are those that a grid operator has to give."""
+    """One family of meters. ``line`` is like ``2400 8E1``; ``keys`` are those that a grid operator has to give.
+
+    ``ignores_deviation`` says that what the times of these meters tell of their distance to UTC is not true. A layout
+    without ``lists`` is used only where it is named.
+    """
 
     name: str
     title: str
@@ -108,6 +114,7 @@ class Layout:
     is_encrypted: bool | None = None
     keys: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    ignores_deviation: bool = False
     lists: tuple[PushList, ...] = ()
     defaults: tuple[Default, ...] = ()
 
@@ -128,8 +135,10 @@ class Layout:
         """The labels with what the layout adds: names by place, scalers, units, kinds."""
         items = list(labels.items)
         rest = {node.start: node for node in labels.rest}
-        elements = (body.root,) if body.root.children is None else body.root.children
-        for number, place in () if found is None else found.places(len(elements)):
+        elements = body.elements
+        for number, place in () if found is None else found.places(body.announced):
+            if number >= len(elements):
+                continue  # behind the damage
             node = elements[number]
             if rest.pop(node.start, None) is node:
                 items.append(_placed(node, place))
@@ -159,7 +168,7 @@ class Signs:
     @classmethod
     def of(cls, body: Body, labels: Labels, sender: str | None, is_time_tagged: bool) -> Signs:
         """The signs of a push. ``sender`` is the begin of its system title, None where that is not known."""
-        codes = frozenset(item.obis for item in labels.items if item.obis is not None)
+        codes = frozenset(item.obis for item in labels.items if item.obis is not None) | labels.codes
         node, text = _first_text(body, body.root)
         return cls(codes, text, node, sender, is_time_tagged)
 
@@ -174,16 +183,15 @@ def recognise(known: Iterable[Layout], body: Body, signs: Signs) -> tuple[Layout
 
 
 def _holds(when: When, body: Body, signs: Signs) -> bool:
-    elements = body.root.children
-    if elements is None:
-        elements = (body.root,)
+    elements = body.elements
     return not (
-        (when.elements and len(elements) not in when.elements)
-        or (when.types and when.types != tuple(node.tag for node in elements))
+        (when.elements and body.announced not in when.elements)
+        or (when.types and when.types != tuple(node.tag for node in elements[: len(when.types)]))
         or (when.text and not signs.text.startswith(when.text))
         or not when.codes <= signs.codes
         or (when.sender and signs.sender is not None and not signs.sender.startswith(when.sender))
         or (when.tagged_time is not None and when.tagged_time != signs.is_time_tagged)
+        or (when.bare_descriptors is not None and when.bare_descriptors == body.is_valid)
     )
 
 

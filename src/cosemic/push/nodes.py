@@ -54,12 +54,21 @@ class Node:
 class Body:
     """The octets of a notification's values and the tree of their places."""
 
-    __slots__ = ("is_valid", "octets", "root")
+    __slots__ = ("announced", "damage", "is_valid", "octets", "root")
 
     def __init__(self, octets: bytes, root: Node, is_valid: bool) -> None:
         self.octets = octets
         self.root = root
         self.is_valid = is_valid
+        self.damage: int | None = None
+        """Where the octets cease to be values; what stands behind is not in the tree."""
+        self.announced = 1 if root.children is None else len(root.children)
+        """How many elements the push says that it has."""
+
+    @property
+    def elements(self) -> tuple[Node, ...]:
+        """What the push consists of: the elements of its structure or array, or the one value that it is."""
+        return (self.root,) if self.root.children is None else self.root.children
 
     @classmethod
     def of(cls, data: Data) -> Body:
@@ -75,6 +84,18 @@ class Body:
         if not walk.found or end != len(octets):
             raise DecodeError("no attribute descriptors without tags", octets=octets, offset=end)
         return cls(octets, root, False)
+
+    @classmethod
+    def before_damage(cls, octets: bytes) -> Body:
+        """As much as there is of a value whose octets are damaged or cut short; DecodeError where that is nothing."""
+        walk = _DamagedWalk(octets)
+        root = walk.value(0, DEFAULT_LIMITS.depth)
+        if root is None or not root.children:
+            raise DecodeError("no value is whole before the damage", octets=octets, offset=walk.damage)
+        body = cls(octets, root, False)
+        body.damage = root.end if walk.damage is None else walk.damage  # octets that are too many are damage as well
+        body.announced, _ = decode_length(octets, 1)
+        return body
 
     def value(self, node: Node) -> Value:
         """The plain value, bare descriptors as nine octets."""
@@ -221,3 +242,36 @@ class _BareWalk:
             and octets[7] == 0xFF
             and 0 < octets[8] <= _HIGHEST_ATTRIBUTE
         )
+
+
+class _DamagedWalk:
+    """Reads values until the octets cannot be right any more; containers keep what they have by then."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets = octets
+        self.damage: int | None = None
+
+    def value(self, start: int, depth: int) -> Node | None:
+        octets = self.octets
+        try:
+            tag = octets[start]
+            if tag not in _CONTAINERS:
+                _, end = decode_prefix(octets, start)
+                return _leaf(octets, start)
+            count, content = decode_length(octets, start + 1)
+            if depth <= 0:
+                raise DecodeError("nested deeper than the limit allows")
+        except (IndexError, DecodeError):
+            self.damage = start
+            return None
+        end = content
+        children: list[Node] = []
+        for _ in range(count):
+            child = self.value(end, depth - 1)
+            if child is None:
+                break
+            children.append(child)
+            end = child.end
+            if self.damage is not None:
+                break
+        return Node(tag, start, content, end, tuple(children))

@@ -16,6 +16,8 @@ from cosemic.apdu.base import DECODERS, decode_apdu
 from cosemic.codec.scalars import FORMATS, SIZE, TIMES
 from cosemic.errors import DecodeError
 from cosemic.push.envelopes import GENERAL_SIGNING, IS_PROTECTED, unwrap, unwrap_signed
+from cosemic.push.forms import KnownForms
+from cosemic.push.nodes import ARRAY, BARE_DESCRIPTOR, BARE_SIZE, Body, Node
 from cosemic.push.refusals import PushRefused
 from cosemic.security.suites import BROADCAST, CIPHERING, KEY_LENGTH
 from cosemic.tolerances import DEFAULT, STRICT, Tolerance
@@ -46,13 +48,13 @@ class Judgement:
     is_cut: bool = False
 
 
-def judge(octets: bytes, tolerances: frozenset[Tolerance] = DEFAULT) -> Judgement:
-    """How like a push these octets are; never raises."""
+def judge(octets: bytes, tolerances: frozenset[Tolerance] = DEFAULT, forms: KnownForms | None = None) -> Judgement:
+    """How like a push these octets are; never raises. ``forms`` spares it the decoding of what came likewise before."""
     if not octets:
         return _NONE
     tag = octets[0]
     if tag == _DATA_NOTIFICATION:
-        return _data_notification(octets, tolerances)
+        return _data_notification(octets, tolerances, forms)
     if tag == _SLASH:
         return _text(octets)
     if IS_PROTECTED[tag]:
@@ -78,7 +80,7 @@ def _is_envelope(octets: bytes) -> bool:
         return False
 
 
-def _data_notification(octets: bytes, tolerances: frozenset[Tolerance]) -> Judgement:
+def _data_notification(octets: bytes, tolerances: frozenset[Tolerance], forms: KnownForms | None) -> Judgement:
     offset = 5
     if octets[offset : offset + 2] == b"\x09\x0c" and Tolerance.DATE_TIME_TAG in tolerances:
         offset += 1
@@ -91,13 +93,17 @@ def _data_notification(octets: bytes, tolerances: frozenset[Tolerance]) -> Judge
             return _NONE
     elif size:
         return _NONE
+    if forms is not None and forms.matches(octets):
+        return Judgement(Likeness.VALID, len(octets))
     try:
         decode_apdu(octets, tolerances=tolerances)
     except DecodeError:
         pass
     else:
+        if forms is not None:
+            forms.learn(octets, body)
         return Judgement(Likeness.VALID, len(octets))
-    if _has_bare_descriptors(octets, body):
+    if _has_bare_descriptors(octets[body:], tolerances):
         return Judgement(Likeness.BENT, len(octets))
     reach, is_cut = _reach(octets, body)
     # A first element of a structure is soon found among random octets; this much is not.
@@ -135,25 +141,28 @@ def _text(octets: bytes) -> Judgement:
     return Judgement(Likeness.BEGINS, match.end(), match.end() == len(octets))
 
 
-def _has_bare_descriptors(octets: bytes, offset: int) -> bool:
-    """Whether structures of a descriptor without type tags and a value fill the octets to their end.
-
-    Czech meters (Sagemcom XT211 and others of EG.D) push ``02 02``, then class (2 octets), logical name (6) and
-    attribute (1) bare, then the value; before the first there is a head of a few octets.
-    """
-    start = octets.find(b"\x02\x02\x00", offset, offset + 16)
-    if start < 0:
+def _has_bare_descriptors(octets: bytes, tolerances: frozenset[Tolerance]) -> bool:
+    """Whether a body has attribute descriptors without type tags, as Czech meters send them, and is whole."""
+    if Tolerance.PUSH_BARE_DESCRIPTORS not in tolerances:
         return False
-    count = 0
-    while start < len(octets):
-        if octets[start : start + 2] != b"\x02\x02" or start + 12 > len(octets):
-            return False
-        reach, is_cut = _reach(octets, start + 11)
-        if is_cut or reach <= start + 11:
-            return False
-        start = reach
-        count += 1
-    return count > 1
+    try:
+        root = Body.with_bare_descriptors(octets).root
+    except DecodeError:
+        return False
+    return _is_uniform(root)
+
+
+def _is_uniform(node: Node) -> bool:
+    """Whether in each array all elements begin with a bare descriptor, or none: a cut one may be read as something."""
+    children = node.children or ()
+    if node.tag == ARRAY and len({_begins_bare(child) for child in children}) > 1:
+        return False
+    return all(_is_uniform(child) for child in children)
+
+
+def _begins_bare(node: Node) -> bool:
+    children = node.children
+    return children is not None and len(children) > 0 and children[0].tag == BARE_DESCRIPTOR
 
 
 def _reach(octets: bytes, offset: int) -> tuple[int, bool]:
@@ -186,6 +195,8 @@ def _reach(octets: bytes, offset: int) -> tuple[int, bool]:
             if tag in _CONSTRUCTED:
                 if len(open_counts) >= _DEPTH:
                     return offset, False
+                if tag == _STRUCTURE and size == 2 and _is_descriptor(octets[start : start + BARE_SIZE]):
+                    size, start = 1, start + BARE_SIZE
                 open_counts.append(size)
                 offset = start
                 continue
@@ -199,6 +210,11 @@ def _reach(octets: bytes, offset: int) -> tuple[int, bool]:
     return offset, False
 
 
+def _is_descriptor(octets: bytes) -> bool:
+    """Whether nine octets look like class, logical name and attribute."""
+    return len(octets) == BARE_SIZE and octets[0] <= 1 and octets[7] == 0xFF and octets[8] != 0
+
+
 _NONE: Final = Judgement(Likeness.NONE)
 _DATA_NOTIFICATION: Final = 0x0F
 _NOTIFICATIONS: Final = frozenset((0x0F, 0x18, 0xC2))
@@ -208,6 +224,7 @@ _DEPTH: Final = 16
 _SENSE: Final = 4
 _SENSE_WITHOUT_TIME: Final = 12
 _BIT_STRING: Final = 4
+_STRUCTURE: Final = 2
 _FIXED: Final = {
     0x00: 0,
     0xFF: 0,

@@ -21,13 +21,16 @@ from cosemic.push.framings.mbus import MbusSets
 from cosemic.push.framings.noise import Noise
 from cosemic.push.framings.p1 import Text
 from cosemic.push.framings.sets import OpenSets
-from cosemic.push.telegrams import Content, Dropped, Framing, Heard, Telegram
+from cosemic.push.telegrams import Content, Framing, Heard, Telegram
 from cosemic.tolerances import DEFAULT, Tolerance
 
 MAX_TELEGRAM: Final = 1 << 16
 MAX_SENDERS: Final = 16
 
-_LONG, _SHORT, _ACKNOWLEDGEMENT, _SLASH = 0x68, 0x10, 0xE5, 0x2F
+_LONG, _SLASH = 0x68, 0x2F
+_SHORT_FRAMES: Final = b"\x10\xe5"
+_LONGEST_HEADER: Final = 14
+_LEAST_FRAME: Final = 8
 _WRAPPER_HEADER: Final = 8
 _MOST_OVERFLOW: Final = 0x3F
 _MOST_TRIES: Final = 8
@@ -44,16 +47,6 @@ _ANYTHING: Final = re.compile(
 """Where anything may begin, behind octets that were none."""
 
 
-class _Candidate:
-    """What is known of the unprotected telegram that may begin at the first octet of the buffer."""
-
-    __slots__ = ("inner", "look")
-
-    def __init__(self) -> None:
-        self.look = apdus.Look()
-        self.inner = 1  # up to where it was searched for frames with a check sum
-
-
 class StreamReader:
     """Finds telegrams in a stream. ``framing`` names the only one that it has; None finds out, and goes on finding out.
 
@@ -65,9 +58,10 @@ class StreamReader:
     __slots__ = (
         "_blocks",
         "_buffer",
-        "_candidate",
+        "_cleared",
         "_framing",
         "_known",
+        "_look",
         "_max_senders",
         "_max_telegram",
         "_mbus",
@@ -107,12 +101,13 @@ class StreamReader:
         self._offset = 0
         self._known: Framing | None = None
         self._noise: Noise | None = None
-        self._candidate: _Candidate | None = None
+        self._look: apdus.Look | None = None
         self._text: Text | None = None
         self._segments: OpenSets | None = None
         self._blocks: OpenSets | None = None
         self._mbus: MbusSets | None = None
         self._weak_from = 0  # nothing without a check sum is believed that begins before this place
+        self._cleared = 0  # no frame with a check sum begins before this place, as far as it was searched for
         self._tried_until = 0
         self._tries = 0
 
@@ -148,6 +143,7 @@ class StreamReader:
         if self._buffer is not None:
             self._keep(self._buffer, self._scan(self._buffer, True, found))
         self._tell_noise(found)
+        self._weak_from = self._cleared = self._tried_until = 0  # whatever was damaged is over too
         return found
 
     def idle(self) -> list[Heard]:
@@ -196,14 +192,14 @@ class StreamReader:
                 end = self._p1_text(data, place, at_end, found)
             elif first == 0 or first in apdus.STARTS:
                 end = self._unprotected(data, place, at_end, found)
-            elif self._noise is None and (first == _ACKNOWLEDGEMENT or first == _SHORT):
+            elif first in _SHORT_FRAMES:
                 end = self._short_frame(data, place, at_end)
             else:
                 end = 0
             if end < 0:
                 self._need = -end
                 break
-            self._candidate = self._text = None
+            self._look = self._text = None
             place = end or self._skip(data, place, size, found)
         return place
 
@@ -244,6 +240,8 @@ class StreamReader:
         seen = frame_at(data, place)
         if isinstance(seen, HdlcFrame):
             if self._noise is not None:
+                if self._segments is not None and self._noise.size >= _LEAST_FRAME:
+                    hdlc.drop_unnumbered(self._segments, found)
                 self._tell_noise(found)
             self._known = _HDLC
             if hdlc.carries_information(seen):
@@ -254,7 +252,7 @@ class StreamReader:
                 return -(place + seen)
             if len(data) == place + 1 and self._noise is None:
                 return place + 1
-            if seen > 16:
+            if seen > _LONGEST_HEADER:
                 self._taint(place + seen)
             self._suspicion(place).suspect("an HDLC frame that is cut short", _HDLC, 1)
             return 0
@@ -295,9 +293,10 @@ class StreamReader:
         if end < 0:
             return end
         if not end:
-            if data[place + 3 : place + 4] == b"h" and data[place + 1] == data[place + 2] > 2:
-                self._taint(place + data[place + 1] + 6)
-                what = "cut short" if place + data[place + 1] + 6 > len(data) else "damaged: the check sum is wrong"
+            if data[place + 3 : place + 4] == b"h" and data[place + 1] == data[place + 2]:
+                length = data[place + 1] + (256 if data[place + 1] <= self._most_overflow else 0)
+                self._taint(place + length + 6)
+                what = "cut short" if place + length + 6 > len(data) else "damaged: the check sum is wrong"
                 self._suspicion(place).suspect(f"an M-Bus frame that is {what}", _MBUS, 2)
             return 0
         self._tell_noise(found)
@@ -317,9 +316,9 @@ class StreamReader:
 
     def _short_frame(self, data: bytes | bytearray, place: int, at_end: bool) -> int:
         """An acknowledgement or a short frame of the M-Bus: nothing that a listener wants to know."""
-        if self._framing is not None and self._framing is not _MBUS:
+        if self._noise is not None or (self._framing or self._known) not in (None, _MBUS):
             return 0
-        if data[place] == _ACKNOWLEDGEMENT:
+        if data[place] == _SHORT_FRAMES[1]:
             return place + 1
         octets = data[place : place + 5]
         if len(octets) < 5:
@@ -357,54 +356,60 @@ class StreamReader:
         noise = self._noise
         if noise is not None and noise.tail in HEADERS:
             return 0  # the inside of a damaged HDLC frame
-        candidate = self._candidate or _Candidate()
-        in_noise = noise is not None
-        is_trusted = framing is _WRAPPER and self._known is _WRAPPER and not in_noise
+        look = self._look or apdus.Look()
+        known = self._framing or self._known
+        is_due = known is framing and noise is None
+        in_noise = not is_due and (noise is not None or known is not None)
         size = len(data)
         if framing is _WRAPPER:
-            end = wrapper.end(data, place, is_due=is_trusted)
+            end = wrapper.end(data, place, is_due=is_due)
             start = place + _WRAPPER_HEADER
+            has_begun = size > start
         else:
-            end = candidate.look.end(data, place, in_noise=in_noise)
+            end = look.end(data, place, in_noise=in_noise)
             start = place
-        if not end or max(end, -end) - start > self._max_telegram:
-            return self._refused(candidate, place, data[place], found)
+            has_begun = look.has_begun
+        if not end or abs(end) - start > self._max_telegram:
+            return self._refused(look, place, data[place], found)
         is_whole = 0 < end <= size
-        if not is_trusted:
-            frame = self._frame_within(data, place, end, candidate, at_end, in_noise)
+        need = 0 if is_whole else -abs(end)
+        if not is_due or framing is _APDU:
+            frame = self._frame_within(data, place, end, at_end, is_due)
             if frame > 0:
                 self._taint(frame)
                 return 0
-            if frame < 0 and is_whole:
-                self._candidate = candidate
-                return frame
-            if not is_whole and frame < 0:
-                end = max(frame, end if end < 0 else -end)
-        if is_whole:
-            checked = self._confirmed(data, place, start, end, at_end) if in_noise else end
-            if checked < 0:
-                self._candidate = candidate
-                return checked
-            if not checked:
-                return self._refused(candidate, place, 0, found)
-        elif not at_end:
-            self._candidate = candidate
-            return -abs(end)
-        elif start >= size or (framing is _APDU and not candidate.look.has_begun):
+            if frame < 0:
+                need = max(need, frame) if need else frame
+        if has_begun and (is_whole or at_end) and (again := apdus.begins_again(data, start, min(abs(end), size))):
+            # octets of the first one are missing
+            self._suspicion(place).suspect("an APDU that is cut short", framing, 2)
+            self._taint(again)
             return 0
+        if is_whole and not need and self._framing is None and not (is_due and framing is _WRAPPER):
+            need = self._confirmation(look, data, place, start, end, in_noise, at_end)
+            if not need:
+                return self._refused(look, place, 0, found)
+            need = min(need, 0)
+        if need and not at_end:
+            self._look = look
+            return need
+        if not is_whole:
+            if not has_begun:
+                return 0
+            end = size
         self._tell_noise(found)
         self._known = framing
-        apdu = bytes(data[start : end if is_whole else size])
         source = destination = None
         if framing is _WRAPPER:
             source, destination = data[place + 2] << 8 | data[place + 3], data[place + 4] << 8 | data[place + 5]
-        self._take(apdu, framing, source, destination, here, (framing, source, destination), found, is_whole)
-        return end if is_whole else size
+        sender = (framing, source, destination)
+        self._take(bytes(data[start:end]), framing, source, destination, here, sender, found, is_whole)
+        return end
 
-    def _refused(self, candidate: _Candidate, place: int, tag: int, found: list[Heard]) -> int:
+    def _refused(self, look: apdus.Look, place: int, tag: int, found: list[Heard]) -> int:
         """No APDU after all. A walk that failed late is not repeated at each place that it went by."""
         here = self._offset + place
-        walked = candidate.look.walked
+        walked = look.walked
         if walked:
             self._tried_until = max(self._tried_until, here + walked)
             self._tries += 1
@@ -412,38 +417,61 @@ class StreamReader:
                 self._noise = Noise(here, is_push=True, longest=self._max_telegram)
         return 0
 
-    def _confirmed(self, data: bytes | bytearray, place: int, start: int, end: int, at_end: bool) -> int:
-        """``end`` where an APDU among noise is one, by what stands around it; 0 where it is the inside of a frame."""
-        if start != place and apdus.Look().end(data, start, in_noise=False) != end:
-            return 0
+    def _confirmation(
+        self, look: apdus.Look, data: bytes | bytearray, place: int, start: int, end: int, in_noise: bool, at_end: bool
+    ) -> int:
+        """Whether what stands around an APDU lets it be one; a look.
+
+        Behind octets that were none it may be the inside of a damaged frame, whose check sum then follows. Elsewhere it
+        is believed where its first octets are rare, else where the next one follows, or nothing.
+        """
+        size = len(data)
+        if start != place:
+            is_push = apdus.is_likely_push(data, start)
+            # among noise the APDU has to fill its wrapper
+            return end if is_push and (not in_noise or look.end(data, start, in_noise=False) == end) else 0
+        if not in_noise:
+            if apdus.is_rare(data, place) or self._is_expected_block(data, place):
+                return end
+            return (end if at_end else -(end + 1)) if end == size else end if data[end] in apdus.STARTS else 0
         behind = 3 if self._known is _HDLC else 2 if self._known is _MBUS else 0
         if not behind:
             return end
-        if end + behind > len(data) and not at_end:
+        if end + behind > size and not at_end:
             return -(end + behind)
         return 0 if data[end + behind - 1 : end + behind] == (b"\x7e" if behind == 3 else b"\x16") else end
 
-    def _frame_within(
-        self, data: bytes | bytearray, place: int, end: int, candidate: _Candidate, at_end: bool, in_noise: bool
-    ) -> int:
+    def _is_expected_block(self, data: bytes | bytearray, place: int) -> bool:
+        begun = self._blocks.get((_APDU, None, None)) if self._blocks is not None else None
+        return (
+            begun is not None
+            and data[place] == blocks.TAG
+            and 0 <= begun.expected - int.from_bytes(data[place + 2 : place + 4], "big") <= 1
+        )
+
+    def _frame_within(self, data: bytes | bytearray, place: int, end: int, at_end: bool, is_due: bool) -> int:
         """Where a frame with a check sum begins in what seems to be an unprotected telegram; a look.
 
-        Where a telegram is due, the frame has to lie in it as a whole; among noise it suffices that it begins in it.
+        Where a telegram is due, the frame has to lie in it as a whole; else it suffices that it begins in it.
         """
         size = len(data)
         is_whole = 0 < end <= size
         stop = end if is_whole else size
-        at = place + candidate.inner
+        cleared = at = max(place + 1, self._cleared - self._offset)
+        is_clear = True  # so far: no frame begins before ``at``
         while (match := _FRAMES.search(data, at, stop)) is not None:
             inner = match.start()
             ends = self._protected_end(data, inner, at_end)
-            if ends > 0 and (in_noise or not is_whole or ends <= end):
+            if is_clear:
+                cleared, is_clear = inner, not ends
+            if ends > 0 and (not is_due or not is_whole or ends <= end):
+                self._cleared = self._offset + cleared
                 return inner
-            if ends < 0 and (in_noise or not is_whole):
-                candidate.inner = inner - place
+            if ends < 0 and not (is_due and is_whole):
+                self._cleared = self._offset + cleared
                 return ends
             at = inner + 1
-        candidate.inner = max(stop - place, 1)
+        self._cleared = self._offset + max(stop if is_clear else cleared, place + 1)
         return 0
 
     def _protected_end(self, data: bytes | bytearray, place: int, at_end: bool) -> int:

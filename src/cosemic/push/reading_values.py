@@ -7,23 +7,39 @@ from decimal import Decimal
 from typing import Final
 
 from cosemic.cosem.values import EXACT, scale
-from cosemic.times import CosemDateTime, datetime_from_bytes
+from cosemic.times import CosemDate, CosemDateTime, CosemTime, datetime_from_bytes
 
 _NO_DEVIATION: Final = b"\x80\x00"
 _NO_TIME: Final = b"\xff" * 8
 
 
-def moment(octets: bytes, zone: tzinfo | None) -> datetime | CosemDateTime:
+def moment(octets: bytes, zone: tzinfo | None, ignores_deviation: bool = False) -> datetime | CosemDateTime:
     """A date-time of twelve octets as a point in time, or as it is where it is none.
 
     ``zone`` is for those without a deviation, which is most of them; without it they stay local times.
     """
+    if ignores_deviation:
+        octets = octets[:9] + _NO_DEVIATION + octets[11:]
     if zone is not None or octets[9:11] != _NO_DEVIATION:
         try:
             return datetime_from_bytes(octets, zone)
         except ValueError:
             pass
     return CosemDateTime.from_bytes(octets)
+
+
+def time_of(
+    octets: bytes, zone: tzinfo | None, ignores_deviation: bool = False
+) -> datetime | CosemDateTime | CosemDate | CosemTime | bytes:
+    """A date-time, date or time by the number of its octets; as it is where it is none of them."""
+    match len(octets):
+        case 12:
+            return moment(octets, zone, ignores_deviation)
+        case 5:
+            return CosemDate.from_bytes(octets)
+        case 4:
+            return CosemTime.from_bytes(octets)
+    return octets
 
 
 def is_specified(octets: bytes) -> bool:

@@ -24,6 +24,7 @@ def simulate(
     push_every: int | None = None,
     push_protection: str | None = None,
     push_pdu_size: int | None = None,
+    push_shape: str | None = None,
     meters: int | None = None,
     output: OutputOptions | None = None,
 ) -> int:
@@ -87,6 +88,9 @@ def simulate(
         client 1. [default: none]
     push_pdu_size
         Cut pushes that are longer than this into general blocks. [default: whole]
+    push_shape
+        values: by the standard. flat: OBIS code and value in turn. pairs: structures
+        of OBIS code, value, scaler and unit. [default: values]
     meters
         So many meters push, each with names and a system title of its own; only the
         first one is served. [default: 1]
@@ -97,5 +101,5 @@ def simulate(
     verbose = (output or OutputOptions()).verbose
     return simulate_meter(
         host, wrapper_port, hdlc_port, profile_rows, write_keys, model, udp_port=udp_port, behind=behind or (),
-        pushes=PushWishes(push_to, push_every, push_protection, push_pdu_size, meters), verbose=verbose,
+        pushes=PushWishes(push_to, push_every, push_protection, push_pdu_size, meters, push_shape), verbose=verbose,
     )  # fmt: skip

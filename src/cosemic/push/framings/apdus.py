@@ -21,8 +21,6 @@ STARTS: Final = frozenset((DATA_NOTIFICATION, *_GENERAL, *_CIPHERED, _BLOCK, *_W
 
 _IN_NOISE = frozenset((DATA_NOTIFICATION, *_GENERAL, _BLOCK, *_WITH_HEADER))
 _TITLE = 8
-_HEADER = 30
-"""Octets that suffice to judge a beginning."""
 
 
 def is_likely_push(octets: bytes | bytearray, at: int) -> bool:
@@ -30,26 +28,39 @@ def is_likely_push(octets: bytes | bytearray, at: int) -> bool:
     return at < len(octets) and octets[at] in STARTS and _begins(octets, at, False) > 0
 
 
+def is_rare(data: bytes | bytearray, at: int) -> bool:
+    """Whether the first octets of a push are such as noise hardly ever has."""
+    tag = data[at]
+    if tag == _BLOCK:
+        first = at + 7 + (data[at + 6] & 0x7F if data[at + 6] >= 0x80 else 0)
+        return data[at + 2 : at + 4] == b"\x00\x01" and first < len(data) and data[first] in STARTS
+    return tag == DATA_NOTIFICATION or (tag in _GENERAL and _title_begins(data, at + 1, True) > 0)
+
+
 def is_cut(apdu: bytes) -> bool:
     """Whether an APDU that has its length in front is shorter than that."""
     return apdu[0] in _GENERAL and (_end(apdu, 0) < 0 or _end(apdu, 0) > len(apdu))
 
 
+def begins_again(data: bytes | bytearray, at: int, end: int) -> int:
+    """Where the next APDU of the same sender begins within what seems to be one; 0 if it does not, or none can tell."""
+    if data[at] not in _GENERAL or data[at + 1] != _TITLE:
+        return 0
+    return max(data.find(data[at : at + 2 + _TITLE], at + 1, end), 0)
+
+
 class Look:
     """A look at one place of the stream that goes on when more octets come. Its place does not change meanwhile."""
 
-    __slots__ = ("_count", "_end", "_is_bare", "_walk")
+    __slots__ = ("_count", "_end", "_is_bare", "_walk", "has_begun")
 
     def __init__(self) -> None:
         self._end = 0
         self._walk: Walk | None = None
         self._is_bare = False
         self._count = 0
-
-    @property
-    def has_begun(self) -> bool:
+        self.has_begun = False
         """Whether the first octets are those of an APDU."""
-        return bool(self._end) or self._walk is not None
 
     @property
     def walked(self) -> int:
@@ -68,6 +79,7 @@ class Look:
             begins = _begins(data, at, in_noise)
             if begins <= 0:
                 return begins
+            self.has_begun = True
             values, self._count = _values(data, at)
             if values == 0:
                 end = _end(data, at)
@@ -185,7 +197,8 @@ def _content_begins(data: bytes | bytearray, at: int, length: int) -> int:
         length += first & 0x7F
     elif first < 6:
         return 0
-    return 1 if data[length + 1] & 0x0F <= 2 else 0
+    control = data[length + 1]
+    return 1 if control & 0x8F <= 2 and control & 0x30 else 0
 
 
 def _values(data: bytes | bytearray, at: int) -> tuple[int, int]:

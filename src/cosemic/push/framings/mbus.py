@@ -10,7 +10,7 @@ from cosemic.tolerances import Tolerance
 
 
 class MbusSets:
-    """The open segment sets of one line, by the address field of the frames; the oldest goes when there are too many."""
+    """The open segment sets of one line, by the address of the frames; the oldest goes when there are too many."""
 
     __slots__ = ("_collectors", "_max_apdu", "_max_sets", "_tolerances")
 
@@ -51,14 +51,15 @@ class MbusSets:
         else:
             has_begun_here = len(collector) == len(frame.data) - 2
             self._collectors[frame.address] = collector, offset if has_begun_here else begun[1]
+            while len(self._collectors) > 1 and self.octets > self._max_apdu:
+                self._drop_oldest(found)
         return None
 
     def _drop_oldest(self, found: list[Heard]) -> None:
         address = next(iter(self._collectors))
         collector, offset = self._collectors.pop(address)
-        found.append(
-            dropped(f"more than {self._max_sets} M-Bus senders at once", collector.octets, offset, Framing.MBUS)
-        )
+        reason = "M-Bus segments without the last one: other senders have begun too much since"
+        found.append(dropped(reason, collector.octets, offset, Framing.MBUS))
 
     def close_all(self, found: list[Heard]) -> None:
         """The line is silent: what is there of each APDU."""

@@ -24,11 +24,11 @@ from cosemic.units import UNIT_SYMBOLS
 _FOLDER: Final = os.path.dirname(__file__)
 _LARGEST_FILE: Final = 1 << 20
 _KEYS: Final = (
-    "title", "country", "meters", "operators", "evidence", "line", "framing", "encrypted", "keys", "remarks", "push",
-    "objects",
+    "title", "country", "meters", "operators", "evidence", "line", "framing", "encrypted", "keys", "remarks",
+    "ignores_deviation", "push", "objects",
 )  # fmt: skip
 _PUSH_KEYS: Final = ("name", "when", "values", "at")
-_WHEN_KEYS: Final = ("elements", "types", "text", "codes", "sender", "tagged_time")
+_WHEN_KEYS: Final = ("elements", "types", "text", "codes", "sender", "tagged_time", "bare_descriptors")
 _PLACE_KEYS: Final = ("obis", "class", "attribute", "scaler", "unit", "kind", "name")
 _OBJECT_KEYS: Final = ("scaler", "unit", "kind", "name")
 _FRAMINGS: Final = {framing.name.lower(): framing for framing in (Framing.HDLC, Framing.MBUS, Framing.WRAPPER)}
@@ -169,6 +169,7 @@ class _Reading:
             self.flag(content, "encrypted"),
             keys,
             self.texts(content, "remarks"),
+            bool(self.flag(content, "ignores_deviation")),
             self.pushes(),
             self.objects(),
         )
@@ -189,8 +190,8 @@ class _Reading:
 
     def pushes(self) -> tuple[PushList, ...]:
         value = self.content.get("push", [])
-        if not isinstance(value, list) or not value:
-            raise self.wrong("push", "must be there: one [[push]] for each message that the meters send")
+        if not isinstance(value, list):
+            raise self.wrong("push", "must be a list: one [[push]] for each message that the meters send")
         found = []
         for number, item in enumerate(value, start=1):
             place = f"push[{number}]"
@@ -202,10 +203,6 @@ class _Reading:
                     f"{place}.values",
                     f"has {len(values)} places, but when.elements says {', '.join(map(str, sorted(when.elements)))}; "
                     "write {} for a value that has a name already or that nobody knows",
-                )
-            if values and when.types and len(when.types) != len(values):
-                raise self.wrong(
-                    f"{place}.when.types", f"has {len(when.types)} types, but there are {len(values)} values"
                 )
             at = self.some_places(table.get("at", {}), f"{place}.at")
             found.append(PushList(self.text(table, "name", f"{place}.", ""), when, values, at))
@@ -227,6 +224,7 @@ class _Reading:
             frozenset(self.obis(code, f"{place}.codes") for code in self.texts(table, "codes", f"{place}.")),
             self.text(table, "sender", f"{place}.", ""),
             self.flag(table, "tagged_time", f"{place}."),
+            self.flag(table, "bare_descriptors", f"{place}."),
         )
 
     def places(self, value: object, place: str) -> tuple[Place, ...]:

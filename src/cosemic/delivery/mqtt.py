@@ -1,0 +1,224 @@
+"""MQTT: each message once, the newest values of each meter retained, and what Home Assistant needs to find them.
+
+Topics under the prefix: ``<meter>/message`` has each message, ``<meter>/state`` the newest values (retained),
+``status`` "online" or "offline" (retained, and the last will).
+
+A message and the state that it makes go out in this order, and the state names the message. So after a broken
+connection the state that the broker has tells which of the unconfirmed messages it took: these are not sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cosemic.delivery.documents import ReadingDocument
+from cosemic.delivery.home_assistant import Discovery
+from cosemic.delivery.mqtt_connection import Broker, MqttConnection
+from cosemic.delivery.names import code_slug, meter_slug
+from cosemic.delivery.outputs import OutputRefused, OutputUnavailable, Record
+from cosemic.delivery.states import MeterState, MeterStates
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What waits for its confirmation. With ``has_message`` the last but one of ``calls`` is the message itself."""
+
+    record: Record
+    calls: list[asyncio.Future[bytes]]
+    has_message: bool
+
+
+class MqttOutput:
+    """Publishes to a broker, with ``discovery`` for Home Assistant. Secrets are in ``broker`` and nowhere else.
+
+    ``window`` messages are under way at the same time. With few of them a broker has little in memory that it has
+    confirmed and not yet handed on.
+    """
+
+    def __init__(
+        self, broker: Broker, *, prefix: str = "cosemic", discovery: Discovery | None = None, window: int = 8
+    ) -> None:
+        if not prefix or set(prefix) & set("+#\0 ") or prefix.startswith(("/", "$")) or prefix.endswith("/"):
+            raise ValueError(f"a prefix of topics is such as cosemic or home/meters, not {prefix!r}")
+        self.name = f"mqtt:{broker.host}:{broker.port}/{prefix}"
+        self._broker = broker
+        self._prefix = prefix
+        self._discovery = discovery
+        self._window = window
+        self._connection: MqttConnection | None = None
+        self._states = MeterStates()
+        self._confirmed: set[str] = set()
+        """Messages of the batch whose state is still to be confirmed."""
+        self._read_back: set[str] = set()
+        self._configs: dict[str, str] = {}
+        self._generation = 0
+        self._announcing: asyncio.Task[None] | None = None
+        self._breaks: tuple[str, int] = ("", 0)
+
+    @property
+    def status_topic(self) -> str:
+        """Where it says whether we are there."""
+        return f"{self._prefix}/status"
+
+    def message_topic(self, meter: str) -> str:
+        """Where each message of a meter goes, by its short name."""
+        return f"{self._prefix}/{meter}/message"
+
+    def state_topic(self, meter: str) -> str:
+        """Where the newest values of a meter stand."""
+        return f"{self._prefix}/{meter}/state"
+
+    async def deliver(self, batch: Sequence[Record]) -> None:
+        """Return when the broker has confirmed all; OutputUnavailable tells how many it has confirmed."""
+        connection = await self._connected()
+        taken = await self._taken_before(connection, batch)
+        waiting: deque[_Sent] = deque()
+        confirmed = 0
+        try:
+            for record in batch:
+                if len(waiting) >= self._window:
+                    await self._confirm(waiting)
+                    confirmed += 1
+                waiting.append(self._send(connection, record, is_there=record.id in taken))
+            while waiting:
+                await self._confirm(waiting)
+                confirmed += 1
+        except OutputUnavailable as error:
+            raise self._judge(batch[confirmed], error, confirmed) from None
+        finally:
+            self._give_up(waiting)
+
+    async def close(self) -> None:
+        """Say that we are gone, and leave."""
+        if self._announcing is not None:
+            self._announcing.cancel()
+            await asyncio.wait([self._announcing])
+            self._announcing = None
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _connected(self) -> MqttConnection:
+        connection = self._connection
+        if connection is not None and connection.is_open:
+            return connection
+        await self.close()
+        subscriptions = () if self._discovery is None else (self._discovery.status_topic,)
+        connection = self._connection = MqttConnection(self._broker, self.status_topic, subscriptions)
+        connection.on_message = self._hear
+        await connection.open()
+        self._read_back.clear()
+        self._announce(connection)
+        return connection
+
+    async def _taken_before(self, connection: MqttConnection, batch: Sequence[Record]) -> set[str]:
+        """The messages of a batch that the broker has taken already, by what it has retained of their meters."""
+        unknown = {meter_slug(record.document) for record in batch} - self._read_back
+        taken = {record.id for record in batch} & self._confirmed
+        if not unknown:
+            return taken
+        found = await connection.read_back([self.state_topic(meter) for meter in sorted(unknown)])
+        for meter in unknown:
+            last = None
+            text = found.get(self.state_topic(meter))
+            if text is not None:
+                last = self._states.named(meter).restore(text)
+            own = [record.id for record in batch if meter_slug(record.document) == meter]
+            if last in own:
+                taken.update(own[: own.index(last) + 1])
+        self._read_back |= unknown
+        if len(self._read_back) > _MOST_KNOWN:
+            self._read_back = set(unknown)
+        return taken
+
+    def _send(self, connection: MqttConnection, record: Record, *, is_there: bool) -> _Sent:
+        """Hand one message to the connection: what is new in it for Home Assistant, itself, the state that it makes."""
+        document = record.document
+        state = self._states.of(document)
+        messages: list[tuple[str, str, bool]] = []
+        for key, reading in state.take(document):
+            if self._discovery is not None and reading["value"] is not None:
+                told = self._discover(self._discovery, state, key, reading)
+                messages += () if told is None else (told,)
+        if not is_there:
+            messages.append((self.message_topic(state.meter), record.text, False))
+        messages.append((self.state_topic(state.meter), state.text(), True))
+        return _Sent(record, connection.publish(messages), not is_there)
+
+    def _discover(
+        self, discovery: Discovery, state: MeterState, key: str, reading: ReadingDocument
+    ) -> tuple[str, str, bool] | None:
+        """What to tell of a reading that is new, or that has become another."""
+        code = code_slug(reading)
+        told = (key, reading["name"], reading["unit"], reading["scaler"], isinstance(reading["value"], str))
+        if state.announced.get(code) in (told, (*told, self._generation)):
+            return None
+        topic, config = discovery.config(
+            state, key, reading, state_topic=self.state_topic(state.meter), status_topic=self.status_topic
+        )
+        if len(self._configs) < _MOST_CONFIGS or topic in self._configs:
+            self._configs[topic] = config  # told again by itself after a new connection
+            state.announced[code] = told
+        else:
+            state.announced[code] = (*told, self._generation)
+        return topic, config, True
+
+    async def _confirm(self, waiting: deque[_Sent]) -> None:
+        """Wait for the first of what waits. It stays where it is when it is not confirmed."""
+        for call in waiting[0].calls:
+            await call
+        self._confirmed.discard(waiting.popleft().record.id)
+
+    def _give_up(self, waiting: Iterable[_Sent]) -> None:
+        """Forget what is not confirmed, except for messages that are and whose state is not."""
+        for sent in waiting:
+            message = sent.calls[-2] if sent.has_message else None
+            if message is not None and message.done() and not message.cancelled() and message.exception() is None:
+                self._confirmed.add(sent.record.id)
+
+    def _judge(self, record: Record, error: OutputUnavailable, confirmed: int) -> OutputUnavailable | OutputRefused:
+        """Whether it is the message that ends the connection: brokers do so with what is too large for them."""
+        known, breaks = self._breaks
+        breaks = breaks + 1 if record.id == known and confirmed == 0 else 1
+        self._breaks = (record.id, breaks)
+        if breaks >= _TOO_OFTEN and len(record.text) > _LARGE:
+            text = (
+                f"{self._broker.address} ends the connection whenever this message of {len(record.text)} octets comes"
+            )
+            return OutputRefused(text, delivered=confirmed)
+        return OutputUnavailable(str(error), delivered=confirmed)
+
+    def _hear(self, topic: str, payload: bytes) -> None:
+        connection = self._connection
+        if self._discovery is None or topic != self._discovery.status_topic or payload != b"online":
+            return
+        if connection is not None:
+            self._announce(connection)
+
+    def _announce(self, connection: MqttConnection) -> None:
+        """Tell Home Assistant of everything again, beside what is being delivered."""
+        self._generation += 1
+        if self._announcing is not None:
+            self._announcing.cancel()
+        if self._configs:
+            self._announcing = asyncio.create_task(self._tell_all(connection), name=f"{self.name}: discovery")
+
+    async def _tell_all(self, connection: MqttConnection) -> None:
+        configs = list(self._configs.items())
+        with contextlib.suppress(OutputUnavailable):  # the next connection begins anew
+            for begin in range(0, len(configs), _AT_ONCE):
+                some = configs[begin : begin + _AT_ONCE]
+                for call in connection.publish([(topic, config, True) for topic, config in some]):
+                    await call
+
+
+_AT_ONCE: Final = 20
+_MOST_CONFIGS: Final = 20_000
+_MOST_KNOWN: Final = 200_000
+_LARGE: Final = 1 << 16
+_TOO_OFTEN: Final = 5
