@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cosemic.cli.failing import CommandError
-from cosemic.cli.simulated_pushes import PushWishes, push_agendas, push_destination
+from cosemic.cli.simulated_pushes import PushWishes, own_port, push_agendas, push_destination
 from cosemic.cosem.push_objects import PushDestination, TransportService
 from cosemic.meter.demo import demo_meter
 
@@ -64,6 +64,14 @@ def test_other_destinations_are_refused(url):
 def test_what_makes_no_sense_is_one_sentence(wishes, says):
     with pytest.raises(CommandError, match=says):
         push_agendas(demo_meter(profile_rows=1), wishes)
+
+
+@pytest.mark.parametrize(
+    ("push_to", "port"),
+    [(None, 4059), ("tcp://127.0.0.1:4059", 0), ("udp://[::1]", 0), ("tcp://127.0.0.1:4061", 4059), ("tcp://h", 4059)],
+)
+def test_the_port_that_a_listener_is_to_have_is_left_to_it(push_to, port):
+    assert own_port(4059, push_to) == port
 
 
 def test_without_pushes_clients_may_still_set_them_up():

@@ -24,6 +24,7 @@ _SERVICES = {
     "mbus-tcp": TransportService.M_BUS,
 }
 _DEFAULT_PORT = 4059
+_HERE = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,14 @@ def push_agendas(meter: SimulatedMeter, wishes: PushWishes | None) -> list[PushA
         ]
     except ValueError as error:
         raise CommandError(f"pushes: {error}") from None
+
+
+def own_port(usual: int, push_to: str | None) -> int:
+    """The usual port, or 0 (any free one) where pushes go to that port of this machine: a listener is to have it."""
+    if push_to is None:
+        return usual
+    host, port = host_and_port(push_destination(push_to))
+    return 0 if port == usual and host in _HERE else usual
 
 
 def push_destination(url: str) -> PushDestination:
