@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cosemic.cli.failing import CommandError
@@ -14,6 +15,9 @@ from cosemic.meter.push_framing import PushFraming
 from cosemic.meter.push_setup import host_and_port
 from cosemic.meter.push_values import PushShape
 from cosemic.meter.pushing import PushAgenda
+
+if TYPE_CHECKING:
+    from cosemic.security.counters import CounterStore
 
 DEFAULT_INTERVAL = 10
 MOST_METERS = 10_000
@@ -39,8 +43,22 @@ class PushWishes:
     shape: str | None = None
 
 
-def push_agendas(meter: SimulatedMeter, wishes: PushWishes | None) -> list[PushAgenda]:
-    """An agenda for each meter: the one that is served, and further demo meters that only push."""
+def push_counters(wishes: PushWishes | None) -> CounterStore | None:
+    """The counters that outlive this process, where pushes are protected; None for those in memory.
+
+    A listener takes no counter twice, so a meter that is started anew has to go on where it was.
+    """
+    if wishes is None or wishes.protection in (None, "none"):
+        return None
+    from cosemic.security.counters import default_counters
+
+    return default_counters()
+
+
+def push_agendas(
+    meter: SimulatedMeter, wishes: PushWishes | None, counters: CounterStore | None = None
+) -> list[PushAgenda]:
+    """An agenda for each meter: the one that is served, and further demo meters that only push, with these counters."""
     wishes = PushWishes() if wishes is None else wishes
     if wishes.to is None:
         for option, given in (
@@ -65,7 +83,7 @@ def push_agendas(meter: SimulatedMeter, wishes: PushWishes | None) -> list[PushA
     interval = DEFAULT_INTERVAL if wishes.interval is None else wishes.interval
     try:
         framing = PushFraming(max_pdu_size=wishes.pdu_size or 0)
-        meters = [meter, *(pushing_meter(number) for number in range(2, count + 1))]
+        meters = [meter, *(pushing_meter(number, counters=counters) for number in range(2, count + 1))]
         return [
             demo_agenda(
                 one,
