@@ -30,7 +30,7 @@ from cosemic.security.context import AssociationSecurity, SecurityContext, Secur
 from cosemic.security.counters import MemoryCounters
 from cosemic.times import CosemDate, CosemDateTime, CosemTime
 from cosemic.tolerances import ALL, DEFAULT, STRICT
-from fuzz import profiles, push_security, talks, ways
+from fuzz import profiles, push_security, streams, talks, ways
 from fuzz.pieces import Pieces
 from fuzz.violation import ViolationError, require
 
@@ -365,6 +365,7 @@ TARGETS: dict[str, Target] = {
     **ways.TARGETS,
     **profiles.TARGETS,
     **push_security.TARGETS,
+    **streams.TARGETS,
 }
 """Every target by name."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
@@ -58,7 +59,8 @@ async def test_a_killed_broker_loses_and_doubles_nothing(tmp_path: Path) -> None
             await watcher.until(lambda: len(watcher.messages) >= sent)
         documents = watcher.payloads("/message")
     ids = [document["id"] for document in documents]
-    assert len(ids) == len(set(ids)) == sent
+    doubled = [one for one, count in Counter(ids).items() if count > 1]
+    assert (len(ids), len(set(ids)), doubled) == (sent, sent, [])
     for meter in meters:
         own = [str(document["id"]) for document in documents if document["meter"] == meter]
         assert own == sorted(own)

@@ -43,11 +43,12 @@ def reasons(found: list[Heard]) -> list[str]:
 
 def frames(octets: bytes) -> list[bytes]:
     """The HDLC frames of a stream, each with its flags."""
-    starts = [0]
-    while starts[-1] < len(octets):
-        at = starts[-1]
-        starts.append(at + 2 + ((octets[at + 1] & 7) << 8 | octets[at + 2]))
-    return [octets[a:b] for a, b in zip(starts, starts[1:], strict=False)]
+    found = []
+    while octets:
+        size = 2 + ((octets[1] & 7) << 8 | octets[2])
+        found.append(octets[:size])
+        octets = octets[size:]
+    return found
 
 
 # -- HDLC -------------------------------------------------------------------------------------------------------------

@@ -174,14 +174,17 @@ def _silence(line: _Line, seconds: float) -> str:
         if not is_line:
             return f"wiring: nothing came for {seconds:.0f} s: does the device send, and to this port?"
         return (
-            f"wiring: nothing came for {seconds:.0f} s: check the cable, and that the meter's interface is switched on and "
-            f"given what it needs (supply, request line); 'cosemic sniff {target.device if target else ''}' listens at "
-            "all speeds"
+            f"wiring: nothing came for {seconds:.0f} s: check the cable, and that the meter's interface is switched on "
+            f"and given what it needs (supply, request line); 'cosemic sniff {target.device if target else ''}' "
+            "listens at all speeds"
         )
     if line.octets < _ENOUGH:
         return f"only {line.octets} octets came within {seconds:.0f} s, and no telegram; it may send seldom"
     if not is_line:
-        return f"framing: {line.octets} octets came, but no telegram: it sends something else, or its line has another speed"
+        return (
+            f"framing: {line.octets} octets came, but no telegram: it sends something else, or its line has another "
+            "speed"
+        )
     return (
         f"framing: {line.octets} octets came, but no telegram: speed, parity or polarity of the line do not fit; "
         f"'cosemic sniff {target.device if target else ''}' tries them"
@@ -191,7 +194,7 @@ def _silence(line: _Line, seconds: float) -> str:
 def _dropped(item: Dropped) -> str:
     if item.framing is None:
         return (
-            f"framing: {len(item.octets)} octets are no telegram ({item.reason}): noise, another protocol, or a line with "
-            "other settings"
+            f"framing: {len(item.octets)} octets are no telegram ({item.reason}): noise, another protocol, or a line "
+            "with other settings"
         )
     return f"framing: {item.reason} ({len(item.octets)} octets): check cable, speed and parity, or how it was recorded"

@@ -49,8 +49,9 @@ class Discovery:
         """
         code = code_slug(reading)
         node = f"cosemic_{meter.meter}" + (f"_{reading['device']}" if reading["device"] else "")
+        device = _device(meter, reading)
         content: dict[str, Plain] = {
-            "name": _printable(reading["name"] or key),
+            "name": _name(reading["name"] or key, str(device["name"])),
             "unique_id": f"cosemic_{meter.meter}_{code}",
             "default_entity_id": f"sensor.{meter.meter}_{key}",
             "state_topic": state_topic,
@@ -58,7 +59,7 @@ class Discovery:
             "availability_topic": status_topic,
             "payload_available": "online",
             "payload_not_available": "offline",
-            "device": _device(meter, reading),
+            "device": device,
             "origin": dict(_ORIGIN),
         }
         kind = kind_of(reading, meter.document)
@@ -158,6 +159,12 @@ def _code(reading: ReadingDocument) -> ObisCode | None:
 
 def _is_text(reading: ReadingDocument) -> bool:
     return isinstance(reading["value"], str | list | dict)
+
+
+def _name(text: str, device: str) -> str:
+    """The name of a sensor; Home Assistant puts that of its device in front, and does not like to find it there."""
+    name = _printable(text)
+    return (name.removeprefix(device).strip() or "value") if name.startswith(device) else name
 
 
 def _printable(text: str) -> str:

@@ -70,7 +70,7 @@ class Spool:
         self._positions: dict[str, int] = {}
         self._positions_are_lost = False
         self._active: set[str] = set()
-        self._places: dict[str, tuple[int, int]] = {}
+        self._places: dict[str, tuple[int, int, int]] = {}
 
     def open(self) -> None:
         """Take the folder and mend what a crash has left; SpoolError when it cannot be used."""
@@ -213,8 +213,8 @@ class Spool:
         self, output: str, segment: Segment, position: int, messages: int, octets: int
     ) -> tuple[list[bytes], int]:
         found: list[bytes] = []
-        number, offset = self._places.get(output, (segment.first, len(MAGIC)))
-        if not segment.first <= number <= position:
+        first, number, offset = self._places.get(output, (-1, 0, 0))
+        if first != segment.first or number > position:
             number, offset = segment.first, len(MAGIC)
         with open(segment.path, "rb") as file:
             while number < segment.end and messages > 0 and octets > 0:
@@ -232,8 +232,7 @@ class Spool:
                     octets -= len(record)
                 number += 1
                 offset += length
-        # The offset behind an end that cannot be read is of no use: the next file begins anew.
-        self._places[output] = (number, offset)
+        self._places[output] = (segment.first, number, offset)
         return found, max(number, position)
 
     def _load_segments(self) -> None:

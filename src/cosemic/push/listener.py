@@ -58,9 +58,9 @@ class Source(Protocol):
 
     async def open(self) -> list[str]: ...
 
-    def close(self) -> None: ...
+    def stop(self) -> None: ...
 
-    async def wait_closed(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 class PushListener:
@@ -137,18 +137,18 @@ class PushListener:
             raise
 
     def stop(self) -> None:
-        """Take nothing more. What has come already can still be iterated over, then the iteration ends."""
+        """Take nothing more. What has come already can still be iterated over, and confirmed; then iterating ends."""
         if self._intake is None or self._intake.is_stopping:
             return
         for source in self._sources:
-            source.close()
+            source.stop()
         self._intake.is_stopping = True
         self._wake()
 
     async def close(self) -> None:
         """Stop, and wait until all ports are free."""
         self.stop()
-        await asyncio.gather(*(source.wait_closed() for source in self._sources), return_exceptions=True)
+        await asyncio.gather(*(source.close() for source in self._sources), return_exceptions=True)
         await asyncio.sleep(0)  # transports close their sockets in the next turn of the loop
         if self._intake is not None:
             self._intake.wheel.close()

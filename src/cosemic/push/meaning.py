@@ -32,8 +32,6 @@ from cosemic.times import CosemDateTime
 from cosemic.tolerances import DEFAULT, Tolerance, note
 
 DATA_NOTIFICATION: Final = "data-notification"
-EVENT_NOTIFICATION: Final = "event-notification"
-INFORMATION_REPORT: Final = "information-report"
 
 _TAGGED_DATE_TIME: Final = "the date-time has the type tag of an octet-string (09 0C)"
 _BARE_DESCRIPTORS: Final = "the attribute descriptors have no type tags: the values are no valid A-XDR"
@@ -229,6 +227,8 @@ def _interpret_new(
                 data = service.body
                 body = Body.of(data)
                 start = _place_of_body(apdu, service)
+                if len(service.date_time) not in (0, _DATE_TIME):
+                    notes.append(f"a date-time of {len(service.date_time)} octets was left unread")
             case EventNotificationRequest():
                 return interpret_event(telegram, service, context.definition, protection, zone)
             case InformationReportRequest():

@@ -93,7 +93,7 @@ class Body:
         if root is None or not root.children:
             raise DecodeError("no value is whole before the damage", octets=octets, offset=walk.damage)
         body = cls(octets, root, False)
-        body.damage = walk.damage
+        body.damage = root.end if walk.damage is None else walk.damage  # octets that are too many are damage as well
         body.announced, _ = decode_length(octets, 1)
         return body
 

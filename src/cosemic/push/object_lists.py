@@ -6,14 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from cosemic.codec.axdr import Value
+from cosemic.codec.scalars import FORMATS
 from cosemic.cosem.selection import CaptureObject
-from cosemic.cosem.values import CAPTURED_ATTRIBUTES, SCALER_ATTRIBUTE
+from cosemic.cosem.values import CAPTURED_ATTRIBUTES, SCALED_ATTRIBUTES, SCALER_ATTRIBUTE
 from cosemic.obis import ObisCode
 from cosemic.push.captured import CAPTURES, COMPACT_DATA, PERIOD, PROFILE, TEMPLATE, buffers
 from cosemic.push.definitions import PUSH_SETUP, PushDefinition, scaler_of, with_scalers
 from cosemic.push.labelling import Labelled, Labels
 from cosemic.push.messages import Label
 from cosemic.push.nodes import ARRAY, STRUCTURE, Body, Node, is_null
+
+__all__ = ["PushDefinition", "label_by_definition", "label_by_own_list"]
 
 _DATE_TIME: Final = 12
 _NAME: Final = 6
@@ -23,8 +26,10 @@ def label_by_definition(body: Body, definition: PushDefinition, doubts: list[str
     """The values by a definition; None where no list of it fits, which ``doubts`` then says."""
     values = body.elements
     fitting = list(dict.fromkeys(columns for columns in definition.lists if len(columns) == len(values)))
-    agreeing = [columns for columns in fitting if _agrees(body, columns, values)]
-    if not agreeing:
+    marks = [_agreement(body, columns, values) for columns in fitting]
+    best = max((mark for mark in marks if mark is not None), default=None)
+    agreeing = [columns for columns, mark in zip(fitting, marks, strict=True) if mark == best]
+    if best is None:
         if definition.lists:
             counts = " or ".join(str(len(columns)) for columns in definition.lists)
             doubts.append(
@@ -87,19 +92,24 @@ def _own_list(body: Body, node: Node) -> tuple[CaptureObject, ...] | None:
     return tuple(columns)
 
 
-def _agrees(body: Body, columns: Iterable[CaptureObject], values: Sequence[Node]) -> bool:
-    """Whether clocks, names and scalers are where the definition has them."""
+def _agreement(body: Body, columns: Iterable[CaptureObject], values: Sequence[Node]) -> int | None:
+    """How many values are such as the definition wants them; None where clocks, names or scalers are not."""
+    mark = 0
     for column, value in zip(columns, values, strict=True):
         size = value.end - value.content
         if is_null(value):
             continue
         if column.is_clock and size != _DATE_TIME:
-            return False
+            return None
         if column.attribute == 1 and size == _NAME and body.string(value) != column.obis.octets:
-            return False
+            return None
         if SCALER_ATTRIBUTE.get(column.class_id) == column.attribute and body.scaler_unit(value) is None:
-            return False
-    return True
+            return None
+        if column.attribute in SCALED_ATTRIBUTES.get(column.class_id, ()):
+            mark += value.tag in FORMATS
+        else:
+            mark += column.is_clock
+    return mark
 
 
 def _assign(

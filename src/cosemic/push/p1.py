@@ -12,9 +12,9 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from cosemic.errors import DecodeError
+from cosemic.link.crc import crc16_arc
 from cosemic.obis import ObisCode
 from cosemic.push.messages import Diagnosis, Label, Protection, Push, PushReading
-from cosemic.push.p1_checksum import crc16_arc
 from cosemic.push.p1_dialects import find_dialect
 from cosemic.push.p1_times import zone_of
 from cosemic.push.p1_values import LineReader
@@ -88,7 +88,7 @@ def _checked(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) ->
         _tolerate(Tolerance.TEXT_PARITY, "the line is 7E1 and was read as 8N1", notes)
     if not text.startswith(b"/"):
         raise P1Error(Diagnosis.NOT_UNDERSTOOD, "a P1 text begins with '/', this one does not", octets=text)
-    end = _END.search(text)
+    end = _END.search(text, max(text.find(b"\n!"), 0))
     if end is None:
         if b"\n!" in text:
             raise P1Error(Diagnosis.DAMAGED, "what follows the '!' of the P1 text is no check sum", octets=text)

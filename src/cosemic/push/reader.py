@@ -47,16 +47,6 @@ _ANYTHING: Final = re.compile(
 """Where anything may begin, behind octets that were none."""
 
 
-class _Candidate:
-    """What is known of the unprotected telegram that may begin at the first octet of the buffer."""
-
-    __slots__ = ("inner", "look")
-
-    def __init__(self) -> None:
-        self.look = apdus.Look()
-        self.inner = 1  # up to where it was searched for frames with a check sum
-
-
 class StreamReader:
     """Finds telegrams in a stream. ``framing`` names the only one that it has; None finds out, and goes on finding out.
 
@@ -68,9 +58,10 @@ class StreamReader:
     __slots__ = (
         "_blocks",
         "_buffer",
-        "_candidate",
+        "_cleared",
         "_framing",
         "_known",
+        "_look",
         "_max_senders",
         "_max_telegram",
         "_mbus",
@@ -110,12 +101,13 @@ class StreamReader:
         self._offset = 0
         self._known: Framing | None = None
         self._noise: Noise | None = None
-        self._candidate: _Candidate | None = None
+        self._look: apdus.Look | None = None
         self._text: Text | None = None
         self._segments: OpenSets | None = None
         self._blocks: OpenSets | None = None
         self._mbus: MbusSets | None = None
         self._weak_from = 0  # nothing without a check sum is believed that begins before this place
+        self._cleared = 0  # no frame with a check sum begins before this place, as far as it was searched for
         self._tried_until = 0
         self._tries = 0
 
@@ -151,6 +143,7 @@ class StreamReader:
         if self._buffer is not None:
             self._keep(self._buffer, self._scan(self._buffer, True, found))
         self._tell_noise(found)
+        self._weak_from = self._cleared = self._tried_until = 0  # whatever was damaged is over too
         return found
 
     def idle(self) -> list[Heard]:
@@ -206,7 +199,7 @@ class StreamReader:
             if end < 0:
                 self._need = -end
                 break
-            self._candidate = self._text = None
+            self._look = self._text = None
             place = end or self._skip(data, place, size, found)
         return place
 
@@ -363,7 +356,7 @@ class StreamReader:
         noise = self._noise
         if noise is not None and noise.tail in HEADERS:
             return 0  # the inside of a damaged HDLC frame
-        candidate = self._candidate or _Candidate()
+        look = self._look or apdus.Look()
         known = self._framing or self._known
         is_due = known is framing and noise is None
         in_noise = not is_due and (noise is not None or known is not None)
@@ -373,15 +366,15 @@ class StreamReader:
             start = place + _WRAPPER_HEADER
             has_begun = size > start
         else:
-            end = candidate.look.end(data, place, in_noise=in_noise)
+            end = look.end(data, place, in_noise=in_noise)
             start = place
-            has_begun = candidate.look.has_begun
+            has_begun = look.has_begun
         if not end or abs(end) - start > self._max_telegram:
-            return self._refused(candidate, place, data[place], found)
+            return self._refused(look, place, data[place], found)
         is_whole = 0 < end <= size
         need = 0 if is_whole else -abs(end)
         if not is_due or framing is _APDU:
-            frame = self._frame_within(data, place, end, candidate, at_end, is_due)
+            frame = self._frame_within(data, place, end, at_end, is_due)
             if frame > 0:
                 self._taint(frame)
                 return 0
@@ -393,12 +386,12 @@ class StreamReader:
             self._taint(again)
             return 0
         if is_whole and not need and self._framing is None and not (is_due and framing is _WRAPPER):
-            need = self._confirmation(data, place, start, end, in_noise, at_end)
+            need = self._confirmation(look, data, place, start, end, in_noise, at_end)
             if not need:
-                return self._refused(candidate, place, 0, found)
+                return self._refused(look, place, 0, found)
             need = min(need, 0)
         if need and not at_end:
-            self._candidate = candidate
+            self._look = look
             return need
         if not is_whole:
             if not has_begun:
@@ -413,10 +406,10 @@ class StreamReader:
         self._take(bytes(data[start:end]), framing, source, destination, here, sender, found, is_whole)
         return end
 
-    def _refused(self, candidate: _Candidate, place: int, tag: int, found: list[Heard]) -> int:
+    def _refused(self, look: apdus.Look, place: int, tag: int, found: list[Heard]) -> int:
         """No APDU after all. A walk that failed late is not repeated at each place that it went by."""
         here = self._offset + place
-        walked = candidate.look.walked
+        walked = look.walked
         if walked:
             self._tried_until = max(self._tried_until, here + walked)
             self._tries += 1
@@ -425,7 +418,7 @@ class StreamReader:
         return 0
 
     def _confirmation(
-        self, data: bytes | bytearray, place: int, start: int, end: int, in_noise: bool, at_end: bool
+        self, look: apdus.Look, data: bytes | bytearray, place: int, start: int, end: int, in_noise: bool, at_end: bool
     ) -> int:
         """Whether what stands around an APDU lets it be one; a look.
 
@@ -434,7 +427,9 @@ class StreamReader:
         """
         size = len(data)
         if start != place:
-            return end if apdus.is_likely_push(data, start) and self._is_filled(data, start, end, in_noise) else 0
+            is_push = apdus.is_likely_push(data, start)
+            # among noise the APDU has to fill its wrapper
+            return end if is_push and (not in_noise or look.end(data, start, in_noise=False) == end) else 0
         if not in_noise:
             if apdus.is_rare(data, place) or self._is_expected_block(data, place):
                 return end
@@ -454,13 +449,7 @@ class StreamReader:
             and 0 <= begun.expected - int.from_bytes(data[place + 2 : place + 4], "big") <= 1
         )
 
-    def _is_filled(self, data: bytes | bytearray, start: int, end: int, in_noise: bool) -> bool:
-        """Whether an APDU fills its wrapper; among noise it has to."""
-        return not in_noise or apdus.Look().end(data, start, in_noise=False) == end
-
-    def _frame_within(
-        self, data: bytes | bytearray, place: int, end: int, candidate: _Candidate, at_end: bool, is_due: bool
-    ) -> int:
+    def _frame_within(self, data: bytes | bytearray, place: int, end: int, at_end: bool, is_due: bool) -> int:
         """Where a frame with a check sum begins in what seems to be an unprotected telegram; a look.
 
         Where a telegram is due, the frame has to lie in it as a whole; else it suffices that it begins in it.
@@ -468,17 +457,21 @@ class StreamReader:
         size = len(data)
         is_whole = 0 < end <= size
         stop = end if is_whole else size
-        at = place + candidate.inner
+        cleared = at = max(place + 1, self._cleared - self._offset)
+        is_clear = True  # so far: no frame begins before ``at``
         while (match := _FRAMES.search(data, at, stop)) is not None:
             inner = match.start()
             ends = self._protected_end(data, inner, at_end)
+            if is_clear:
+                cleared, is_clear = inner, not ends
             if ends > 0 and (not is_due or not is_whole or ends <= end):
+                self._cleared = self._offset + cleared
                 return inner
             if ends < 0 and not (is_due and is_whole):
-                candidate.inner = inner - place
+                self._cleared = self._offset + cleared
                 return ends
             at = inner + 1
-        candidate.inner = max(stop - place, 1)
+        self._cleared = self._offset + max(stop if is_clear else cleared, place + 1)
         return 0
 
     def _protected_end(self, data: bytes | bytearray, place: int, at_end: bool) -> int:

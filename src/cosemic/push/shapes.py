@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 from cosemic.codec.axdr import DataType, decode_prefix
 from cosemic.codec.scalars import FORMATS, TIMES
 from cosemic.codec.typed import Value
+from cosemic.cosem.model import interface_class
 from cosemic.errors import DecodeError
 from cosemic.obis import ObisCode
 from cosemic.obis_names import look_up
@@ -223,7 +224,7 @@ def _source(node: Node, body: Body, places: dict[int, int]) -> _Source:
 def _step(item: Labelled, body: Body, places: dict[int, int], ignores_deviation: bool) -> Step:
     """How the reading of an item is made."""
     obis = item.obis
-    name = item.name or ("" if obis is None else look_up(obis.octets).name)
+    name = item.name or _name_of(item)
     unit_code = 255 if item.scaler_unit is None else item.scaler_unit.unit
     unit = "" if item.scaler_unit is None else item.scaler_unit.symbol
     scaler = None if item.scaler_unit is None else item.scaler_unit.scaler
@@ -275,6 +276,14 @@ def _step(item: Labelled, body: Body, places: dict[int, int], ignores_deviation:
         return PushReading(name, value, unit, obis, class_id, attribute, raw, scaler, unit_code, time, device, label)
 
     return other
+
+
+def _name_of(item: Labelled) -> str:
+    """What the catalogue calls the object, and the attribute where that is not its value."""
+    name = "" if item.obis is None else look_up(item.obis.octets).name
+    if item.class_id is not None and item.attribute not in (None, 2):
+        name += f", {interface_class(item.class_id).attribute_name(item.attribute)}"
+    return name
 
 
 _DATE_TIME: Final = 12

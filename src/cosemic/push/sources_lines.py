@@ -43,12 +43,12 @@ class LineSource:
         self._task = asyncio.get_running_loop().create_task(self._run(stream))
         return [str(self.url)]
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Let go of the line."""
         if self._task is not None:
             self._task.cancel()
 
-    async def wait_closed(self) -> None:
+    async def close(self) -> None:
         """Wait until the line is free."""
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)

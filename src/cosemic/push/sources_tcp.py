@@ -52,17 +52,22 @@ class TcpSource:
             raise cannot_listen(url, error) from error
         return [place_of(url.kind, item.getsockname()) for item in self._server.sockets]
 
-    def close(self) -> None:
-        """Take no more connections, and end those that are there."""
+    def stop(self) -> None:
+        """Take no more connections and read no more; what has come can still be confirmed."""
         if self._server is not None:
             self._server.close()
         for task in self.handshakes:
             task.cancel()
+        for connection in self.connections:
+            connection.pause()
+
+    async def close(self) -> None:
+        """End the connections, and wait until everything has let go of its socket."""
+        for connection in list(self.connections):
+            connection.end_in_order()
+        await asyncio.sleep(0)
         for connection in list(self.connections):
             connection.abort()
-
-    async def wait_closed(self) -> None:
-        """Wait until everything has let go of its socket."""
         await asyncio.gather(*self.handshakes, return_exceptions=True)
         if self._server is not None:
             await self._server.wait_closed()
@@ -195,7 +200,7 @@ class Connection(asyncio.BufferedProtocol):
             self._settle()
             if transport is not None:
                 transport.close()
-        elif not transport.is_closing():
+        elif not transport.is_closing() and not self._source.intake.is_stopping:
             transport.resume_reading()
 
     # -- decoding ------------------------------------------------------------------------------------------------------
@@ -318,6 +323,16 @@ class Connection(asyncio.BufferedProtocol):
         intake.warn(f"closed {limit}", f"{self._origin.source} closed: {why} (limit {limit})")
         self._settle()
         self.abort()
+
+    def pause(self) -> None:
+        """Read no more."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def end_in_order(self) -> None:
+        """Close it once everything that was written has gone, if that is at once."""
+        if self._transport is not None:
+            self._transport.close()
 
     def abort(self) -> None:
         """Close it at once."""

@@ -66,17 +66,17 @@ class UdpSource(asyncio.DatagramProtocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WATER)
         return [place_of("udp", transport.get_extra_info("sockname"))]
 
-    def close(self) -> None:
-        """Release the port; blocks that wait for others are told of."""
+    def stop(self) -> None:
+        """Read no more; blocks that wait for others are told of, and what has come can still be confirmed."""
         for sender in list(self._senders.values()):
             self.forget(sender)
+
+    async def close(self) -> None:
+        """Release the port."""
         if self._transport is not None:
             self._transport.abort()
         elif not self._closed.done():
             self._closed.set_result(None)
-
-    async def wait_closed(self) -> None:
-        """Wait until the port is free."""
         await self._closed
 
     # -- called by the transport ---------------------------------------------------------------------------------------
@@ -93,6 +93,8 @@ class UdpSource(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         intake = self.intake
+        if intake.is_stopping:
+            return
         intake.statistics.datagrams += 1
         if intake.is_full:
             intake.statistics.lost_datagrams += 1

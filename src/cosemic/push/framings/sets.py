@@ -13,7 +13,7 @@ SHOWN = 512
 
 @dataclass(slots=True)
 class OpenSet:
-    """The parts of one telegram so far. ``expected`` is the number of the next part, ``last`` the part that came last."""
+    """The parts of one telegram so far. ``expected`` is the number of the next part, ``last`` the one before it."""
 
     framing: Framing
     source: int | None

@@ -58,11 +58,10 @@ class Walk:
                     at += 11 if is_bare else 2
                     continue
                 count, after = _length(data, at + 1)
-                if after <= 0:
-                    if after:
+                if after <= 0 or len(left) > _DEEPEST:
+                    if after < 0:
                         break
-                    return 0
-                if len(left) > _DEEPEST:
+                    self.place = at - start
                     return 0
                 left[-1] -= 1
                 left.append(count)
@@ -73,6 +72,7 @@ class Walk:
                 if after <= 0:
                     if after:
                         break
+                    self.place = at - start
                     return 0
                 at = after
             left[-1] -= 1
@@ -90,7 +90,7 @@ def _is_descriptor(data: bytes | bytearray, at: int) -> bool:
 
 
 def _length(data: bytes | bytearray, at: int) -> tuple[int, int]:
-    """The length or count at ``at`` and the place after it; that is 0 where there is none, -1 where octets are missing."""
+    """The length or count at ``at`` and the place after it; that is 0 where there is none, -1 where octets miss."""
     if at >= len(data):
         return 0, -1
     first = data[at]
