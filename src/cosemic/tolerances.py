@@ -45,6 +45,7 @@ class Tolerance(enum.Enum):
     INVOKE_ID = "an answer with another invoke id where only one request is open"
     DATE_TIME_TAG = "a notification whose date-time has the type tag of an octet-string (09 0C)"
     PUSH_BARE_DESCRIPTORS = "a push whose attribute descriptors have no type tags, which is no valid A-XDR"
+    PUSH_SWAPPED_NAMES = "a push in which OBIS codes have length and type tag in the wrong order (06 09)"
     COUNTER_ERROR_WITHOUT_COUNTER = "an exception-response invocation-counter-error that does not name the counter"
     GMAC_COUNTER_SHARED = "an HLS-GMAC reply under the very counter of the APDU that carries it (one IV used twice)"
     SERVER_COUNTER_RESTART = "a meter whose invocation counter starts again in each association (replays pass)"

@@ -421,3 +421,53 @@ def test_a_layout_can_be_forced_and_refused() -> None:
     other = understand(case, layout="austria-netz-noe")
     assert other.readings == ()
     assert "none that the layout austria-netz-noe describes" in (other.hint or "")
+
+
+def test_a_damaged_push_is_named_by_definition_and_list_as_well() -> None:
+    apdu = notification(VALUES)
+    cut = interpret_partial(TELEGRAM, apdu[:-2], definition=DEFINITION)
+    assert [str(reading.value) for reading in cut.readings] == ["2024-12-01 00:00:00+01:00", "12.345"]
+    body = axdr.structure(own_list(SETUP, (3, "1-0:1.7.0", 2), (3, "1-0:2.7.0", 2)), power(1), power(2))
+    assert [reading.raw for reading in interpret_partial(TELEGRAM, notification(body)[:-1]).readings] == [1]
+
+
+def test_a_hint_stays_short() -> None:
+    codes = (obis(f"1-0:{c}.7.0") for c in range(1, 200))
+    push = understand(notification(axdr.array(*(axdr.structure(code, code, code) for code in codes))))
+    assert "more of the kind" in (push.hint or "")
+    assert len(push.hint or "") < 700
+
+
+def test_octets_may_be_of_any_kind() -> None:
+    apdu = notification(axdr.structure(obis("1-0:1.7.0"), power()))
+    for kind in (bytearray, memoryview):
+        push = interpret(TELEGRAM, kind(apdu))  # type: ignore[arg-type]
+        assert push.readings == understand(apdu).readings
+        assert type(push.body.octets) is bytes  # type: ignore[union-attr]
+
+
+def test_names_with_their_tag_and_length_swapped(caplog: pytest.LogCaptureFixture) -> None:
+    """As in a published dump of a Landis+Gyr ZMF100: the codes of the currents begin with 06 09."""
+    body = axdr.array(
+        axdr.structure(obis("1-1:0.2.129"), axdr.visible_string("EMBRIQ_V1_1")),
+        axdr.structure(obis("1-0:1.7.0"), power(560), scaler_unit(0, W)),
+        axdr.structure(obis("1-0:31.7.0"), axdr.long(244), scaler_unit(-2, 33)),
+        axdr.structure(obis("0-0:1.0.0"), obis("1-0:31.7.0")),
+    )
+    apdu = notification(body)
+    name = axdr.encode(obis("1-0:31.7.0"))
+    at = apdu.index(name)
+    swapped = apdu[:at] + b"\x06\x09" + apdu[at + 2 :]
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "cosemic.tolerance"):
+            push = understand(swapped)
+        assert "PUSH_SWAPPED_NAMES" in caplog.text
+        assert push.readings == understand(apdu).readings
+        assert str(push.readings[2].value) == "2.44"
+        assert push.layout == "norway-landis-gyr"
+        assert push.tree is None
+        assert "06 09 instead of 09 06" in push.notes[0]
+    for tolerances in (STRICT, DEFAULT - {Tolerance.PUSH_SWAPPED_NAMES}):
+        with pytest.raises(DecodeError):
+            understand(swapped, tolerances=tolerances)

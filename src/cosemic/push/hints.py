@@ -13,13 +13,12 @@ _NO_NAMES: Final = (
     "setup), or a layout"
 )
 _LONGEST: Final = 64
+_MOST: Final = 4
 
 
 def hint_of(labels: Labels, doubts: list[str]) -> str | None:
     """What was doubtful and what is missing, in a sentence; None where nothing is."""
-    texts = doubts + labels.doubts
-    if not labels.items:
-        texts = [*texts, _NO_NAMES]
+    texts = doubts if labels.items else [*doubts, _NO_NAMES]
     without = [item.obis for item in labels.items if lacks_scaler(item)]
     if without:
         number = "one value" if len(without) == 1 else f"{len(without)} values"
@@ -28,7 +27,11 @@ def hint_of(labels: Labels, doubts: list[str]) -> str | None:
             f"scaler and unit of {number} are not known ({without[0]} is the first): a layout, or a model of the meter "
             "with its registers' scaler_unit, gives them",
         ]
-    return "; ".join(dict.fromkeys(texts)) or None
+    texts = [*texts, *labels.doubts]
+    texts = list(dict.fromkeys(texts))
+    if len(texts) > _MOST:
+        texts[_MOST - 1 :] = [f"and {len(texts) - _MOST + 1} more of the kind"]
+    return "; ".join(texts) or None
 
 
 def identity_in(readings: Sequence[PushReading], number: int | None) -> str | None:

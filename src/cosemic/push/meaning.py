@@ -5,6 +5,7 @@ Where none of them gives a name there is a tree of values and a hint, never an e
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
@@ -34,7 +35,17 @@ from cosemic.tolerances import DEFAULT, Tolerance, note
 DATA_NOTIFICATION: Final = "data-notification"
 
 _TAGGED_DATE_TIME: Final = "the date-time has the type tag of an octet-string (09 0C)"
-_BARE_DESCRIPTORS: Final = "the attribute descriptors have no type tags: the values are no valid A-XDR"
+_BENT: Final = {
+    Tolerance.PUSH_BARE_DESCRIPTORS: (
+        Body.with_bare_descriptors,
+        "the attribute descriptors have no type tags: the values are no valid A-XDR",
+    ),
+    Tolerance.PUSH_SWAPPED_NAMES: (
+        Body.with_swapped_names,
+        "some OBIS codes begin with 06 09 instead of 09 06: the values are no valid A-XDR",
+    ),
+}
+"""Values that are no valid A-XDR: how they are read, and what a note tells of them."""
 _FALSE_DEVIATION: Final = "the deviation from UTC in the times of these meters is not true: they are local times"
 
 
@@ -63,14 +74,17 @@ def interpret(
     ``tolerances`` lets pass (``NoPush`` for another APDU), ValueError for a definition that is none, LayoutError for a
     layout that is not there.
     """
+    if type(apdu) is not bytes:
+        apdu = bytes(apdu)
     context = _context(definition, layouts, layout, None if protection is None else protection.system_title[:3])
     start = _body_of(apdu, tolerances)
     if start:
         found = context.shapes.find(apdu, start)
-        if found is not None and (found[0].is_valid or Tolerance.PUSH_BARE_DESCRIPTORS in tolerances):
+        tolerated = None if found is None else found[0].findings.tolerated
+        if found is not None and (tolerated is None or tolerated in tolerances):
             shape, fields = found
-            if not shape.is_valid:
-                note(Tolerance.PUSH_BARE_DESCRIPTORS, "attribute descriptors without type tags")
+            if tolerated is not None:
+                note(tolerated, "values that are no valid A-XDR")
             if start == _TAGGED_START:
                 note(Tolerance.DATE_TIME_TAG, "the date-time of a data-notification begins with 09 0C")
             readings = shape.readings(fields, apdu, start, zone)
@@ -207,19 +221,16 @@ def _interpret_new(
     """A push of a shape that was not met yet."""
     notes: list[str] = []
     data: Data | None
+    tolerated: Tolerance | None = None
     try:
         service = decode_apdu(apdu, tolerances=tolerances)
     except DecodeError:
-        if not start or Tolerance.PUSH_BARE_DESCRIPTORS not in tolerances:
+        bent = _bent(apdu[start:], tolerances) if start else None
+        if bent is None:
             raise
-        try:
-            body = Body.with_bare_descriptors(apdu[start:])
-        except DecodeError:
-            body = None
-        if body is None:
-            raise
-        note(Tolerance.PUSH_BARE_DESCRIPTORS, "attribute descriptors without type tags")
-        notes.append(_BARE_DESCRIPTORS)
+        tolerated, body = bent
+        note(tolerated, "values that are no valid A-XDR")
+        notes.append(_BENT[tolerated][1])
         data = Data(body.octets)
     else:
         match service:
@@ -235,7 +246,7 @@ def _interpret_new(
                 return interpret_report(telegram, service, context.definition, protection, zone)
             case _:
                 raise NoPush(f"a {type(service).__name__} is nothing that a meter sends unasked", octets=apdu, offset=0)
-    shape = _shape(context, body, notes, _is_tagged(apdu, start))
+    shape = _shape(context, body, notes, _is_tagged(apdu, start), tolerated)
     fields = None
     if shape.layout is not None:
         fields = shape.fields(apdu, start)
@@ -258,7 +269,18 @@ def _place_of_body(apdu: bytes, notification: DataNotification) -> int:
     return start + length
 
 
-def _shape(context: _Context, body: Body, notes: list[str], is_time_tagged: bool) -> Shape:
+def _bent(octets: bytes, tolerances: frozenset[Tolerance]) -> tuple[Tolerance, Body] | None:
+    """A body that is nearly A-XDR, and what it is that must be borne."""
+    for tolerance, (read, _) in _BENT.items():
+        if tolerance in tolerances:
+            with contextlib.suppress(DecodeError):
+                return tolerance, read(octets)
+    return None
+
+
+def _shape(
+    context: _Context, body: Body, notes: list[str], is_time_tagged: bool, tolerated: Tolerance | None = None
+) -> Shape:
     """Find the names of a body's values."""
     doubts: list[str] = []
     definition = context.definition
@@ -301,6 +323,7 @@ def _shape(context: _Context, body: Body, notes: list[str], is_time_tagged: bool
         clock_of(labels.items),
         identity_of(labels.items),
         ignores_deviation,
+        tolerated,
     )
     return Shape(body, labels.items, labels.pinned, findings, None if decides else signs.text_node, context.texts)
 

@@ -36,6 +36,9 @@ _WHOLE_NUMBERS: Final = frozenset(
 _MEDIA: Final = frozenset((0, 1, 4, 5, 6, 7, 8, 9, 15))
 _CONTAINERS: Final = frozenset((ARRAY, STRUCTURE))
 _HIGHEST_ATTRIBUTE: Final = 64
+_ANY: Final = 0xFF
+_SWAPPED: Final = b"\x06\x09"
+_SWAPPED_SIZE: Final = 8
 
 
 class Node:
@@ -79,11 +82,19 @@ class Body:
     @classmethod
     def with_bare_descriptors(cls, octets: bytes) -> Body:
         """Values whose attribute descriptors have no tags; DecodeError where the octets are not such either."""
-        walk = _BareWalk(octets)
+        return cls._bent(_BareWalk(octets))
+
+    @classmethod
+    def with_swapped_names(cls, octets: bytes) -> Body:
+        """Values some of whose OBIS codes begin with 06 09 instead of 09 06; DecodeError where they are not such."""
+        return cls._bent(_SwappedWalk(octets))
+
+    @classmethod
+    def _bent(cls, walk: _Walk) -> Body:
         root, end = walk.value(0, DEFAULT_LIMITS.depth)
-        if not walk.found or end != len(octets):
-            raise DecodeError("no attribute descriptors without tags", octets=octets, offset=end)
-        return cls(octets, root, False)
+        if not walk.found or end != len(walk.octets):
+            raise DecodeError(f"values without {walk.DEVIATION}", octets=walk.octets, offset=end)
+        return cls(walk.octets, root, False)
 
     @classmethod
     def before_damage(cls, octets: bytes) -> Body:
@@ -97,10 +108,17 @@ class Body:
         body.announced, _ = decode_length(octets, 1)
         return body
 
+    @property
+    def has_bare_descriptors(self) -> bool:
+        """Whether attribute descriptors in it have no tags."""
+        return not self.is_valid and _has(self.root, BARE_DESCRIPTOR)
+
     def value(self, node: Node) -> Value:
         """The plain value, bare descriptors as nine octets."""
         if node.tag == BARE_DESCRIPTOR:
             return self.octets[node.start : node.end]
+        if not self.is_valid and node.tag == OCTET_STRING:
+            return self.string(node)
         if not self.is_valid and node.children is not None:
             values = [self.value(child) for child in node.children]
             return values if node.tag == ARRAY else tuple(values)
@@ -203,19 +221,26 @@ def _leaf(octets: bytes, start: int) -> Node:
     return Node(tag, start, offset, offset + SIZE[tag], None)
 
 
-class _BareWalk:
-    """Reads values in which structures of two begin with an attribute descriptor of nine octets without tags."""
+def _has(node: Node, tag: int) -> bool:
+    return node.tag == tag or any(_has(child, tag) for child in node.children or ())
+
+
+class _Walk:
+    """Reads values of which some bend the standard; ``found`` counts those."""
+
+    DEVIATION = ""
 
     def __init__(self, octets: bytes) -> None:
         self.octets = octets
         self.found = 0
 
     def value(self, start: int, depth: int) -> tuple[Node, int]:
+        """The value that begins there and where it ends, or DecodeError."""
         octets = self.octets
         if start >= len(octets):
             raise DecodeError("the data end inside a value", octets=octets, offset=start)
         tag = octets[start]
-        if tag != STRUCTURE and tag != ARRAY:
+        if tag not in _CONTAINERS:
             _, end = decode_prefix(octets, start)
             return _leaf(octets, start), end
         count, offset = decode_length(octets, start + 1)
@@ -223,25 +248,60 @@ class _BareWalk:
             raise DecodeError(f"{count} elements in {len(octets) - offset} octets", octets=octets, offset=offset)
         content = offset
         children: list[Node] = []
-        if tag == STRUCTURE and count == 2 and self._descriptor_at(offset):
-            children.append(Node(BARE_DESCRIPTOR, offset, offset, offset + BARE_SIZE, None))
-            offset += BARE_SIZE
+        first = self.first(tag, count, offset)
+        if first is not None:
             self.found += 1
+            children.append(first)
+            offset = first.end
         while len(children) < count:
             child, offset = self.value(offset, depth - 1)
             children.append(child)
         return Node(tag, start, content, offset, tuple(children)), offset
 
-    def _descriptor_at(self, offset: int) -> bool:
+    def first(self, tag: int, count: int, offset: int) -> Node | None:
+        """A first element of its own form, of a container of that many."""
+        return None
+
+
+class _BareWalk(_Walk):
+    """Structures of two begin with an attribute descriptor of nine octets without tags."""
+
+    DEVIATION = "attribute descriptors that have no tags"
+
+    def first(self, tag: int, count: int, offset: int) -> Node | None:
         """Class below 512, a code of a known medium that speaks of no billing period, an attribute there can be."""
         octets = self.octets[offset : offset + BARE_SIZE]
-        return (
-            len(octets) == BARE_SIZE
+        if (
+            tag == STRUCTURE
+            and count == 2
+            and len(octets) == BARE_SIZE
             and octets[0] <= 1
             and octets[2] in _MEDIA
-            and octets[7] == 0xFF
+            and octets[7] == _ANY
             and 0 < octets[8] <= _HIGHEST_ATTRIBUTE
-        )
+        ):
+            return Node(BARE_DESCRIPTOR, offset, offset, offset + BARE_SIZE, None)
+        return None
+
+
+class _SwappedWalk(_Walk):
+    """OBIS codes at the begin of structures have length and tag in the wrong order."""
+
+    DEVIATION = "OBIS codes that begin with 06 09"
+
+    def first(self, tag: int, count: int, offset: int) -> Node | None:
+        """06 09 and then six octets that are a code."""
+        octets = self.octets[offset : offset + _SWAPPED_SIZE]
+        if (
+            tag == STRUCTURE
+            and count > 1
+            and len(octets) == _SWAPPED_SIZE
+            and octets[:2] == _SWAPPED
+            and octets[2] in _MEDIA
+            and octets[7] == _ANY
+        ):
+            return Node(OCTET_STRING, offset, offset + 2, offset + _SWAPPED_SIZE, None)
+        return None
 
 
 class _DamagedWalk:

@@ -16,8 +16,6 @@ from cosemic.push.labelling import Labelled, Labels
 from cosemic.push.messages import Label
 from cosemic.push.nodes import ARRAY, STRUCTURE, Body, Node, is_null
 
-__all__ = ["PushDefinition", "label_by_definition", "label_by_own_list"]
-
 _DATE_TIME: Final = 12
 _NAME: Final = 6
 
@@ -25,7 +23,7 @@ _NAME: Final = 6
 def label_by_definition(body: Body, definition: PushDefinition, doubts: list[str]) -> Labels | None:
     """The values by a definition; None where no list of it fits, which ``doubts`` then says."""
     values = body.elements
-    fitting = list(dict.fromkeys(columns for columns in definition.lists if len(columns) == len(values)))
+    fitting = list(dict.fromkeys(columns for columns in definition.lists if len(columns) == body.announced))
     marks = [_agreement(body, columns, values) for columns in fitting]
     best = max((mark for mark in marks if mark is not None), default=None)
     agreeing = [columns for columns, mark in zip(fitting, marks, strict=True) if mark == best]
@@ -35,7 +33,7 @@ def label_by_definition(body: Body, definition: PushDefinition, doubts: list[str
             doubts.append(
                 "the definition that was given does not agree with the values: it was not used"
                 if fitting
-                else f"the push has {len(values)} elements, the definition that was given {counts}: it was not used"
+                else f"the push has {body.announced} elements, the definition that was given {counts}: it was not used"
             )
         return None
     labels = Labels()
@@ -60,14 +58,14 @@ def label_by_own_list(body: Body, definition: PushDefinition) -> Labels | None:
         return None
     labels = Labels(pinned=[elements[0]], codes=frozenset(column.obis for column in columns))
     values: Sequence[Node] = elements[1:]
-    nested = values[0].children if len(values) == 1 else None
-    if columns[0].class_id == PUSH_SETUP and columns[0].attribute == 2 and len(columns) == len(elements):
+    nested = values[0].children if len(values) == 1 and body.damage is None else None
+    if columns[0].class_id == PUSH_SETUP and columns[0].attribute == 2 and len(columns) == body.announced:
         columns = columns[1:]  # the list names itself
     elif columns[0].class_id == PUSH_SETUP and nested is not None and len(columns) == len(nested) + 1:
         columns, values = columns[1:], nested
     elif nested is not None and len(columns) == len(nested) and len(columns) > 1:
         values = nested
-    elif len(columns) != len(values):
+    elif len(columns) != body.announced - 1:
         labels.rest += values
         labels.doubts.append(
             f"the list of objects in the push names {len(columns)} values, but {len(values)} follow: it was not used"
@@ -95,7 +93,7 @@ def _own_list(body: Body, node: Node) -> tuple[CaptureObject, ...] | None:
 def _agreement(body: Body, columns: Iterable[CaptureObject], values: Sequence[Node]) -> int | None:
     """How many values are such as the definition wants them; None where clocks, names or scalers are not."""
     mark = 0
-    for column, value in zip(columns, values, strict=True):
+    for column, value in zip(columns, values, strict=False):
         size = value.end - value.content
         if is_null(value):
             continue
@@ -121,7 +119,7 @@ def _assign(
     definition: PushDefinition,
 ) -> None:
     """Name each value by its column. What says more of others (scalers, times, names) goes to them."""
-    pairs = list(zip(columns, values, strict=True))
+    pairs = list(zip(columns, values, strict=False))  # of a damaged push there are values up to the damage
     scalers = dict(definition.scalers)
     times: dict[tuple[int, ObisCode], Node] = {}
     described: dict[tuple[int, ObisCode, int], Value] = {}
