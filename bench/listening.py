@@ -1,7 +1,7 @@
 """Thousands of meters pushing to one listener on loopback: pushes a second, CPU a push, memory a connection.
 
     python3 bench/listening.py [--meters 5000] [--rounds 20] [--ways tcp,udp] [--kinds plain,sealed]
-    python3 bench/listening.py --seconds 600          # a soak: memory must stay flat
+    python3 bench/listening.py --seconds 600 [--rate 2000]          # a soak: memory must stay flat
 
 The senders are a second process; each meter has a connection (a port, over UDP) and, where it is sealed, a title and a
 key of its own. A push is a DataNotification with ten registers, named by codes, with scalers and units. Over TCP the
@@ -83,11 +83,11 @@ class Meters:
 
 
 # -- the process of the senders: lines on stdin say what to do --------------------------------------------------------
-def send(way: str, kind: str, port: int, count: int, rounds: int, seconds: float) -> None:
+def send(way: str, kind: str, port: int, count: int, rounds: int, seconds: float, rate: float) -> None:
     more_files()
     meters = Meters(count, kind)
     if seconds:
-        return soak_senders(way, meters, port, count, seconds)
+        return soak_senders(way, meters, port, count, seconds, rate)
     pushes = [[meters.push(meter, round_) for meter in range(count)] for round_ in range(rounds)]
     sockets = [connected(way, port) for _ in range(count)]
     for round_, octets in enumerate(pushes):
@@ -117,12 +117,13 @@ def connected(way: str, port: int) -> socket.socket:
     return sock
 
 
-def soak_senders(way: str, meters: Meters, port: int, count: int, seconds: float) -> None:
-    until = time.monotonic() + seconds
+def soak_senders(way: str, meters: Meters, port: int, count: int, seconds: float, rate: float) -> None:
+    began = time.monotonic()
     sockets = [connected(way, port) for _ in range(count)]
     hostile = [connected(way, port) for _ in range(max(1, count // 50))]
     round_ = 0
-    while time.monotonic() < until:
+    while time.monotonic() < began + seconds:
+        time.sleep(max(0.0, began + round_ * count / rate - time.monotonic()))
         for number in range(round_ % 100, count, 100):
             sockets[number].close()
             sockets[number] = connected(way, port)
@@ -167,6 +168,7 @@ class Bench:
         self.readings = 0
         self.arrived = asyncio.Event()
         self.wanted = 0
+        self.lag = 0.0
 
     async def consume(self) -> None:
         while found := await self.listener.take(1000):
@@ -178,6 +180,13 @@ class Bench:
             if self.count >= self.wanted:
                 self.arrived.set()
 
+    async def beat(self) -> None:
+        """How long the loop does not come to a task that sleeps."""
+        while True:
+            due = time.perf_counter() + 0.05
+            await asyncio.sleep(0.05)
+            self.lag = max(self.lag, time.perf_counter() - due)
+
     async def have(self, wanted: int) -> None:
         self.wanted = wanted
         self.arrived.clear()
@@ -187,7 +196,7 @@ class Bench:
     async def start(self) -> asyncio.subprocess.Process:
         options = self.options
         port = self.listener.places[0].rpartition(":")[2]
-        values = (self.way, self.kind, port, options.meters, options.rounds + 1, options.seconds)
+        values = (self.way, self.kind, port, options.meters, options.rounds + 1, options.seconds, options.rate)
         command = [sys.executable, __file__, "--send", ",".join(map(str, values))]
         return await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
@@ -253,21 +262,23 @@ class Bench:
         sizes: list[int] = []
         async with self.listener:
             consuming = asyncio.create_task(self.consume())
+            beating = asyncio.create_task(self.beat())
             process = await self.start()
             began = time.monotonic()
             following = asyncio.create_task(self.follow(process, 0))
             while not following.done():
-                await asyncio.wait({following}, timeout=seconds / 20)
+                await asyncio.wait({following}, timeout=max(seconds / 20, 0.2))
                 sizes.append(resident())
                 print(
                     f"{time.monotonic() - began:7.0f} s  {self.count:10,} pushes  {sizes[-1] / 2**20:7.1f} MiB  "
-                    f"{self.listener.statistics.connections} connections",
+                    f"{self.listener.statistics.connections} connections, loop late by {self.lag:.2f} s at most",
                     flush=True,
                 )
             print(f"{self.way} {self.kind}: {following.result()}, closed {dict(self.listener.statistics.closed)}")
             self.answer(process)
             await process.wait()
             consuming.cancel()
+            beating.cancel()
         early, late = sizes[3:7], sizes[-4:]
         growth = statistics.median(late) / statistics.median(early)
         print(f"  memory after a fifth of the time x {growth:.3f} at the end; at most {FLAT} is flat")
@@ -281,11 +292,12 @@ def main() -> int:
     parser.add_argument("--ways", default="tcp,udp")
     parser.add_argument("--kinds", default="plain,sealed")
     parser.add_argument("--seconds", type=float, default=0.0)
+    parser.add_argument("--rate", type=float, default=2000.0, help="pushes a second in the soak")
     parser.add_argument("--send", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.send:
-        way, kind, port, meters, rounds, seconds = options.send.split(",")
-        send(way, kind, int(port), int(meters), int(rounds), float(seconds))
+        way, kind, port, meters, rounds, seconds, rate = options.send.split(",")
+        send(way, kind, int(port), int(meters), int(rounds), float(seconds), float(rate))
         return 0
     more_files()
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -152,7 +152,7 @@ class Connection(asyncio.BufferedProtocol):
         octets = bytes(self._source.buffer[:nbytes])
         if self._early is not None:
             self._early += octets
-        elif self._source.intake.is_full:
+        elif self._source.intake.is_crowded:
             self._set_aside(octets)
         else:
             self._take(octets)
