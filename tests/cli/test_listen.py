@@ -186,6 +186,8 @@ def test_a_recorded_message_that_comes_twice(cosemic: Run, capture: Capture) -> 
         (("tcp://127.0.0.1:0", "--inventory", "nowhere.toml"), "there is no inventory nowhere.toml"),
         (("tcp://127.0.0.1:0", "--json", "--format", "table"), "two things on standard output"),
         (("tcp://127.0.0.1:0", "--json", "--csv", "-"), "give --csv a file"),
+        (("tcp://127.0.0.1:0", "--prometheus", "x:y"), "metrics are served on PORT"),
+        (("tcp://127.0.0.1:0", "--mqtt", "ftp://h"), "mqtt://"),
         (("tls://127.0.0.1:0",), "a server needs its certificate"),
     ],
 )

@@ -16,6 +16,9 @@ class LineDecoder:
         *lines, self.held = (self.held + octets).split(b"\n")
         return [_decoded(line) for line in lines]
 
+    def end_of_datagram(self) -> list[Decoded]:
+        return []
+
     def idle(self) -> list[Decoded]:
         held, self.held = self.held, b""
         return [Dropped("the line fell silent", held)] if held else []

@@ -14,6 +14,7 @@ from cosemic.push.listener import PushListener, Received
 from cosemic.push.messages import Diagnosis, Push, Undecoded
 from cosemic.push.telegrams import Dropped
 from tests.push.fakes import LineDecoder
+from tests.push.samples import notification, wrapper
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -140,6 +141,22 @@ async def test_general_blocks_of_a_sender_belong_together() -> None:
         assert found[1].source == f"udp://127.0.0.1:{other.get_extra_info('sockname')[1]}"
         one.close()
         other.close()
+
+
+async def test_a_push_in_blocks_over_udp() -> None:
+    octets = notification()
+    pieces = [octets[start : start + 20] for start in range(0, len(octets), 20)]
+    async with PushListener("udp://127.0.0.1:0") as pushes:
+        sender, _ = await udp_sender(pushes.places[0])
+        for number, piece in enumerate(pieces, 1):
+            last = 0x80 if number == len(pieces) else 0
+            # general-block-transfer: control, number, number acknowledged, data
+            block = bytes((0xE0, last)) + number.to_bytes(2) + bytes((0, 0, len(piece))) + piece
+            sender.sendto(wrapper(block))
+        (received,) = await take(pushes, 1)
+        assert isinstance(received.item, Push)
+        assert received.item.telegram.octets == octets
+        sender.close()
 
 
 async def test_an_error_in_the_decoder_ends_nobody(caplog: pytest.LogCaptureFixture) -> None:

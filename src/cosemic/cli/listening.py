@@ -92,10 +92,10 @@ async def _run(
             on_octets=recorder.on_octets,
             confirms=options.spool is None,
         )
+        outputs = outputs_from(options)
     except ValueError as error:
         raise CommandError(str(error)) from None
     told.watch(listener.urls)
-    outputs = outputs_from(options)
     with contextlib.ExitStack() as stack, _warnings(told, output):
         recorder.open(stack)
         try:

@@ -17,7 +17,6 @@ from cosemic.errors import DecodeError, LinkError
 from cosemic.push.messages import Decoded
 from cosemic.push.sources import SourceUrl
 from cosemic.push.sources_intake import Decoder, Intake, Origin
-from cosemic.push.sources_udp import is_block
 
 _CHUNK = 64 * 1024
 _MOST_STREAMS = 10_000
@@ -110,8 +109,8 @@ class FileSource:
                 if chunk.is_gap:
                     stream.idle()
                 stream.take(chunk.octets, chunk.at)
-                if chunk.source.startswith("udp://") and not is_block(chunk.octets):
-                    stream.idle()
+                if chunk.source.startswith("udp://"):
+                    stream.end_of_datagram()
 
     def _stream(self, source: str, local: str) -> _Stream:
         stream = self._streams.get((source, local))
@@ -143,6 +142,10 @@ class _Stream:
         if octets:
             self._intake.octets_came(self._origin, octets)
             self._decode(lambda decoder: decoder.feed(octets))
+
+    def end_of_datagram(self) -> None:
+        """A datagram is over."""
+        self._decode(lambda decoder: decoder.end_of_datagram())
 
     def idle(self) -> None:
         """Nothing goes on behind this."""

@@ -30,6 +30,9 @@ class Decoder(Protocol):
     def feed(self, octets: bytes) -> list[Decoded]:
         """Octets as they come."""
 
+    def end_of_datagram(self) -> list[Decoded]:
+        """A datagram is over; general blocks go on to wait for their rest."""
+
     def idle(self) -> list[Decoded]:
         """The line is silent: what has begun is not going to end."""
 

@@ -36,6 +36,11 @@ class _Sender:
         self.heard = 0.0
         self.slot: int | None = None
 
+    def decode(self, datagram: bytes) -> list[Decoded]:
+        """What one more datagram completes."""
+        found = self.decoder.feed(datagram)
+        return found + self.decoder.end_of_datagram()
+
     def on_time(self, now: float) -> float | None:
         """Silent for long enough: the blocks that are missing are not going to come."""
         due = self.heard + self.port.url.idle_after
@@ -128,11 +133,11 @@ class UdpSource(asyncio.DatagramProtocol):
             self._senders[addr] = sender  # last in the order of the dict
             sender.heard = intake.wheel.time()
             intake.octets_came(sender.origin, data)
-            self._take(sender.origin, lambda: sender.decoder.feed(data), addr)
+            self._take(sender.origin, lambda: sender.decode(data), addr)
             return
         origin = Origin(place_of("udp", addr), "udp", plain_address(addr[0]), self.url.framing)
         intake.octets_came(origin, data)
-        if is_block(data):
+        if _is_block(data):
             self._begin(origin, data, addr)
             return
 
@@ -152,7 +157,7 @@ class UdpSource(asyncio.DatagramProtocol):
         self._senders[address] = sender
         sender.heard = self.intake.wheel.time()
         self.intake.wheel.watch(sender, sender.heard + self.url.idle_after)
-        self._take(origin, lambda: sender.decoder.feed(data), address)
+        self._take(origin, lambda: sender.decode(data), address)
 
     def forget(self, sender: _Sender) -> None:
         """Nothing more is expected of it."""
@@ -188,7 +193,7 @@ class UdpSource(asyncio.DatagramProtocol):
         self.intake.statistics.confirmed += 1
 
 
-def is_block(data: bytes) -> bool:
+def _is_block(data: bytes) -> bool:
     """Whether it is a block of general block transfer, in the wrapper or without."""
     tag = _HEADER if data[:2] == _VERSION else 0
     return len(data) > tag and data[tag] == _GENERAL_BLOCK_TRANSFER
