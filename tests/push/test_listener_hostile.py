@@ -69,6 +69,18 @@ async def test_connections_in_all_are_bounded() -> None:
             writer.close()
 
 
+async def test_no_more_connections_than_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (66, 100))
+    async with listener("tcp://127.0.0.1:0") as pushes:
+        assert pushes.limits.connections == 2
+        held = [await connect(pushes.places[0]) for _ in range(2)]
+        reader, third = await connect(pushes.places[0])
+        assert await is_closed(reader)
+        assert pushes.statistics.refused == {"connections": 1}
+        for _, writer in (*held, (reader, third)):
+            writer.close()
+
+
 async def test_a_network_of_ipv6_counts_as_one_address() -> None:
     from cosemic.push.sources_addresses import network_of
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 4096
 """Octets of what was dropped that are kept with it."""
 _OVERHEAD = 256
+_OTHER_FILES = 64
 _CROWDED = 0.2
 """How full the queue may be for streams; the rest is for datagrams, which cannot wait."""
 
@@ -118,6 +119,7 @@ class PushListener:
         """Open all sources. LinkError when one cannot be opened; then none is."""
         if self._intake is not None:
             raise LocalProtocolError("the listener is open already, or was closed: make another one")
+        self.limits = _affordable(self.limits)
         self._intake = Intake(
             self.limits,
             self._decoder_of,
@@ -243,6 +245,20 @@ class PushListener:
 def _weight(item: Push | Undecoded | Dropped) -> int:
     """Octets that an item keeps, roughly."""
     return _OVERHEAD + len(item.octets if isinstance(item, Dropped) else item.telegram.octets)
+
+
+def _affordable(limits: Limits) -> Limits:
+    """No more connections than the system lets this process have files: otherwise accepting fails for everybody."""
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+    except ImportError:  # Windows has no such limit
+        return limits
+    files = getrlimit(RLIMIT_NOFILE)[0]
+    most = max(1, files - _OTHER_FILES)
+    if files == RLIM_INFINITY or limits.connections <= most:
+        return limits
+    logger.info("%d connections at the most, as the system allows %d open files (ulimit -n)", most, files)
+    return replace(limits, connections=most)
 
 
 def _now() -> datetime:
