@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from cosemic.apdu.ciphering import unwrap_ciphered
 from cosemic.cli.failing import CommandError
-from cosemic.cli.simulated_pushes import PushWishes, push_agendas, push_destination
+from cosemic.cli.simulated_pushes import PushWishes, own_port, push_agendas, push_counters, push_destination
 from cosemic.cosem.push_objects import PushDestination, TransportService
+from cosemic.link.wrapper import WrapperPdu
 from cosemic.meter.demo import demo_meter
 
 
@@ -66,6 +70,14 @@ def test_what_makes_no_sense_is_one_sentence(wishes, says):
         push_agendas(demo_meter(profile_rows=1), wishes)
 
 
+@pytest.mark.parametrize(
+    ("push_to", "port"),
+    [(None, 4059), ("tcp://127.0.0.1:4059", 0), ("udp://[::1]", 0), ("tcp://127.0.0.1:4061", 4059), ("tcp://h", 4059)],
+)
+def test_the_port_that_a_listener_is_to_have_is_left_to_it(push_to, port):
+    assert own_port(4059, push_to) == port
+
+
 def test_without_pushes_clients_may_still_set_them_up():
     (agenda,) = push_agendas(demo_meter(profile_rows=1), None)
     assert not agenda.setups[0].options.destination.address
@@ -75,6 +87,25 @@ def test_each_meter_has_an_agenda_and_starts_at_random():
     agendas = push_agendas(demo_meter(profile_rows=1), PushWishes("tcp://h:1", interval=60, meters=3))
     assert [agenda.setups[0].options.randomisation for agenda in agendas] == [59] * 3
     assert len({device.name for agenda in agendas for device in agenda.meter.devices.values()}) == 4
+
+
+def test_protected_pushes_go_on_with_their_counters_when_the_meter_is_started_anew():
+    seen = []
+    for _ in range(2):
+        wishes = PushWishes("tcp://h:1", protection="authenticated-encrypted", meters=2)
+        counters = push_counters(wishes)
+        for agenda in push_agendas(demo_meter(profile_rows=1, counters=counters), wishes, counters):
+            (setup,) = agenda.setups
+            setup.options = replace(setup.options, randomisation=0)
+            agenda.push(setup, 0.0)
+            (delivery,) = agenda.deliveries()
+            _, title, content = unwrap_ciphered(WrapperPdu.decode(delivery.frames[0]).apdu)
+            seen.append((title, int.from_bytes(content[1:5], "big")))
+            agenda.close()
+    assert len(set(seen)) == 4
+    assert seen[2][1] > seen[0][1]
+    assert seen[3][1] > seen[1][1]
+    assert push_counters(PushWishes("tcp://h:1")) is None
 
 
 def test_the_command_says_what_is_wrong(cosemic):

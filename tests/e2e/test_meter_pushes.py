@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -144,9 +146,10 @@ def test_the_blocking_client_reads_a_definition_and_a_reader_may_not_write():
 
 
 @contextmanager
-def simulated(*arguments: str) -> Iterator[dict[str, int]]:
+def simulated(*arguments: str, state: Path) -> Iterator[dict[str, int]]:
     command = [sys.executable, "-m", "cosemic.cli", "simulate", "--wrapper-port", "0", "--hdlc-port", "0", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    own = os.environ | {"COSEMIC_STATE": str(state)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=own) as process:
         try:
             assert process.stdout is not None
             yield json.loads(process.stdout.readline())
@@ -155,12 +158,12 @@ def simulated(*arguments: str) -> Iterator[dict[str, int]]:
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "udp", "hdlc", "mbus-tcp"])
-async def test_the_command_pushes(scheme):
+async def test_the_command_pushes(scheme, tmp_path):
     listening = "udp" if scheme == "udp" else "tcp"
     more = ("--push-protection", "authenticated-encrypted", "--push-pdu-size", "200", "--meters", "3")
     async with PushListener(f"{listening}://127.0.0.1:0", keys=KEYS) as listener:
         to = f"{scheme}://127.0.0.1:{port_of(listener.places[0])}"
-        with simulated("--push-to", to, "--push-every", "2", *more) as ports:
+        with simulated("--push-to", to, "--push-every", "2", *more, state=tmp_path) as ports:
             assert set(ports) == {"wrapper_port", "hdlc_port"}
             seen = set()
             async with asyncio.timeout(60):

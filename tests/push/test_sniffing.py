@@ -106,8 +106,13 @@ class TestRightSettings:
         assert (broken.sound, broken.score) == (Sound.P1, 80)
         assert "check sum does not hold" in broken.text
 
+    def test_another_application_on_an_mbus(self) -> None:
+        verdict = judge(MbusFrame(0x08, 1, 0x72, bytes(20)).encode(), 10.0)
+        assert (verdict.sound, verdict.counts.foreign_mbus) == (Sound.MBUS, 1)
+        assert "something else than DLMS" in verdict.text
+
     def test_a_frame_among_much_noise_is_not_sure(self) -> None:
-        verdict = judge(mbus(b"\x00" * 9) + random.Random(2).randbytes(400), 10.0)
+        verdict = judge(mbus(b"\x0f" * 9) + random.Random(2).randbytes(400), 10.0)
         assert (verdict.sound, verdict.score) == (Sound.MBUS, 85)
         assert "belong to none" in verdict.text
 

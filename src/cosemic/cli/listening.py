@@ -90,14 +90,13 @@ async def _run(
             interpreter=interpreter,
             limits=bounds,
             on_octets=recorder.on_octets,
-            on_event=told.say,
             confirms=options.spool is None,
         )
     except ValueError as error:
         raise CommandError(str(error)) from None
     told.watch(listener.urls)
     outputs = outputs_from(options)
-    with contextlib.ExitStack() as stack, _delivery_warnings(told, output):
+    with contextlib.ExitStack() as stack, _warnings(told, output):
         recorder.open(stack)
         try:
             async with pipeline_from(options, outputs) as pipeline, listener:
@@ -317,16 +316,17 @@ def _signals(listener: PushListener, inventory: Inventory | None, told: Told) ->
 
 
 @contextlib.contextmanager
-def _delivery_warnings(told: Told, output: OutputOptions) -> Iterator[None]:
-    """What outputs have to tell (a broker that is away, a file that is full) is for the user, with or without -v."""
+def _warnings(told: Told, output: OutputOptions) -> Iterator[None]:
+    """What is told of sources and outputs (a port that is gone, a broker that is away) is for users without -v too."""
     handler = _Telling(told)
-    logger = logging.getLogger("cosemic.delivery")
-    if not output.verbose:
+    loggers = [logging.getLogger("cosemic.delivery"), logging.getLogger("cosemic.push")]
+    for logger in loggers if not output.verbose else ():
         logger.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
+        for logger in loggers:
+            logger.removeHandler(handler)
 
 
 class _Telling(logging.Handler):

@@ -117,9 +117,11 @@ def _comments(redacted: Redacted) -> list[str]:
                 ("--ek", keys.encryption_key),
                 ("--ak", keys.authentication_key),
                 ("--broadcast-key", keys.broadcast_key),
+                ("--dedicated-key", keys.dedicated_key),
             )
             if key is not None
         ]
+        parts += [f"--system-title {title.hex().upper()}" for title in redacted.titles]
         lines.append(f"throw-away keys, made for this file: {' '.join(parts)}")
     if redacted.left_closed:
         lines.append(f"{redacted.left_closed} ciphered APDUs were left as they are, and cannot be opened by anybody")

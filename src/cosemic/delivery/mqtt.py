@@ -3,16 +3,19 @@
 Topics under the prefix: ``<meter>/message`` has each message, ``<meter>/state`` the newest values (retained),
 ``status`` "online" or "offline" (retained, and the last will).
 
-A message and the state that it makes go out in this order, and the state names the message. So after a broken
-connection the state that the broker has tells which of the unconfirmed messages it took: these are not sent again.
+No message is sent twice that the broker has, as far as that can be known. It sends every message back to us as well,
+and we confirm that only when it has confirmed the message; so what it took and could not confirm before a connection
+broke comes back at the beginning of the next one. For what a killed process had sent there is the state that is
+retained: it goes out behind its message and names it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,6 +57,11 @@ class MqttOutput:
         self._states = MeterStates()
         self._confirmed: set[str] = set()
         """Messages of the batch whose state is still to be confirmed."""
+        self._under_way: set[str] = set()
+        """Messages that were sent in this connection and are not confirmed."""
+        self._came_back: set[str] = set()
+        """Messages that the broker had taken in an earlier connection."""
+        self._is_settled = False
         self._read_back: set[str] = set()
         self._configs: dict[str, str] = {}
         self._generation = 0
@@ -91,7 +99,7 @@ class MqttOutput:
         except OutputUnavailable as error:
             raise self._judge(batch[confirmed], error, confirmed) from None
         finally:
-            self._give_up(waiting)
+            self._give_up(connection, list(waiting))
 
     async def close(self) -> None:
         """Say that we are gone, and leave."""
@@ -109,9 +117,14 @@ class MqttOutput:
             return connection
         await self.close()
         subscriptions = () if self._discovery is None else (self._discovery.status_topic,)
-        connection = self._connection = MqttConnection(self._broker, self.status_topic, subscriptions)
-        connection.on_message = self._hear
+        self._under_way.clear()
+        self._is_settled = False
+        connection = self._connection = MqttConnection(
+            self._broker, self.status_topic, subscriptions, [self.message_topic("+")], self._hear
+        )
         await connection.open()
+        await connection.read_back(())  # behind this comes nothing from before
+        self._is_settled = True
         self._read_back.clear()
         self._announce(connection)
         return connection
@@ -119,7 +132,7 @@ class MqttOutput:
     async def _taken_before(self, connection: MqttConnection, batch: Sequence[Record]) -> set[str]:
         """The messages of a batch that the broker has taken already, by what it has retained of their meters."""
         unknown = {meter_slug(record.document) for record in batch} - self._read_back
-        taken = {record.id for record in batch} & self._confirmed
+        taken = {record.id for record in batch} & (self._confirmed | self._came_back)
         if not unknown:
             return taken
         found = await connection.read_back([self.state_topic(meter) for meter in sorted(unknown)])
@@ -148,7 +161,15 @@ class MqttOutput:
         if not is_there:
             messages.append((self.message_topic(state.meter), record.text, False))
         messages.append((self.state_topic(state.meter), state.text(), True))
-        return _Sent(record, connection.publish(messages), not is_there)
+        calls = connection.publish(messages)
+        if not is_there:
+            self._under_way.add(record.id)
+            calls[-2].add_done_callback(lambda _: self._message_is_confirmed(connection, record.id))
+        return _Sent(record, calls, not is_there)
+
+    def _message_is_confirmed(self, connection: MqttConnection, identity: str) -> None:
+        self._under_way.discard(identity)
+        connection.release(identity)
 
     def _discover(
         self, discovery: Discovery, state: MeterState, key: str, reading: ReadingDocument
@@ -172,10 +193,17 @@ class MqttOutput:
         """Wait for the first of what waits. It stays where it is when it is not confirmed."""
         for call in waiting[0].calls:
             await call
-        self._confirmed.discard(waiting.popleft().record.id)
+        identity = waiting.popleft().record.id
+        self._confirmed.discard(identity)
+        self._came_back.discard(identity)
 
-    def _give_up(self, waiting: Iterable[_Sent]) -> None:
-        """Forget what is not confirmed, except for messages that are and whose state is not."""
+    def _give_up(self, connection: MqttConnection, waiting: Sequence[_Sent]) -> None:
+        """Forget what is not confirmed, except for messages that are and whose state is not.
+
+        The connection goes with it: what the broker has of it is known at the beginning of the next one only.
+        """
+        if waiting:
+            connection.abort()
         for sent in waiting:
             message = sent.calls[-2] if sent.has_message else None
             if message is not None and message.done() and not message.cancelled() and message.exception() is None:
@@ -193,12 +221,22 @@ class MqttOutput:
             return OutputRefused(text, delivered=confirmed)
         return OutputUnavailable(str(error), delivered=confirmed)
 
-    def _hear(self, topic: str, payload: bytes) -> None:
-        connection = self._connection
-        if self._discovery is None or topic != self._discovery.status_topic or payload != b"online":
-            return
-        if connection is not None:
+    def _hear(self, topic: str, payload: bytes) -> str | None:
+        """Take in what comes: our own messages, and that Home Assistant has started."""
+        if topic.endswith("/message"):
+            found = _ID.match(payload)
+            if found is None:
+                return None
+            identity = found[1].decode()
+            if self._is_settled:
+                return identity if identity in self._under_way else None
+            if len(self._came_back) < _MOST_BACK:
+                self._came_back.add(identity)
+            return None
+        discovery, connection = self._discovery, self._connection
+        if discovery is not None and connection is not None and (topic, payload) == (discovery.status_topic, b"online"):
             self._announce(connection)
+        return None
 
     def _announce(self, connection: MqttConnection) -> None:
         """Tell Home Assistant of everything again, beside what is being delivered."""
@@ -217,6 +255,8 @@ class MqttOutput:
                     await call
 
 
+_ID: Final = re.compile(rb'\{"id": "([0-9a-f-]{1,64})"')
+_MOST_BACK: Final = 10_000
 _AT_ONCE: Final = 20
 _MOST_CONFIGS: Final = 20_000
 _MOST_KNOWN: Final = 200_000

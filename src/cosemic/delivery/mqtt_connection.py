@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +30,8 @@ from cosemic.delivery.mqtt_packets import (
     unsubscribe,
 )
 from cosemic.delivery.outputs import OutputUnavailable
+
+_log = logging.getLogger("cosemic.delivery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,65 +83,137 @@ class Broker:
         return f"MQTT broker {self.host}:{self.port}"
 
 
-class MqttConnection:
+class MqttConnection(asyncio.Protocol):
     """A connection that lives until the broker, the network or ``close`` ends it; a new one takes over nothing.
 
     That is on purpose: what repeats by itself what is not confirmed repeats it also when the broker has it.
+    Confirmations that had arrived when it broke are taken in all the same.
+
+    ``on_message`` gets what comes under the subscriptions; a text that it returns holds our confirmation back until
+    ``release`` is called with it. ``echoes`` are subscriptions that we can do without.
     """
 
-    def __init__(self, broker: Broker, status_topic: str, subscriptions: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        status_topic: str,
+        subscriptions: Sequence[str] = (),
+        echoes: Sequence[str] = (),
+        on_message: Callable[[str, bytes], str | None] | None = None,
+    ) -> None:
         self.broker = broker
-        self.on_message: Callable[[str, bytes], None] | None = None
+        self._on_message = on_message
+        self._echoes = tuple(echoes)
+        self._held: dict[str, int] = {}
         self._status_topic = status_topic
         self._fence_topic = f"{status_topic}/{broker.client_id}"
         self._subscriptions = (self._fence_topic, *subscriptions)
-        self._writer: asyncio.StreamWriter | None = None
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._spare: socket.socket | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._reader = PacketReader()
+        self._answer: asyncio.Future[int] = self._loop.create_future()
+        self._ended: asyncio.Future[int] = self._loop.create_future()
         self._trouble = "the connection has ended"
         self._packet = 0
         self._pending: dict[int, asyncio.Future[bytes]] = {}
         self._retained: dict[str, bytes] | None = None
         self._fence: tuple[bytes, asyncio.Future[bytes]] | None = None
         self._is_answered = True
-        self._reading: asyncio.Task[None] | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether it lives."""
-        return self._reading is not None and not self._reading.done() and self._writer is not None
+        return self._transport is not None and not self._ended.done()
 
     async def open(self) -> None:
         """Connect and say that we are there; OutputUnavailable when that fails."""
         broker = self.broker
-        reader = PacketReader()
         try:
             async with asyncio.timeout(broker.timeout):
-                stream, self._writer = await asyncio.open_connection(broker.host, broker.port, ssl=broker.tls)
+                await self._loop.create_connection(lambda: self, broker.host, broker.port, ssl=broker.tls)
                 will = (self._status_topic, b"offline")
-                self._writer.write(connect(broker.client_id, broker.keepalive, will, broker.user, broker.password))
-                events: list[Event] = []
-                while not events:
-                    octets = await stream.read(_CHUNK)
-                    if not octets:
-                        raise self._unavailable(
-                            "the broker ends the connection at once; check that it speaks MQTT there"
-                        )
-                    events = reader.feed(octets)
-                answer = events.pop(0)
-                if not isinstance(answer, Connected):
-                    raise self._unavailable("the broker answers with something else")
-                if answer.code:
-                    raise self._unavailable(refusal(answer.code))
-                self._reading = asyncio.create_task(self._read(stream, reader), name=f"mqtt {broker.host}")
-                for event in events:
-                    self._take(event)
+                self._write(connect(broker.client_id, broker.keepalive, will, broker.user, broker.password))
+                await asyncio.wait((self._answer, self._ended), return_when=asyncio.FIRST_COMPLETED)
+                if not self._answer.done():
+                    raise self._unavailable(self._trouble)
+                if self._answer.result():
+                    raise self._unavailable(refusal(self._answer.result()))
                 await self._subscribe(self._subscriptions, 1)
+                if self._echoes:
+                    try:
+                        await self._subscribe(self._echoes, 1)
+                    except OutputUnavailable as error:
+                        if not self.is_open:
+                            raise
+                        _log.warning("%s; after a broken connection messages may come twice", error)
                 await self.publish([(self._status_topic, "online", True)])[0]
         except OutputUnavailable:
             await self._end()
             raise
-        except (TimeoutError, OSError, PacketError) as error:
+        except (TimeoutError, OSError) as error:
             await self._end()
             raise self._unavailable(_words(error)) from None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """For asyncio."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self.broker.tls is None:
+            self._spare = transport.get_extra_info("socket").dup()
+        self._timer = self._loop.call_later(self.broker.keepalive / 2, self._look_after)
+
+    def data_received(self, data: bytes) -> None:
+        """For asyncio."""
+        self._is_answered = True
+        try:
+            for event in self._reader.feed(data):
+                self._take(event)
+        except PacketError as error:
+            self._fail(f"what answers speaks no MQTT: {error}")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """For asyncio."""
+        if exc is not None:
+            self._trouble = _words(exc)
+        self._take_the_rest()
+        if self._timer is not None:
+            self._timer.cancel()
+        waiting = [*self._pending.values(), *([] if self._fence is None else [self._fence[1]])]
+        self._pending.clear()
+        for future in waiting:
+            if not future.done():
+                future.set_exception(self._unavailable(self._trouble))
+        if not self._ended.done():
+            self._ended.set_result(0)
+
+    def _take_the_rest(self) -> None:
+        """What has arrived and was not read: after an error in writing, asyncio reads no more."""
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return
+        with spare, contextlib.suppress(OSError, PacketError):
+            spare.setblocking(False)
+            while octets := spare.recv(_CHUNK):
+                for event in self._reader.feed(octets):
+                    if isinstance(event, Acknowledged):
+                        self._take(event)
+
+    def _look_after(self) -> None:
+        """Ask the broker whether it is there when it was silent for a while, and end it when it was so twice."""
+        if not self._is_answered:
+            self._fail("the broker does not answer any more")
+            return
+        self._is_answered = False
+        with contextlib.suppress(OutputUnavailable):
+            self._write(PING)
+        self._timer = self._loop.call_later(self.broker.keepalive / 2, self._look_after)
+
+    def _fail(self, trouble: str) -> None:
+        self._trouble = trouble
+        if self._transport is not None:
+            self._transport.abort()
 
     def publish(self, messages: Sequence[tuple[str, str, bool]]) -> list[asyncio.Future[bytes]]:
         """Send topics, texts and whether to retain them, with QoS 1, in one go and in this order.
@@ -146,6 +222,8 @@ class MqttConnection:
         """
         packets: list[bytes] = []
         futures: list[asyncio.Future[bytes]] = []
+        if not self.is_open:
+            raise self._unavailable(self._trouble)
         for topic, text, retain in messages:
             packet, future = self._expect()
             packets.append(publish(topic, text.encode("utf-8", "replace"), packet, retain=retain))
@@ -166,7 +244,9 @@ class MqttConnection:
                 for begin in range(0, len(topics), _AT_ONCE):
                     await self._subscribe(topics[begin : begin + _AT_ONCE], 0)
                 # A broker serves one client in order: what it has retained comes before the echo of this.
-                self._write(publish(self._fence_topic, self._fence[0]))
+                packet, future = self._expect()
+                self._write(publish(self._fence_topic, self._fence[0], packet))
+                await future
                 await fence
                 for begin in range(0, len(topics), _AT_ONCE):
                     packet, future = self._expect()
@@ -178,6 +258,11 @@ class MqttConnection:
             self._retained = self._fence = None
         return found
 
+    def abort(self) -> None:
+        """End it at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
     async def close(self) -> None:
         """Say that we are gone, and end it; in order where the broker answers."""
         try:
@@ -188,51 +273,37 @@ class MqttConnection:
             pass  # the last will says it
         await self._end()
 
-    async def _read(self, stream: asyncio.StreamReader, reader: PacketReader) -> None:
-        """Take what comes until the end; whoever waits for something is told."""
-        try:
-            while True:
-                try:
-                    async with asyncio.timeout(self.broker.keepalive / 2):
-                        octets = await stream.read(_CHUNK)
-                except TimeoutError:
-                    if not self._is_answered:
-                        raise PacketError("the broker does not answer any more") from None
-                    self._is_answered = False
-                    self._write(PING)
-                    continue
-                if not octets:
-                    break
-                self._is_answered = True
-                for event in reader.feed(octets):
-                    self._take(event)
-        except (OSError, PacketError, OutputUnavailable) as error:
-            self._trouble = _words(error)
-        finally:
-            if self._writer is not None:
-                self._writer.transport.abort()
-                self._writer = None
-            waiting = [*self._pending.values(), *([] if self._fence is None else [self._fence[1]])]
-            self._pending.clear()
-            for future in waiting:
-                if not future.done():
-                    future.set_exception(self._unavailable(self._trouble))
-
     def _take(self, event: Event) -> None:
-        if isinstance(event, Acknowledged):
+        if isinstance(event, Connected):
+            if not self._answer.done():
+                self._answer.set_result(event.code)
+        elif isinstance(event, Acknowledged):
             future = self._pending.pop(event.packet, None)
             if future is not None and not future.done():
                 future.set_result(event.codes)
         elif isinstance(event, Published):
-            if event.packet:
-                self._write(acknowledge(event.packet))
+            held: str | None = None
             if self._fence is not None and event.topic == self._fence_topic and event.payload == self._fence[0]:
                 if not self._fence[1].done():
                     self._fence[1].set_result(b"")
             elif event.is_retained and self._retained is not None:
                 self._retained[event.topic] = event.payload
-            elif self.on_message is not None:
-                self.on_message(event.topic, event.payload)
+            elif self._on_message is not None:
+                held = self._on_message(event.topic, event.payload)
+            if held is not None and event.packet:
+                self._held[held] = event.packet
+            elif event.packet:
+                self._confirm(event.packet)
+
+    def release(self, held: str) -> None:
+        """Confirm what was held back under this text, if anything was."""
+        packet = self._held.pop(held, None)
+        if packet is not None:
+            self._confirm(packet)
+
+    def _confirm(self, packet: int) -> None:
+        with contextlib.suppress(OutputUnavailable):
+            self._write(acknowledge(packet))
 
     async def _subscribe(self, topics: Sequence[str], qos: int) -> None:
         packet, future = self._expect()
@@ -258,25 +329,16 @@ class MqttConnection:
         future.add_done_callback(lambda done: None if done.cancelled() else done.exception() and None)
 
     def _write(self, octets: bytes) -> None:
-        if self._writer is None or self._writer.is_closing():
-            for future in self._pending.values():
-                if not future.done():
-                    future.set_exception(self._unavailable(self._trouble))
-            self._pending.clear()
+        if self._transport is None or self._transport.is_closing() or self._ended.done():
             raise self._unavailable(self._trouble)
-        self._writer.write(octets)
+        self._transport.write(octets)
 
     async def _end(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
-            with contextlib.suppress(OSError, TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await writer.wait_closed()
-            writer.transport.abort()
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait([self._reading])
+        if self._transport is not None:
+            self._transport.close()
+            await asyncio.wait([self._ended], timeout=1.0)
+            self._transport.abort()
+            await asyncio.wait([self._ended])
 
     def _unavailable(self, text: str) -> OutputUnavailable:
         address = self.broker.address

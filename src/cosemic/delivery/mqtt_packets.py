@@ -85,8 +85,8 @@ class PacketReader:
 def connect(
     client_id: str, keepalive: int, will: tuple[str, bytes], user: str | None = None, password: str | None = None
 ) -> bytes:
-    """CONNECT with a clean session and a retained last will of QoS 1 (clause 3.1)."""
-    flags = 0x02 | 0x04 | 0x08 | 0x20
+    """CONNECT with a session that lasts and a retained last will of QoS 1 (clause 3.1)."""
+    flags = 0x04 | 0x08 | 0x20
     payload = _text(client_id) + _text(will[0]) + _octets(will[1])
     if user is not None or password is not None:  # a password needs a name beside it
         flags |= 0x80

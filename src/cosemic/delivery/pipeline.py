@@ -74,6 +74,8 @@ class Pipeline:
         self._moving = 0
         self._disk = asyncio.Lock()
         self._stack = AsyncExitStack()
+        self.trouble: str | None = None
+        """What keeps messages from being stored now; None when nothing does."""
         self.received = 0
         """Messages that were taken in, with a spool: that are on the disk."""
 
@@ -213,24 +215,31 @@ class Pipeline:
             await self._make_room(len(records), sum(len(record.text) for record in records))
             return
         octets = [record.text.encode("utf-8", "backslashreplace") for record in records]
-        pause, told = 0.1, ""
+        pause = _FIRST_PAUSE
         while True:
+            self._progress.clear()
             try:
-                await self._on_disk(lambda spool: self._append(spool, octets))
+                begin = await self._on_disk(lambda spool: self._append(spool, octets))
+                for lane in self._lanes:
+                    lane.position = max(lane.position, begin)
+                self.trouble = None
                 return
             except SpoolError as error:
-                if str(error) != told:
-                    told = str(error)
+                if self.trouble is None:
                     _log.error("%s; no more is read until then", error)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, 5.0)
+                self.trouble = str(error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._progress.wait()
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _append(self, spool: Spool, records: Sequence[bytes]) -> None:
+    def _append(self, spool: Spool, records: Sequence[bytes]) -> int:
+        """Append, making room where that is wanted; the number of the oldest message that is there after that."""
         self._tell_lost(spool.drop_expired(), "too old")
         while True:
             try:
                 spool.append(records)
-                return
+                return spool.begin
             except SpoolFull:
                 if self._limits.when_full == "wait":
                     raise
@@ -257,7 +266,8 @@ class Pipeline:
         for lane in self._lanes:
             before = lane.statistics.lost
             lane.statistics.lost += lost.get(lane.output.name, 0)
-            if before // _TELL_EACH != -(-lane.statistics.lost // _TELL_EACH) and before != lane.statistics.lost:
+            now = lane.statistics.lost
+            if now > before and (before == 0 or now // _TELL_EACH > before // _TELL_EACH):
                 _log.error("%s: messages are lost: %s; %d until now", lane.output.name, reason, lane.statistics.lost)
 
     async def _read(self, lane: Lane) -> tuple[Sequence[Record], int]:
@@ -351,4 +361,6 @@ def _first(group: BaseExceptionGroup[OutputClosed]) -> OutputClosed:
 _AT_ONCE: Final = 2000
 """As many messages share one write."""
 _LOOK_AGAIN: Final = 0.2
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
 _TELL_EACH: Final = 1000

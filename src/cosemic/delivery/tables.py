@@ -87,7 +87,7 @@ class TableOutput:
         for reading in document["readings"]:
             key = (reading["name"], reading["obis"])
             if key in values or len(values) < READINGS:
-                values[key] = (cell(reading["value"]), reading["unit"], reading["obis"] or "")
+                values[key] = (cell(reading["value"]), printable(reading["unit"]), reading["obis"] or "")
         if document["error"]:
             self._trouble = f"{_clock(document)} {meter}: {document['error']}"
         elif document["hint"]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from cosemic.captures.chunks import Chunk, Direction
+from cosemic.captures.chunks import Chunk
 from cosemic.explain.annotations import Cursor, Explanation, Fault, Page, Sensitivity
 from cosemic.explain.capture import Segments, is_complete, is_whole, walk_capture
 from cosemic.explain.conversation import Conversation, Keys
 
 _MOST_PARTS = 64
 """Chunks that are looked at together for where a message ends; of more only the end of the turn tells."""
+_FRAMED = (0x7E, 0x68, 0x00)
 
 
 @dataclass(slots=True)
@@ -84,6 +85,7 @@ def _turns(chunks: Iterable[Chunk]) -> Iterator[_Turn]:
 def _ends(turn: _Turn) -> bool:
     if len(turn.parts) > _MOST_PARTS:
         return False
-    if len(turn.parts) == 1 and turn.first.direction is not Direction.UNKNOWN:
-        return is_complete(turn.parts[0]) or is_whole(turn.parts[0])
+    first = turn.parts[0]
+    if len(turn.parts) == 1 and first and first[0] not in _FRAMED and is_whole(first):
+        return True  # an APDU without a frame
     return is_complete(b"".join(turn.parts))

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 4096
 """Octets of what was dropped that are kept with it."""
 _OVERHEAD = 256
+_CROWDED = 0.2
+"""How full the queue may be for streams; the rest is for datagrams, which cannot wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ class PushListener:
             self._tell,
             None if self._on_octets is None else self._record,
             self._source_ended,
+            self._wake,
             self._confirms,
             self.statistics,
         )
@@ -186,7 +189,7 @@ class PushListener:
             raise LocalProtocolError("the listener is not open: use 'async with', or call open()")
         queue = self._queue
         while not queue:
-            if intake.is_stopping or not self._running:
+            if not intake.has_waiting and (intake.is_stopping or not self._running):
                 return []
             self._waiter = asyncio.get_running_loop().create_future()
             try:
@@ -195,8 +198,7 @@ class PushListener:
                 self._waiter = None
         found = [queue.popleft() for _ in range(min(most, len(queue)))]
         self._queued_octets -= sum(_weight(received.item) for received in found)
-        if intake.is_full and self._has_room():
-            intake.set_full(False)
+        self._measure(intake)
         return found
 
     # -- called by the sources -----------------------------------------------------------------------------------------
@@ -205,15 +207,20 @@ class PushListener:
             item = replace(item, octets=item.octets[:_MOST_SHOWN])
         self._queue.append(Received(at or self._clock(), source, item, confirmer))
         self._queued_octets += _weight(item)
-        limits, intake = self.limits, self._intake
-        is_full = len(self._queue) >= limits.queued or self._queued_octets >= limits.queued_octets
-        if is_full and intake is not None and not intake.is_full:
-            intake.set_full(True)
+        if self._intake is not None:
+            self._measure(self._intake)
         self._wake()
 
-    def _has_room(self) -> bool:
+    def _measure(self, intake: Intake) -> None:
+        """Tell the sources how full the queue is."""
         limits = self.limits
-        return len(self._queue) <= limits.queued // 2 and self._queued_octets <= limits.queued_octets // 2
+        load = max(len(self._queue) / limits.queued, self._queued_octets / limits.queued_octets)
+        intake.is_full = load >= 1
+        if load >= _CROWDED:
+            if not intake.is_crowded:
+                intake.set_crowded(True)
+        elif intake.is_crowded and load <= _CROWDED / 2:
+            intake.set_crowded(False)
 
     def _source_ended(self) -> None:
         self._running -= 1

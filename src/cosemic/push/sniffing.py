@@ -135,6 +135,8 @@ def _proven(counts: Counts) -> tuple[Sound, str] | None:
     """What has check sums that hold, or lengths that lead from one to the next."""
     protected = _KEY_NEEDED if counts.is_protected else ""
     if counts.mbus and counts.mbus >= counts.hdlc:
+        if counts.foreign_mbus == counts.mbus:
+            protected = " that carry something else than DLMS"
         return Sound.MBUS, f"{_number(counts.mbus, 'whole M-Bus frame')}{protected}"
     if counts.hdlc:
         return Sound.HDLC, f"{_number(counts.hdlc, 'whole HDLC frame')}{protected}"

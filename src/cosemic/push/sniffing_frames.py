@@ -33,6 +33,8 @@ class Counts:
     mbus: int = 0
     texts: int = 0
     wrapper: int = 0
+    foreign_mbus: int = 0
+    """M-Bus frames, of those counted, that carry no DLMS segment: a meter that is read out by EN 13757-3, for one."""
     damaged_hdlc: int = 0
     damaged_texts: int = 0
     code_lines: int = 0
@@ -52,7 +54,7 @@ class Counts:
 def count(octets: bytes) -> Counts:
     """Count; linear in the octets."""
     hdlc, damaged_hdlc, hdlc_octets = _hdlc(octets)
-    mbus, mbus_octets = _mbus(octets)
+    mbus, foreign_mbus, mbus_octets = _mbus(octets)
     texts, damaged_texts, text_octets, layout = _texts(octets)
     wrapper, wrapper_octets, protected = _wrapper(octets)
     return Counts(
@@ -60,6 +62,7 @@ def count(octets: bytes) -> Counts:
         mbus=mbus,
         texts=texts,
         wrapper=wrapper,
+        foreign_mbus=foreign_mbus,
         damaged_hdlc=damaged_hdlc,
         damaged_texts=damaged_texts,
         code_lines=len(CODE.findall(octets)),
@@ -85,15 +88,17 @@ def _hdlc(octets: bytes) -> tuple[int, int, int]:
     return whole, damaged, covered if whole else 0
 
 
-def _mbus(octets: bytes) -> tuple[int, int]:
-    """Long frames, whose length stands there twice, with a check sum and two fixed octets; and their octets."""
+def _mbus(octets: bytes) -> tuple[int, int, int]:
+    """Long frames, whose length stands there twice, with a check sum and two fixed octets; those without DLMS in them;
+    the octets of all."""
     reader = MbusReader()
-    whole = covered = 0
+    whole = foreign = covered = 0
     for item in (*reader.feed(octets), *reader.expire()):
         if isinstance(item, MbusFrame) and item.ci is not None:
             whole += 1
+            foreign += not item.is_transport
             covered += len(item.data) + 9
-    return whole, covered
+    return whole, foreign, covered
 
 
 def _texts(octets: bytes) -> tuple[int, int, int, str | None]:

@@ -85,8 +85,8 @@ class Connection(asyncio.BufferedProtocol):
     """One meter that has connected."""
 
     __slots__ = (
-        "_aside", "_begun", "_decoder", "_failed_in_a_row", "_has_given", "_heard", "_is_idle", "_is_over", "_key",
-        "_origin", "_source", "_transport", "begun_octets", "slot",
+        "_aside", "_begun", "_decoder", "_early", "_failed_in_a_row", "_has_given", "_heard", "_is_idle", "_is_over",
+        "_key", "_origin", "_source", "_transport", "begun_octets", "slot",
     )  # fmt: skip
 
     def __init__(self, source: TcpSource) -> None:
@@ -96,6 +96,7 @@ class Connection(asyncio.BufferedProtocol):
         self.slot: int | None = None
         self.begun_octets = 0
         self._aside: bytes | None = None  # came while the queue was full
+        self._early: bytes | None = None  # came through TLS before its transport did, without which nothing is answered
         self._begun: float | None = None  # when the telegram that is not whole yet began
         self._heard = 0.0
         self._has_given = False
@@ -138,6 +139,7 @@ class Connection(asyncio.BufferedProtocol):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if source.context is not None:
             self._transport.pause_reading()  # what comes belongs to TLS
+            self._early = b""
             task = asyncio.get_running_loop().create_task(self._shake_hands(source.context))
             source.handshakes.add(task)
             task.add_done_callback(source.handshakes.discard)
@@ -148,13 +150,15 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         octets = bytes(self._source.buffer[:nbytes])
-        if self._source.intake.is_full:
+        if self._early is not None:
+            self._early += octets
+        elif self._source.intake.is_crowded:
             self._set_aside(octets)
         else:
             self._take(octets)
 
     def eof_received(self) -> bool:
-        if self._aside is not None:
+        if self._aside is not None or self._early is not None:
             self._is_over = True
             return True  # keep it open until what was put aside is read
         self._end_of_stream()
@@ -351,6 +355,7 @@ class Connection(asyncio.BufferedProtocol):
         if raw is None:
             return
         loop = asyncio.get_running_loop()
+        secure: asyncio.Transport | None = None
         try:
             secure = await loop.start_tls(
                 raw, self, context, server_side=True, ssl_handshake_timeout=_HANDSHAKE, ssl_shutdown_timeout=1.0
@@ -359,11 +364,19 @@ class Connection(asyncio.BufferedProtocol):
             intake = self._source.intake
             intake.statistics.closed["TLS handshake"] += 1
             intake.warn("TLS handshake", f"{self._origin.source} closed: TLS: {error or type(error).__name__}")
-            raw.abort()
-            self.connection_lost(None)
+        finally:
+            if secure is None:  # also when it was cancelled
+                raw.abort()
+                self.connection_lost(None)
+        if secure is None:
             return
-        if secure is None or self._key is None:
-            raw.abort()
-            self.connection_lost(None)
+        if self._key is None:  # lost in the meantime
+            secure.abort()
             return
         self._transport = secure
+        early, self._early = self._early, None
+        if early:
+            self._take(early)
+        if self._is_over:
+            self._end_of_stream()
+            secure.close()

@@ -42,6 +42,8 @@ class Redacted:
     opened: int = 0
     left_closed: int = 0
     unknown_octets: int = 0
+    titles: list[bytes] = field(default_factory=list)
+    """Masks of system titles that were given, not captured: who decrypts the result needs them."""
 
 
 def redact(
@@ -80,6 +82,7 @@ def redact(
     return Redacted(
         masked, sealing.keys(), marks.masked, pseudonyms.count, sealing.opened, sealing.left_closed,
         marks.unknown_octets,
+        sealing.titles_told,
     )  # fmt: skip
 
 

@@ -84,7 +84,12 @@ def identifies(obis: bytes) -> bool:
         return True  # electricity, heat, gas, water ids
     if c == 42:
         return True  # logical device name
-    return c == 96 and d in (1, 13, 26, 50, 99)  # device ids, consumer messages, and what makers put there
+    return c == 96 and d in (1, 13)  # device ids, consumer messages
+
+
+def names_tariff(obis: bytes) -> bool:
+    """Whether the object names the tariff in force, which is the same for all customers of a kind."""
+    return obis[2:4] == b"\x60\x0e"
 
 
 def is_obis(octets: bytes) -> bool:

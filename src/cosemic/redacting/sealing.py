@@ -36,6 +36,8 @@ class ThrowAwayKeys:
     encryption_key: bytes | None = None
     authentication_key: bytes | None = None
     broadcast_key: bytes | None = None
+    dedicated_key: bytes | None = None
+    """Only where it was given: one that the capture carries is in the result too."""
 
 
 class Sealing:
@@ -48,6 +50,9 @@ class Sealing:
         self._authentication = secrets.token_bytes(16)
         self.titles = tuple(title for one in keys for title in one.system_titles if isinstance(title, bytes))
         """Titles that were given besides those in the capture."""
+        self.titles_told: list[bytes] = []
+        """The masks of those titles, where something was opened with them: the result has them nowhere else."""
+        self._dedicated: set[bytes] = set()
         self.opened = 0
         self.left_closed = 0
 
@@ -76,6 +81,10 @@ class Sealing:
     ) -> bytes:  # fmt: skip
         """Ciphertext and tag for the masked content, under the key that stands for the one it was opened with."""
         key = self._pseudonyms.secret(opened.key) if is_dedicated else self.made_for(opened.key)
+        if is_dedicated:
+            self._dedicated.add(opened.key)
+        if opened.title in self.titles and title not in self.titles_told:
+            self.titles_told.append(title)
         cipher = CipherKey(key, self._authentication_key(len(key)), "key of the result")
         associated = b""
         if control & AUTHENTICATED:
@@ -94,9 +103,13 @@ class Sealing:
                 self._made.get(key) if isinstance(key, bytes) else None
                 for key in (keys.encryption_key, keys.broadcast_key)
             )
-            if encryption or broadcast:
-                length = len(encryption or broadcast or b"")
-                found.append(ThrowAwayKeys(encryption, self._authentication_key(length), broadcast))
+            given = keys.dedicated_key
+            dedicated = (
+                self._pseudonyms.secret(given) if isinstance(given, bytes) and given in self._dedicated else None
+            )
+            used = encryption or broadcast or dedicated
+            if used:
+                found.append(ThrowAwayKeys(encryption, self._authentication_key(len(used)), broadcast, dedicated))
         return found
 
     def _authentication_key(self, length: int) -> bytes:

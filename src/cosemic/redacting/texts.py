@@ -11,9 +11,10 @@ _LINE = re.compile(rb"(?P<code>[0-9A-Za-z]{1,3}(?:[-.:*&][0-9A-Za-z]{1,3}){1,6})
 _CODE = re.compile(r"(?:[0-9]+-[0-9]+:)?(?P<c>[0-9A-Z]+)\.(?P<d>[0-9]+)(?:\.(?P<e>[0-9]+))?")
 _IN_BRACKETS = re.compile(rb"\(([^()\r\n]*)\)")
 _HARMLESS = re.compile(
-    rb"-?[0-9]{1,9}(?:\.[0-9]{1,6})?(?:\*[A-Za-z0-9]{1,6})?|[0-9]{12}[SW]?|[0-9]{10}"
+    rb"-?[0-9]{1,9}(?:\.[0-9]{1,9})?|-?[0-9]{1,12}(?:\.[0-9]{1,9})?\*[A-Za-z0-9]{1,6}|[A-Za-z]{0,4}|[0-9]{12}[SW]?|[0-9]{10}"
     rb"|[0-9]{1,2}-[0-9]{1,2}:[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:[.*][0-9]{1,3})?"
 )
+"""Numbers, times, and codes of objects."""
 _IDENTIFICATION = re.compile(rb"/[A-Za-z]{3}[0-9A-Za-z ](?:\\[!-~])?")
 _REQUEST = re.compile(rb"/\?([0-9A-Za-z ]*)!")
 _ACKNOWLEDGEMENT = re.compile(rb"\x06[0-9][0-9A-Z][0-9A-Z]")
@@ -73,7 +74,7 @@ def _identifies(code: str) -> bool:
     c, d = match["c"], match["d"]
     if (c, d) in _CODES_OF_CLOCK:
         return False
-    return c in ("42", "C") or (c == "96" and d in ("1", "13", "26", "50", "99")) or (c == "0" and d in ("0", "2"))
+    return c in ("42", "C") or (c == "96" and d in ("1", "13")) or (c == "0" and d == "0")
 
 
 def _check_sums(text: Scatter, before: bytes) -> None:

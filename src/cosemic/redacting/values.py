@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from cosemic.enums import DataType
 from cosemic.explain.annotations import Line, Sensitivity
-from cosemic.redacting.identifying import UNKNOWN, Member, is_list_version, is_moment, is_obis
+from cosemic.redacting.identifying import UNKNOWN, Member, is_list_version, is_moment, is_obis, names_tariff
 
 _SIZES = {
     "double-long": 4, "double-long-unsigned": 4, "floating-point": 4, "integer": 1, "long": 2, "unsigned": 1,
@@ -32,6 +32,7 @@ _VALUE = re.compile(rf"(?:(?P<name>.*) )?(?P<type>{'|'.join(sorted((*_TYPES.valu
 _BARE = {"class id": "long-unsigned", "instance id": "octet-string", "attribute": "integer"}
 _INDEX = re.compile(r"\[([0-9]+)\]")
 _SHORT_TEXT = 4
+_LONGEST_BITS = 8
 
 
 @dataclass(slots=True)
@@ -153,9 +154,11 @@ def _members(node: Node, member: Member) -> Iterator[tuple[Node, Member]]:
     descriptor: list[int] = []
     for element in node.inner:
         if element.type == "octet-string" and is_obis(element.content):
+            yield element, member
             current = Member(class_id, element.content)
             descriptor = []
-        elif element.type == "long-unsigned" and element.line.meaning.startswith("interface class"):
+            continue
+        if element.type == "long-unsigned" and element.line.meaning.startswith("interface class"):
             class_id = int.from_bytes(element.content, "big")
         elif element.type == "integer" and current is not member and not descriptor and current.class_id is not None:
             descriptor.append(int.from_bytes(element.content, "big"))
@@ -203,15 +206,17 @@ def _place(node: Node, member: Member, keep_texts: bool) -> Place | None:
 
 def _may_stay(node: Node, content: bytes, member: Member, marked: bool, keep_texts: bool) -> bool:
     if node.type == "bit-string":
-        return not marked and len(content) <= 8
+        return not marked and len(content) <= _LONGEST_BITS
+    if marked:
+        return False
     if node.type == "octet-string" and (is_obis(content) or is_moment(content)):
         return True
     if is_list_version(content):
         return True
     is_text = content.isascii() and all(32 <= octet < 127 for octet in content)
-    if marked or not is_text:
+    if not is_text:
         return False
-    return keep_texts or (len(content) <= _SHORT_TEXT and member.obis is not None)
+    return keep_texts or (member.obis is not None and (len(content) <= _SHORT_TEXT or names_tariff(member.obis)))
 
 
 def _octets(node: Node) -> Place:

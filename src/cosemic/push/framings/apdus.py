@@ -39,7 +39,7 @@ def is_rare(data: bytes | bytearray, at: int) -> bool:
 
 def is_cut(apdu: bytes) -> bool:
     """Whether an APDU that has its length in front is shorter than that."""
-    return apdu[0] in _GENERAL and (_end(apdu, 0) < 0 or _end(apdu, 0) > len(apdu))
+    return bool(apdu) and apdu[0] in _GENERAL and (_end(apdu, 0) < 0 or _end(apdu, 0) > len(apdu))
 
 
 def begins_again(data: bytes | bytearray, at: int, end: int) -> int:

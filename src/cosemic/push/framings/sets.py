@@ -91,5 +91,5 @@ class OpenSets:
 def dropped(reason: str, octets: bytes | bytearray, offset: int, framing: Framing | None) -> Dropped:
     """A Dropped that shows the first octets."""
     if len(octets) > SHOWN:
-        reason = f"{reason} ({len(octets)} octets, of which the first {SHOWN} are shown)"
+        reason += f" ({len(octets)} octets, of which the first {SHOWN} are shown)"
     return Dropped(reason, bytes(octets[:SHOWN]), offset, framing)

@@ -49,10 +49,11 @@ class Walk:
                 if at + 1 >= have:
                     break
                 if self._bears_bare and tag == 2 and data[at + 1] == 2:
-                    if have - at < 12:
+                    is_likely = at + 2 < have and not data[at + 2]
+                    if at + 2 >= have or (is_likely and have - at < 12):
                         self.place = at - start
-                        return start - at - 12
-                    is_bare = _is_descriptor(data, at + 2)
+                        return start - at - (12 if is_likely else 3)
+                    is_bare = is_likely and _is_descriptor(data, at + 2)
                     left[-1] -= 1
                     left.append(1 if is_bare else 2)
                     at += 11 if is_bare else 2
