@@ -19,9 +19,8 @@ from tests.vectors.collection import REASON
 
 captures = pytest.mark.skipif(not CASES, reason=REASON)
 
-codes = st.sampled_from(
-    ["0100010700ff", "0100010800ff", "0000600100ff", "0000010000ff", "0001180201ff", "00002a0000ff"]
-)
+CODES = ("0100010700ff", "0100010800ff", "0000600100ff", "0000010000ff", "0001180201ff", "00002a0000ff")
+codes = st.sampled_from(CODES)
 names = codes.map(lambda code: axdr.octet_string(bytes.fromhex(code)))
 numbers = st.one_of(
     st.integers(0, 255).map(axdr.unsigned),
@@ -177,3 +176,20 @@ def test_shapes_that_are_kept_are_bounded() -> None:
             TELEGRAM, notification(axdr.structure()), definition=[(3, "1-0:1.7.0", 2), (1, "0-0:96.1.0", number % 9)]
         )
     assert len(meaning._contexts) <= 1024
+
+
+@pytest.mark.parametrize("attribute", [2, 100])
+def test_numbers_that_decide_are_of_the_shape(attribute: int) -> None:
+    """A list of objects with an impossible attribute is none; that with a possible one, of the same shape, is one."""
+
+    def push(number: int) -> bytes:
+        columns = [
+            axdr.structure(axdr.long_unsigned(3), name, axdr.integer(each), axdr.long_unsigned(0))
+            for name, each in zip(map(axdr.octet_string, map(bytes.fromhex, CODES)), (2, number), strict=False)
+        ]
+        return notification(axdr.structure(axdr.array(*columns), axdr.unsigned(1), axdr.unsigned(2)))
+
+    other = 102 - attribute
+    expected = repr(fresh(push(other)))
+    fresh(push(attribute))
+    assert repr(interpret(TELEGRAM, push(other))) == expected

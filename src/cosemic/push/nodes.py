@@ -163,7 +163,7 @@ class Body:
                 octets[start + 8],
             )
         parts = node.children
-        if node.tag != STRUCTURE or parts is None or len(parts) < 3 or parts[0].tag not in _CLASS_TAGS:
+        if parts is None or not has_descriptor_form(node):
             return None
         class_id, obis, attribute = self.whole_number(parts[0]), self.obis(parts[1]), self.whole_number(parts[2])
         if class_id is None or obis is None or attribute is None or not 0 <= attribute <= _HIGHEST_ATTRIBUTE:
@@ -172,6 +172,20 @@ class Body:
 
 
 _CLASS_TAGS: Final = frozenset((int(DataType.LONG_UNSIGNED), int(DataType.UNSIGNED)))
+
+
+def has_descriptor_form(node: Node) -> bool:
+    """Whether a structure begins with a number, an octet-string of six octets and a number."""
+    parts = node.children
+    return (
+        node.tag == STRUCTURE
+        and parts is not None
+        and len(parts) > 2
+        and parts[0].tag in _CLASS_TAGS
+        and parts[1].tag == OCTET_STRING
+        and parts[1].end - parts[1].content == 6
+        and parts[2].tag in _WHOLE_NUMBERS
+    )
 
 
 def is_scaler_unit(node: Node) -> bool:

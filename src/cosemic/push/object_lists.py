@@ -134,6 +134,7 @@ def _assign(
             labels.pinned.append(value)
         elif place[0] in (PROFILE, COMPACT_DATA) and column.attribute in (CAPTURES, PERIOD, TEMPLATE):
             described[(*place, column.attribute)] = body.value(value)
+            labels.pinned.append(value)
         elif column.attribute == 1 and place in pushed:
             helpers.add(value.start)
         captured_at = CAPTURED_ATTRIBUTES.get(place[0])

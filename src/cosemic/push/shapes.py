@@ -23,7 +23,7 @@ from cosemic.obis import ObisCode
 from cosemic.obis_names import look_up
 from cosemic.push.labelling import Kind, Labelled, device_of, identity_rank, kind_of
 from cosemic.push.messages import Label, PushReading
-from cosemic.push.nodes import BARE_DESCRIPTOR, OCTET_STRING, VISIBLE_STRING, Body, Node
+from cosemic.push.nodes import BARE_DESCRIPTOR, OCTET_STRING, VISIBLE_STRING, Body, Node, has_descriptor_form
 from cosemic.push.reading_values import moment, plain_text, scaling, time_of
 from cosemic.times import CosemDateTime
 from cosemic.tolerances import Tolerance
@@ -205,7 +205,8 @@ class _Fields:
             if node.tag != OCTET_STRING or node.end - node.content != _NAME:
                 yield node
             return
-        for child in node.children:
+        # So may the class and the attribute that stand around a name.
+        for child in node.children[3 if has_descriptor_form(node) else 0 :]:
             yield from self.leaves(child)
 
     def fix(self, start: int, end: int) -> None:
