@@ -170,6 +170,7 @@ class MqttConnection(asyncio.Protocol):
         try:
             for event in self._reader.feed(data):
                 self._take(event)
+            self._hurry()
         except PacketError as error:
             self._fail(f"what answers speaks no MQTT: {error}")
 
@@ -187,6 +188,12 @@ class MqttConnection(asyncio.Protocol):
                 future.set_exception(self._unavailable(self._trouble))
         if not self._ended.done():
             self._ended.set_result(0)
+
+    def _hurry(self) -> None:
+        """Have TCP acknowledge at once: a broker that waits for that holds its next packet back for 40 ms (Nagle)."""
+        if self._transport is not None and hasattr(socket, "TCP_QUICKACK"):
+            with contextlib.suppress(OSError):
+                self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _take_the_rest(self) -> None:
         """What has arrived and was not read: after an error in writing, asyncio reads no more."""
@@ -332,6 +339,7 @@ class MqttConnection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing() or self._ended.done():
             raise self._unavailable(self._trouble)
         self._transport.write(octets)
+        self._hurry()
 
     async def _end(self) -> None:
         if self._transport is not None:
