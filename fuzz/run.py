@@ -164,6 +164,7 @@ _LED_BY = {
     **dict.fromkeys(("axdr", "data", "text", "apdu", "envelope", "ber"), _DECODERS),
     **dict.fromkeys(("frame", "made-frame", "frame-reader", "parameters", "wrapper"), _LINKS),
     **dict.fromkeys(("hdlc-client", "hdlc-server", "wrapper-link"), _LINKS),
+    "push-stream": ["cosemic.push.reader", "cosemic.push.framings", *_LINKS],
     "times": ["cosemic.times"],
     "obis": ["cosemic.obis"],
 }

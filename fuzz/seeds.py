@@ -16,7 +16,7 @@ from cosemic.link.frames import HdlcFrame
 from cosemic.link.parameters import HdlcParameters
 from cosemic.link.wrapper import WrapperPdu
 from cosemic.times import CosemDateTime
-from fuzz import profiles, ways
+from fuzz import captures, profiles, push_security, streams, ways
 
 VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors"
 
@@ -29,8 +29,14 @@ def corpus(target: str) -> list[bytes]:
     seeds = {b"", b"\x00", b"\xff" * 8}
     if target in ways.TARGETS:
         return sorted(seeds | set(ways.seeds(target)))
+    if target in captures.TARGETS:
+        return sorted(seeds | set(captures.seeds(target)))
     if target in profiles.TARGETS:
         return sorted(seeds | set(profiles.seeds(target)))
+    if target in streams.TARGETS:
+        return sorted(seeds | set(streams.seeds(target)))
+    if target in push_security.TARGETS:
+        return sorted(seeds | set(push_security.seeds(target)))
     seeds.update(_OF_TARGET[target]() if target in _OF_TARGET else _scripts(target))
     return sorted(seeds)
 

@@ -19,7 +19,7 @@ from fuzz.violation import ViolationError, require, watched_log
 from cosemic.codec import axdr
 
 ROOT = Path(__file__).resolve().parents[1]
-SLOW = {"explain", "meter", "meter-hdlc"}
+SLOW = {"explain", "meter", "meter-hdlc", "redaction"}
 TALKS = {name for name in TARGETS if name.startswith(("client", "server"))}
 
 

@@ -19,6 +19,7 @@ from cosemic.cosem.objects import Key, read_units
 from cosemic.cosem.procedures import CLOCK, CURRENT_ASSOCIATION
 from cosemic.cosem.profile import Profile
 from cosemic.cosem.profile_reading import read_profile
+from cosemic.cosem.push_objects import PUSH_SETUP
 from cosemic.cosem.security_setup import SETUP
 from cosemic.cosem.selection import CaptureObject, Moment
 from cosemic.cosem.values import Reading
@@ -160,6 +161,10 @@ class DlmsClient(AsyncConnection):
     async def read_clock(self, obis: Obis = CLOCK, *, zone: tzinfo | None = None) -> datetime | CosemDateTime:
         """The meter's time; ``zone`` for a clock whose deviation is not specified."""
         return await self.run(procedures.read_clock(obis, zone=zone, cache=self.cache))
+
+    async def read_push_definition(self, obis: Obis = PUSH_SETUP) -> list[Value]:
+        """What a push setup pushes, as ``PushDecoder`` and the inventory of a listener take it for a definition."""
+        return await self.run(procedures.read_push_definition(obis, cache=self.cache))
 
     async def set_clock(self, time: Moment, obis: Obis = CLOCK) -> None:
         """Set the meter's time: an aware datetime in the meter's own zone, or a CosemDateTime."""

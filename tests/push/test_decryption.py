@@ -323,6 +323,8 @@ def test_messages_without_a_tag_do_not_lock_out_those_with_one() -> None:
     fresh = PushSecurity(MeterKeys(KEY, AUTHENTICATION_KEY, without_verifying=True), counters=kept)
     assert refusal(fresh, telegram(0x20, 6)).last_counter == 6
     fresh.open(telegram(0x20, 7))
+    fresh.open(telegram(0x30, 20))
+    assert refusal(fresh, telegram(0x20, 8)).last_counter == 20
 
 
 def test_the_tables_of_counters_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -395,3 +397,7 @@ def test_octets_left_over() -> None:
     assert "2 octets left over" in refused.text
     tolerant = PushSecurity(keys, tolerances=DEFAULT | {Tolerance.TRAILING_OCTETS})
     assert tolerant.open(apdu).apdu == NOTIFICATION
+    # Inside there must be none where no tag proves the message: random octets have octets left over.
+    unproved = PushSecurity(MeterKeys(KEY), tolerances=DEFAULT | {Tolerance.TRAILING_OCTETS})
+    refused = refusal(unproved, telegram(0x20, 1, NOTIFICATION + b"\0\0"))
+    assert refused.diagnosis is Diagnosis.TRUNCATED

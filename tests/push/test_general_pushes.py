@@ -112,8 +112,9 @@ def test_an_identified_key() -> None:
     assert any("broadcast" in note for note in opened.notes)
     refused = refusal(PushSecurity(keys), general_ciphering(inside, b"\x01\x00\x02"))
     assert refused.diagnosis is Diagnosis.NOT_SUPPORTED
-    refused = refusal(PushSecurity(keys), general_ciphering(inside, b"\x02"))
+    refused = refusal(PushSecurity(keys), general_ciphering(inside, b"\x02\x00\x00"))
     assert refused.diagnosis is Diagnosis.NOT_UNDERSTOOD
+    assert "begins with 02" in refused.text
 
 
 def test_who_it_is_for() -> None:
@@ -139,6 +140,10 @@ def test_a_wrapped_key() -> None:
         assert refusal(security, wrapped(0, fresh)).diagnosis is Diagnosis.COUNTER_WENT_BACK
     assert security.open(wrapped(5, one)).apdu == NOTIFICATION
     assert refusal(security, wrapped(4, other)).diagnosis is Diagnosis.COUNTER_WENT_BACK
+    # Another start at 0 does not let the earlier ones through again.
+    assert security.open(wrapped(0, bytes(range(132, 148)))).apdu == NOTIFICATION
+    for counter, fresh in ((5, one), (4, other), (0, one)):
+        assert refusal(security, wrapped(counter, fresh)).diagnosis is Diagnosis.COUNTER_WENT_BACK
     missing = refusal(PushSecurity(MeterKeys(KEY, AUTHENTICATION_KEY)), wrapped(0, one))
     assert missing.diagnosis is Diagnosis.KEY_MISSING
     assert "kek" in missing.text
@@ -189,8 +194,12 @@ def test_a_signature_around_ciphering(control: int) -> None:
     assert opened.protection.is_verified
     assert opened.protection.invocation_counter == 3
     assert refusal(security, signed(inside, header(transaction=b"1"))).diagnosis is Diagnosis.COUNTER_WENT_BACK
-    stranger = general_glo(content(control, 4), title=OWN)
-    assert refusal(security, signed(stranger)).diagnosis is Diagnosis.WRONG_KEY_OR_TITLE
+    stranger = general_glo(content(control, 4, title=OWN), title=OWN)
+    refused = refusal(security, signed(stranger))
+    assert refused.diagnosis is Diagnosis.WRONG_KEY_OR_TITLE
+    assert "inside it is a message of" in refused.text
+    deeper = general_glo(content(control, 4, signed(NOTIFICATION)))
+    assert refusal(security, signed(deeper)).diagnosis is Diagnosis.NOT_SUPPORTED
     tampered = bytearray(signed(general_glo(content(control, 4))))
     tampered[-1] ^= 1
     assert refusal(security, bytes(tampered)).diagnosis is Diagnosis.WRONG_AUTHENTICATION_KEY
@@ -228,6 +237,18 @@ def test_a_signature_inside_ciphering(control: int) -> None:
         assert any("signature was not checked" in note for note in opened.notes)
     else:
         assert refusal(plain_keys, apdu).diagnosis is Diagnosis.KEY_MISSING
+
+
+def test_what_nothing_proves_has_to_be_a_push() -> None:
+    """Also inside a signature that is not checked, for so it was asked."""
+    security = PushSecurity(MeterKeys(KEY, without_verifying=True))
+    for octets in (b"\x99 no push", bytes.fromhex("C401C1000600000010"), NOTIFICATION[:-1]):
+        assert refusal(security, signed(octets)).diagnosis is Diagnosis.NOT_UNDERSTOOD
+        inside = general_glo(content(0x20, 3, signed(octets)))
+        assert refusal(security, inside).diagnosis is Diagnosis.WRONG_KEY_OR_TITLE
+    opened = security.open(general_glo(content(0x20, 3, signed(NOTIFICATION))))
+    assert opened.protection is not None
+    assert not opened.protection.is_verified
 
 
 def _inside(apdu: bytes) -> bytes:

@@ -281,3 +281,23 @@ async def test_octets_are_recorded_before_anything_is_made_of_them() -> None:
         here = sender.get_extra_info("sockname")
         assert recorded == [(MOMENT, f"udp://127.0.0.1:{here[1]}", b"X\n")]
         sender.close()
+
+
+async def test_confirming_when_it_is_safe() -> None:
+    async with listener("tcp://127.0.0.1:0", "udp://127.0.0.1:0", confirms=False) as pushes:
+        reader, writer = await connect(pushes.places[0])
+        sender, heard = await udp_sender(pushes.places[1])
+        writer.write(b"Cone\nPtwo\n")
+        sender.sendto(b"Cthree\n")
+        found = await take(pushes, 3)
+        assert pushes.statistics.confirmed == 0
+        for received in found:
+            received.confirm()
+        assert pushes.statistics.confirmed == 2
+        async with asyncio.timeout(20):
+            assert await reader.readexactly(6) == await heard.heard.get() == bytes.fromhex("108000000700")
+        writer.close()
+        sender.close()
+        await until(lambda: pushes.statistics.connections == 0)
+        found[0].confirm()  # the meter has gone: it will send again
+        assert pushes.statistics.unconfirmed == 1

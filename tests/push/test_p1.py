@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosemic.errors import DecodeError
+from cosemic.link.crc import crc16_arc
 from cosemic.obis import ObisCode
 from cosemic.push.messages import Diagnosis, Label, Push, PushReading
 from cosemic.push.p1 import P1Error, interpret_p1
-from cosemic.push.p1_checksum import crc16_arc
+from cosemic.push.p1_codes import KNOWN
 from cosemic.push.p1_times import read_time, zone_of
 from cosemic.tolerances import DEFAULT, STRICT
 from tests.push import p1_texts
@@ -347,7 +348,7 @@ class TestTolerances:
         with caplog.at_level(logging.INFO, "cosemic.tolerance"):
             push = interpret(changed)
         assert push.readings == interpret(self.octets).readings
-        assert "P1_LINE_ENDS" in caplog.text
+        assert "TEXT_LINE_ENDS" in caplog.text
         assert len(push.notes) == 1
         with pytest.raises(P1Error):
             interpret(changed, tolerances=STRICT)
@@ -359,7 +360,7 @@ class TestTolerances:
             push = interpret(with_parity)
         assert push.readings == interpret(plain).readings
         assert push.notes == ("the line is 7E1 and was read as 8N1",)
-        assert "P1_PARITY" in caplog.text
+        assert "TEXT_PARITY" in caplog.text
         with pytest.raises(P1Error):
             interpret(with_parity, tolerances=STRICT)
 
@@ -390,3 +391,20 @@ def test_every_text_keeps_its_lines() -> None:
         codes = [str(reading.obis).removesuffix("*255") for reading in push.readings[1:]]
         assert list(dict.fromkeys(codes)) == [line.partition("(")[0] for line in lines]
         assert all(codes.index(one) <= codes.index(two) for one, two in pairwise(dict.fromkeys(codes)))
+
+
+@pytest.mark.parametrize(
+    "filling",
+    [b" ", b"\n", b"\n(", b"\n!", b"(", b")(", b"1", b"0-0:1.0.0(", b"\n1-0:1.8.0(1)", b"\n(1)(", b"\n! \x00", b"9)(9"],
+)
+def test_long_texts_of_one_thing(filling: bytes) -> None:
+    """Whatever a text repeats, it takes no longer than its length asks for (a square of it would not end)."""
+    octets = b"/XXX5\r\n\r\n0-1:24.1.0(" + filling * (60_000 // len(filling)) + b"x\r\n!\r\n"
+    with contextlib.suppress(P1Error):
+        assert len(interpret(octets).readings) <= 4200
+
+
+def test_codes_of_strangers_are_not_kept() -> None:
+    before = len(KNOWN)
+    interpret(text("/XXX5\n\n" + "\n".join(f"{number}{'x' * 40}(1)" for number in range(100))))
+    assert len(KNOWN) == before

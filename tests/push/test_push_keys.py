@@ -45,6 +45,8 @@ def test_the_forms_of_a_key(text: str) -> None:
         (DIGITS.replace("6", "g"), ["no hexadecimal digits"]),
         ("my key", ["no hexadecimal digits"]),
         (DIGITS.encode(), ["give it as text"]),
+        ("2222333344445555", ["8 octets", "16 characters themselves", "encode"]),
+        ("SIXTEEN LETTERS!", ["no hexadecimal digits", "16 characters themselves"]),
     ],
 )
 @pytest.mark.parametrize("name", ["encryption key", "authentication key", "broadcast key", "dedicated key"])
@@ -58,6 +60,10 @@ def test_what_is_no_key(key: bytes | str, words: list[str], name: str) -> None:
         assert word in str(caught.value)
     shown = key if isinstance(key, str) else key.hex()
     assert not shown or shown not in str(caught.value)
+
+
+def test_a_key_of_sixteen_characters() -> None:
+    assert MeterKeys(b"SIXTEEN LETTERS!").key(ENCRYPTION) == b"SIXTEEN LETTERS!"
 
 
 def test_keys_of_one_meter_have_one_length() -> None:

@@ -11,5 +11,15 @@ from __future__ import annotations
 from cosemic.captures.chunks import Chunk, Direction
 from cosemic.captures.detect import Capture, CaptureFormat, open_capture
 from cosemic.captures.recording import RecordingWriter, read_recording
+from cosemic.captures.writing import write_capture
 
-__all__ = ["Capture", "CaptureFormat", "Chunk", "Direction", "RecordingWriter", "open_capture", "read_recording"]
+__all__ = [
+    "Capture",
+    "CaptureFormat",
+    "Chunk",
+    "Direction",
+    "RecordingWriter",
+    "open_capture",
+    "read_recording",
+    "write_capture",
+]

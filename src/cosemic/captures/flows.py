@@ -88,10 +88,10 @@ class _Flows:
             yield _note(self._at, f"{self._others} packets hold neither TCP nor UDP; they are left out")
 
     def _network(self, packet: Packet) -> Iterator[Chunk]:
-        before = self._internet.unfinished
+        before = self._internet.fragments
         segment = self._internet.unwrap(packet.link_type, packet.octets)
         if segment is None:
-            self._others += self._internet.unfinished == before
+            self._others += self._internet.fragments == before
             return
         is_tcp = segment.protocol == TCP
         ends = sorted((segment.source, segment.destination))

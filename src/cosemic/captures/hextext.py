@@ -30,7 +30,7 @@ _WORD_DUMP = re.compile(r"[0-9A-Fa-f]{7}(?P<words>(?:\s+[0-9A-Fa-f]{4})+)\s*")
 _OCTAL_DUMP = re.compile(r"[0-7]{7}(?P<words>(?:\s+[0-7]{6})+)\s*")
 _OFFSET_ONLY = re.compile(r"\s*(?:0x)?[0-9A-Fa-f]{6,16}\s*")
 _OCTETS = re.compile(r"(?:(?:[0-9A-Fa-f]{2})+(?:\s|$)(?: ?- )?\s?){1,32}")
-_LINE = re.compile(r"\s*(?:(?P<out>>+|->|=>|tx\b|out\b)|(?P<in><+|<-|<=|rx\b|in\b))?\s*:?\s*(?P<hex>(?:0x)?[0-9A-Fa-f][0-9A-Fa-f\s,:.\-]*)", re.IGNORECASE)  # fmt: skip # noqa: E501
+_LINE = re.compile(r"(?:(?P<out>>+|->|=>|tx\b|out\b)|(?P<in><+|<-|<=|rx\b|in\b))?\s*+:?\s*+(?P<hex>(?:0x)?[0-9A-Fa-f][0-9A-Fa-f\s,:.\-]*)", re.IGNORECASE)  # fmt: skip # noqa: E501
 _ARRAY = re.compile(r"0[xX]([0-9A-Fa-f]{1,2})(?![0-9A-Fa-fxX])")
 _ESCAPE = re.compile(r"\\x([0-9A-Fa-f]{2})")
 _RUN = re.compile(
@@ -41,7 +41,10 @@ _SENT = re.compile(r">>>|\btx\b|\bsent\b|\bsend\b|\bwrite\b|\bwrote\b|->", re.IG
 _HEARD = re.compile(r"<<<|\brx\b|\breceived\b|\brecv\b|\bread\b|<-", re.IGNORECASE)
 _COMMENT = re.compile(r"#|;|//")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\-_\s]{16,}={0,2}\s*")
-_P1 = re.compile(r"^/[A-Za-z0-9]{3}", re.MULTILINE)
+_P1 = re.compile(r"^/[A-Za-z]{3}[0-9A-Za-z ]", re.MULTILINE)
+_TELEGRAM = re.compile(rb"^/(?:[A-Za-z]{3}[0-9A-Za-z ]|\?[0-9A-Za-z ]{0,32}!)", re.MULTILINE)
+_PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
+_LONGEST_DUMP_LINE = 400
 _LEAST = 4
 """Fewer octets in a line of a log are a time, or a number of something."""
 
@@ -71,6 +74,16 @@ def style_of(text: str) -> TextStyle:
     if any(_longest_run(line) for line in lines):
         return TextStyle.LOG
     return TextStyle.NONE
+
+
+def is_plain_text(octets: bytes) -> bool:
+    """Whether octets are printable to the last; those of frames are never."""
+    return bool(octets) and not octets.translate(None, _PRINTABLE)
+
+
+def is_telegram(octets: bytes) -> bool:
+    """Whether octets are the text of a P1 port or of an IEC 62056-21 sign-on, which is no text with octets in it."""
+    return bool(_TELEGRAM.search(octets))
 
 
 def read_hex_text(text: str, style: TextStyle | None = None) -> list[Chunk]:
@@ -124,7 +137,7 @@ def _number(digits: str, radix: int) -> int | None:
 
 def _dump_octets(rest: str) -> bytes:
     """The octets of one line of a dump; what stands behind them as letters is left."""
-    body = re.split(r"\s{2,}(?=[|>])|\s+[|>]", rest, maxsplit=1)[0]
+    body = re.split(r"\s+[|>]", rest[:_LONGEST_DUMP_LINE], maxsplit=1)[0]
     # Two blanks in the middle stand between two groups of eight; before the letters there are more, or an odd group.
     found = bytearray()
     for group in re.split(r"( {2,}|\t)", body):
@@ -196,7 +209,7 @@ def _line_of_dump(line: str, style: TextStyle) -> bytes:
 
 # -- lines, logs, programs --------------------------------------------------------------------------------------------
 def _line_octets(body: str) -> tuple[Direction, str] | None:
-    match = _LINE.fullmatch(body)
+    match = _LINE.fullmatch(body.strip())
     if match is None:
         return None
     digits = re.sub(r"0[xX]|[^0-9A-Fa-fxX]", "", match["hex"])
@@ -244,15 +257,24 @@ def _read_log(text: str) -> list[Chunk]:
 
 def _array_covers(text: str) -> bool:
     """Whether the numbers with 0x are most of the text, so that it is no log with a few of them."""
-    bare = re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL)
+    bare = _without_comments(text)
     inside = re.findall(r"[\[{]([^\[\]{}]*)[\]}]", bare)
     pieces = inside if any(_ARRAY.search(piece) for piece in inside) else [bare]
     rest = _ARRAY.sub("", "".join(piece for piece in pieces if _ARRAY.search(piece)))
     return not re.sub(r"[\s,]", "", rest)
 
 
+def _without_comments(text: str) -> str:
+    kept: list[str] = []
+    at = 0
+    while (start := text.find("/*", at)) >= 0 and (end := text.find("*/", start + 2)) >= 0:
+        kept.append(text[at:start])
+        at = end + 2
+    return re.sub(r"//[^\n]*", "", "".join(kept) + text[at:])
+
+
 def _read_arrays(text: str) -> list[Chunk]:
-    bare = re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL)
+    bare = _without_comments(text)
     inside = [piece for piece in re.findall(r"[\[{]([^\[\]{}]*)[\]}]", bare) if _ARRAY.search(piece)]
     return [
         Chunk(None, "", Direction.UNKNOWN, bytes(int(digits, 16) for digits in _ARRAY.findall(piece)))

@@ -47,6 +47,8 @@ class Internet:
     def __init__(self) -> None:
         self._fragments: dict[tuple[bytes, bytes, int, int], _Fragments] = {}
         self.lost = 0
+        self.fragments = 0
+        """Fragments that came, of whatever became of them."""
 
     @property
     def unfinished(self) -> int:
@@ -107,6 +109,7 @@ class Internet:
     def _gather(
         self, key: tuple[bytes, bytes, int, int], offset: int, content: bytes, more: bool, missing: int
     ) -> bytes | None:
+        self.fragments += 1
         gathered = self._fragments.pop(key, None) or _Fragments()
         if missing or not content or offset + len(content) > 65_535:
             self.lost += 1

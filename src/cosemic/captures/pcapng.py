@@ -16,6 +16,7 @@ _SECTION = b"\x0a\x0d\x0d\x0a"
 _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET = 1, 2, 3, 6
 _BYTE_ORDER = 0x1A2B3C4D
 _NAME, _FLAGS, _RESOLUTION, _TIME_OFFSET = 2, 2, 9, 14
+_COMMENT, _APPLICATION = 1, 4
 _LONGEST_BLOCK = LONGEST_PACKET + 65_536
 _MOST_INTERFACES = 4096
 _DIRECTIONS = {1: Direction.RECEIVED, 2: Direction.SENT}
@@ -169,10 +170,12 @@ def _options(octets: bytes, order: str) -> dict[int, bytes]:
 class PcapngWriter:
     """Writes a pcapng file: an interface for each link type and name, packets in microseconds with their direction."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, comment: str = "") -> None:
         self._file = file
         self._interfaces: dict[tuple[int, str], int] = {}
-        self._block(0x0A0D0D0A, struct.pack("<IHHq", _BYTE_ORDER, 1, 0, -1) + _option(4, b"cosemic") + _END)
+        shown = _option(_COMMENT, comment.encode("utf-8", "replace")[:32_768]) if comment else b""
+        options = shown + _option(_APPLICATION, b"cosemic") + _END
+        self._block(0x0A0D0D0A, struct.pack("<IHHq", _BYTE_ORDER, 1, 0, -1) + options)
 
     def write(
         self, at: datetime, link_type: int, octets: bytes, *, name: str = "", direction: Direction = Direction.UNKNOWN

@@ -19,10 +19,13 @@ from cosemic.cli.commands import (
     explain,
     image,
     keys,
+    listen,
     model,
     obis,
     profile,
+    redact,
     simulate,
+    sniff,
     tariffs,
 )
 from cosemic.cli.failing import CommandError, ConnectionTrouble, one_line
@@ -52,6 +55,8 @@ app.command(attributes.set_, name="set", sort_key=21)
 app.command(attributes.call, sort_key=22)
 app.command(attributes.objects, sort_key=23)
 app.command(profile.profile, sort_key=30)
+app.command(sniff.sniff, sort_key=36)
+app.command(listen.listen, sort_key=35)
 app.command(clock.clock, sort_key=40)
 app.command(tariffs.tariffs, sort_key=41)
 app.command(image.image, sort_key=42)
@@ -61,6 +66,7 @@ app.command(certificates.app)
 app.command(keys.app)
 app.command(obis.obis, sort_key=55)
 app.command(explain.explain, sort_key=60)
+app.command(redact.redact, sort_key=61)
 app.command(doctor.doctor, sort_key=70)
 app.command(simulate.simulate, sort_key=80)
 

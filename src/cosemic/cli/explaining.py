@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
+from cosemic.captures import CaptureFormat, open_capture
+from cosemic.captures.hextext import TextStyle, is_plain_text, is_telegram, read_hex_text, style_of
 from cosemic.cli.failing import CommandError
 from cosemic.cli.options import OutputOptions, warn
 from cosemic.cli.output import say
 from cosemic.cli.parsing import key_octets, read_secret
-from cosemic.explain import Explanation, Keys, Sensitivity, explain, explain_text
-
-_TEXT = frozenset(range(32, 127)) | {9, 10, 13}
+from cosemic.explain import Explanation, Keys, Sensitivity, explain, explain_chunks, explain_text
 
 
 def explain_input(
@@ -49,9 +51,10 @@ def explain_input(
 def _explain(inputs: Sequence[str], keys: Keys) -> Explanation:
     first = inputs[0]
     if first == "-":
-        return _explain_octets(sys.stdin.buffer.read(), keys)
+        return _explain_file(BytesIO(sys.stdin.buffer.read()), keys)
     if len(inputs) == 1 and _is_file(first):
-        return _explain_octets(Path(first).read_bytes(), keys)
+        with Path(first).open("rb") as file:
+            return _explain_file(file, keys)
     try:
         return explain_text(" ".join(inputs), keys=keys)
     except ValueError as error:
@@ -60,18 +63,25 @@ def _explain(inputs: Sequence[str], keys: Keys) -> Explanation:
         raise CommandError(f"{shown!r} is no file and not {kind}: {error}; give hex, a file, or - for stdin") from None
 
 
-def _explain_octets(octets: bytes, keys: Keys) -> Explanation:
-    """A file holds hex text or the octets themselves; octets of frames are never all printable."""
-    if octets and all(octet in _TEXT for octet in octets):
-        try:
-            return explain_text(octets.decode("ascii"), keys=keys)
-        except ValueError as error:
+def _explain_file(file: BinaryIO, keys: Keys) -> Explanation:
+    """A capture, hex text, or the octets themselves; octets of frames are never all printable."""
+    with open_capture(file) as capture:
+        if capture.format in (CaptureFormat.PCAP, CaptureFormat.PCAPNG, CaptureFormat.RECORDING):
+            return explain_chunks(capture, keys=keys)
+    file.seek(0)
+    octets = file.read()
+    try:
+        text = octets.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return explain(octets, keys=keys)
+    style = style_of(text)
+    if style not in (TextStyle.LINES, TextStyle.NONE):
+        return explain_chunks(read_hex_text(text, style), keys=keys)
+    try:
+        return explain_text(text, keys=keys)
+    except ValueError as error:
+        if is_plain_text(octets) and not is_telegram(octets):
             raise CommandError(f"{error}; the input must be hexadecimal text or plain octets") from None
-    if octets:
-        try:
-            return explain_text(octets.decode("utf-8"), keys=keys)
-        except ValueError:
-            pass
     return explain(octets, keys=keys)
 
 

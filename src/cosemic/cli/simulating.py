@@ -17,7 +17,7 @@ from cosemic.cli.models import load_model
 from cosemic.cli.options import show_log
 from cosemic.cli.output import dumps, say
 from cosemic.cli.parsing import password_octets
-from cosemic.cli.simulated_pushes import PushWishes, push_agendas
+from cosemic.cli.simulated_pushes import PushWishes, push_agendas, push_counters
 from cosemic.cli.tracing import make_trace
 from cosemic.meter.demo import demo_meter
 from cosemic.meter.from_model import meter_from_model
@@ -52,12 +52,13 @@ def simulate_meter(
         raise CommandError("--behind: an address has 1 to 255 octets")
     devices = {(0, address): demo_meter(profile_rows=rows) for address in addresses}
     authorities = {suite: DemoAuthority.make(suite) for suite in (1, 2)} if keys is not None else {}
+    counters = push_counters(pushes)
     if model is not None:
         meter = meter_from_model(load_model(model))
     else:
         trusted = [authority.certificate for authority in authorities.values()]
-        meter = demo_meter(profile_rows=rows, authorities=trusted)
-    agendas = push_agendas(meter, pushes)
+        meter = demo_meter(profile_rows=rows, authorities=trusted, counters=counters)
+    agendas = push_agendas(meter, pushes, counters)
     server = MeterServer(meter, trace=make_trace(verbose) if verbose else None, behind=devices)
 
     def write(wrapper: int, hdlc: int) -> None:

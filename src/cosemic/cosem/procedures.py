@@ -27,6 +27,7 @@ from cosemic.cosem.access import (
 )
 from cosemic.cosem.object_list import ObjectEntry, decode_object_list
 from cosemic.cosem.profile_reading import read_profile
+from cosemic.cosem.push_objects import PUSH_SETUP, decode_push_objects
 from cosemic.cosem.selection import Moment
 from cosemic.cosem.short_names import NamedObject, ShortNameTable, decode_named_objects, decode_object_entries
 from cosemic.cosem.values import CAPTURED_ATTRIBUTES, SCALER_ATTRIBUTE, Reading, ScalerUnit, reading
@@ -52,6 +53,7 @@ __all__ = [
     "read_objects",
     "read_objects_by_short_names",
     "read_profile",
+    "read_push_definition",
     "read_register",
     "read_short_names",
     "set_attribute",
@@ -149,6 +151,17 @@ def read_clock(
     ``zone`` reads a clock whose deviation is not specified.
     """
     return moment((yield from get(InterfaceClass.CLOCK, obis, 2, cache=cache)), zone)
+
+
+def read_push_definition(obis: Obis = PUSH_SETUP, *, cache: MeterCache | None = None) -> Procedure[list[Value]]:
+    """What a push setup pushes: its push_object_list, as the decoder of pushes takes it for a definition.
+
+    DecodeError where the meter gives none. ``push_objects.decode_push_objects`` has it as ``PushObject``s.
+    """
+    value = yield from get(InterfaceClass.PUSH_SETUP, obis, 2, cache=cache)
+    decode_push_objects(value)
+    assert isinstance(value, list)
+    return value
 
 
 def set_clock(time: Moment, obis: Obis = CLOCK, *, cache: MeterCache | None = None) -> Procedure[None]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from cosemic.explain.annotations import Cursor, Explanation, Fault, Line, Page, Sensitivity
 from cosemic.explain.capture import Segments, walk_capture
 from cosemic.explain.conversation import Conversation, Keys
+from cosemic.explain.flows import explain_chunks
 from cosemic.explain.text import join_fragments, read_text
 
-__all__ = ["Explainer", "Explanation", "Keys", "Line", "Sensitivity", "explain", "explain_text"]
+__all__ = ["Explainer", "Explanation", "Keys", "Line", "Sensitivity", "explain", "explain_chunks", "explain_text"]
 
 
 def explain(data: bytes, *, keys: Keys | None = None) -> Explanation:

@@ -413,6 +413,25 @@ def _fits_as_apdu(data: bytes) -> bool:
     return not cursor.left and not any(line.error for line in page.lines)
 
 
+def is_complete(octets: bytes) -> bool:
+    """Whether the octets are whole frames or wrapper PDUs from the first octet to the last."""
+    at, size = 0, len(octets)
+    if octets[:1] == b"\x7e":
+        while at < size - 1:
+            frame = _frame_fits(octets, at + 1)
+            if frame is None and octets[at + 1] != _FLAG:
+                return False
+            at += 1 + (frame or 0)
+        return size > 1
+    while at < size:
+        length = _wrapper_at(octets, at)
+        step = mbus.frame_size(octets, at) if length is None else _WRAPPER_HEADER + length
+        if step is None:
+            return False
+        at += step
+    return size > 0
+
+
 def is_whole(octets: bytes) -> bool:
     """Whether the octets are one message: a frame, a wrapper PDU, or a bare APDU."""
     if octets[0] == _FLAG:

@@ -214,12 +214,14 @@ def _next_start(buffer: bytes, at: int) -> int:
     return min((place for place in places if place >= 0), default=len(buffer))
 
 
-def segments(apdu: bytes, control: int, address: int, source: int, destination: int) -> Iterator[MbusFrame]:
-    """The frames that carry an APDU."""
-    starts = range(0, max(len(apdu), 1), MAX_SEGMENT)
+def segments(
+    apdu: bytes, control: int, address: int, source: int, destination: int, size: int = MAX_SEGMENT
+) -> Iterator[MbusFrame]:
+    """The frames that carry an APDU, at most ``size`` octets of it in each."""
+    starts = range(0, max(len(apdu), 1), size)
     for number, start in enumerate(starts):
         ci = number & _NUMBER | (_LAST if start == starts[-1] else 0)
-        data = bytes((source, destination)) + apdu[start : start + MAX_SEGMENT]
+        data = bytes((source, destination)) + apdu[start : start + size]
         yield MbusFrame(control, address, ci, data)
 
 

@@ -21,7 +21,7 @@ from cosemic.meter.model import LogicalDevice, SimulatedMeter
 from cosemic.meter.push_framing import PushFraming
 from cosemic.meter.push_protection import PushSealer
 from cosemic.meter.push_setup import PushOptions, PushSetup
-from cosemic.meter.push_values import own_access
+from cosemic.meter.push_values import PushShape, own_access
 from cosemic.meter.pushing import PushAgenda, PushEnded
 from cosemic.obis import ObisCode
 from cosemic.security.suites import SecurityPolicy
@@ -60,6 +60,7 @@ def demo_agenda(
     randomisation: int | None = None,
     protection: SecurityPolicy | str = SecurityPolicy.NONE,
     framing: PushFraming | None = None,
+    shape: PushShape = PushShape.VALUES,
     send_timeout: float = 30.0,
     confirm_timeout: float = 30.0,
     on_ended: Callable[[PushEnded], object] | None = None,
@@ -92,6 +93,7 @@ def demo_agenda(
         server_sap=sap,
         sealer=None if security is None else PushSealer(security, policy=policy),
         framing=framing,
+        shape=shape,
         send_timeout=send_timeout,
         confirm_timeout=confirm_timeout,
         on_ended=on_ended,

@@ -14,7 +14,7 @@ from cosemic.cosem.push_objects import TransportService
 from cosemic.errors import LocalProtocolError
 from cosemic.link import llc
 from cosemic.link.frames import HdlcAddress, HdlcFrame
-from cosemic.link.mbus import segments
+from cosemic.link.mbus import MAX_SEGMENT, segments
 from cosemic.link.wrapper import WrapperPdu
 from cosemic.protocol.general_blocks import block_octets
 
@@ -33,7 +33,7 @@ class PushFraming:
     ``max_information`` is how much an HDLC frame carries. With ``llc_once`` only the first block of an APDU has the LLC
     header, as the meters of Landis+Gyr have it; by the standard each frame has one. ``client_address`` and
     ``meter_address`` are HDLC addresses, by default those of the access points; ``mbus_address`` is where M-Bus frames
-    go.
+    go, ``mbus_segment`` how many octets of the APDU each has: Kaifa meters put 245 into one.
     """
 
     max_pdu_size: int = 0
@@ -42,6 +42,7 @@ class PushFraming:
     client_address: HdlcAddress | None = None
     meter_address: HdlcAddress | None = None
     mbus_address: int = _ALL_STATIONS
+    mbus_segment: int = MAX_SEGMENT
 
     def __post_init__(self) -> None:
         if self.max_pdu_size and not 12 <= self.max_pdu_size <= 0xFFFF:
@@ -50,6 +51,8 @@ class PushFraming:
             raise ValueError(f"an HDLC frame carries 32 to {_MOST_INFORMATION} octets, not {self.max_information}")
         if not 0 <= self.mbus_address <= _MOST_MBUS_ADDRESS:
             raise ValueError(f"an M-Bus address is one octet, not {self.mbus_address}")
+        if not 1 <= self.mbus_segment <= MAX_SEGMENT:
+            raise ValueError(f"an M-Bus segment is 1 to {MAX_SEGMENT} octets, not {self.mbus_segment}")
 
     def frames(self, apdu: bytes, service: int, server_sap: int, client_sap: int) -> list[bytes]:
         """What to send, in order; over UDP each is a datagram. LocalProtocolError for an APDU that is too long."""
@@ -64,7 +67,7 @@ class PushFraming:
             return [
                 frame.encode()
                 for piece in pieces
-                for frame in segments(piece, _SND_UD, self.mbus_address, server_sap, client_sap)
+                for frame in segments(piece, _SND_UD, self.mbus_address, server_sap, client_sap, self.mbus_segment)
             ]
         raise LocalProtocolError(f"this meter cannot push by transport service {service}")
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from cosemic.cosem.push_objects import TransportService
 from cosemic.errors import LinkError
 from cosemic.meter.push_setup import host_and_port
-from cosemic.meter.pushing import Delivery, PushAgenda
+from cosemic.meter.pushing import Delivery, PushAgenda, logger
 from cosemic.transports.streams import Stream
 from cosemic.transports.targets import Framing, Target
 from cosemic.transports.udp import open_udp
@@ -52,6 +52,7 @@ class PushSender:
                             await self._woken.wait()
         finally:
             agenda.meter.watchers.remove(self._wake)
+            agenda.close()
 
     def _wake(self) -> None:
         """Look at the agenda now; from any thread."""
@@ -67,6 +68,10 @@ class PushSender:
             self.agenda.failed(delivery, "the client did not take it, or not confirm it, in time", loop.time())
         except (OSError, ValueError) as error:
             self.agenda.failed(delivery, str(error), loop.time())
+        except Exception as error:
+            # A stream of somebody's own that breaks in a way of its own must not end the other pushes.
+            logger.exception("a push could not be sent")
+            self.agenda.failed(delivery, f"{type(error).__name__}", loop.time())
         self._woken.set()
 
     async def _send(self, delivery: Delivery) -> None:
@@ -78,7 +83,7 @@ class PushSender:
             async with self._busy[name]:
                 for frame in delivery.frames:
                     await self._lines[name].send(frame)
-            self.agenda.delivered(delivery, asyncio.get_running_loop().time())
+            self._delivered(delivery)
         elif destination.service == TransportService.UDP:
             await self._send_datagrams(delivery)
         else:
@@ -91,10 +96,11 @@ class PushSender:
         try:
             for datagram in delivery.frames:
                 await stream.send(datagram)
-            self.agenda.delivered(delivery, loop.time())
+            until = self._delivered(delivery)
             if delivery.is_confirmed:
-                while not self.agenda.received(delivery, await _some(stream), loop.time()):
-                    pass
+                async with asyncio.timeout_at(until):
+                    while not self.agenda.received(delivery, await _some(stream), loop.time()):
+                        pass
         finally:
             stream.close()
 
@@ -111,9 +117,10 @@ class PushSender:
                 while await reader.read(_PIECE):
                     pass  # what the client says is not what is waited for: that it has closed is
             if delivery.is_confirmed:
-                self.agenda.delivered(delivery, loop.time())
-                while not self.agenda.received(delivery, await _piece(reader), loop.time()):
-                    pass
+                until = self._delivered(delivery)
+                async with asyncio.timeout_at(until):
+                    while not self.agenda.received(delivery, await _piece(reader), loop.time()):
+                        pass
             writer.close()
             await writer.wait_closed()
             is_over = True
@@ -121,7 +128,13 @@ class PushSender:
             if not is_over:
                 writer.transport.abort()
         if not delivery.is_confirmed:
-            self.agenda.delivered(delivery, loop.time())
+            self._delivered(delivery)
+
+    def _delivered(self, delivery: Delivery) -> float | None:
+        """Tell the agenda, whose next deadline is another one now; until when a confirmation may come."""
+        until = self.agenda.delivered(delivery, asyncio.get_running_loop().time())
+        self._woken.set()
+        return until
 
 
 async def _piece(reader: asyncio.StreamReader) -> bytes:

@@ -6,6 +6,7 @@ null-data in its place, so that the others keep theirs.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
 
 from cosemic.apdu.services import SelectiveAccess
@@ -19,8 +20,24 @@ from cosemic.meter.model import Access, LogicalDevice, SimulatedMeter
 from cosemic.meter.objects import Attribute, Level, MeterObject, Refusal
 
 NULL = Data.of(None)
+_WITH_UNIT: dict[int, int] = {
+    InterfaceClass.REGISTER: 3,
+    InterfaceClass.EXTENDED_REGISTER: 3,
+    InterfaceClass.DEMAND_REGISTER: 4,
+}
 MOST_OBJECTS = 255
 """Push objects of one setup; a list from the network has an end."""
+
+
+class PushShape(enum.Enum):
+    """How the values stand in the notification: by the standard, or as meters with labels in their pushes have it."""
+
+    VALUES = "values"
+    """The values alone, in the order of the list: what the standard says."""
+    FLAT = "flat"
+    """OBIS code and value in turn (Kamstrup)."""
+    PAIRS = "pairs"
+    """An array of structures of OBIS code and value, for registers with scaler and unit (Aidon)."""
 
 
 def own_access(meter: SimulatedMeter, device: LogicalDevice) -> Access:
@@ -31,10 +48,21 @@ def own_access(meter: SimulatedMeter, device: LogicalDevice) -> Access:
     return Access(meter, device, association, Level.MANAGER, meter.now())
 
 
-def push_body(access: Access, objects: Iterable[PushObject]) -> Data:
-    """The values of all push objects: a structure."""
-    values = [_value(access, item) for item in objects]
-    return _structure(values)
+def push_body(access: Access, objects: Iterable[PushObject], shape: PushShape = PushShape.VALUES) -> Data:
+    """The values of all push objects. Shapes with labels take attribute 2 of the objects, without the list itself."""
+    if shape is PushShape.VALUES:
+        return _structure([_value(access, item) for item in objects])
+    named = [item for item in objects if item.attribute == 2 and item.class_id != InterfaceClass.PUSH_SETUP]
+    pairs = [(Data.of(axdr.octet_string(bytes(item.obis))), _value(access, item), item) for item in named]
+    if shape is PushShape.FLAT:
+        return _structure([part for code, value, _ in pairs for part in (code, value)])
+    elements = []
+    for code, value, item in pairs:
+        parts = [code, value]
+        if item.class_id in _WITH_UNIT:
+            parts.append(_value(access, PushObject(item.class_id, item.obis, _WITH_UNIT[item.class_id])))
+        elements.append(_structure(parts))
+    return Data(b"\x01" + axdr.encode_length(len(elements)) + b"".join(map(bytes, elements)))
 
 
 def _value(access: Access, item: PushObject) -> Data:

@@ -37,7 +37,7 @@ from cosemic.meter.model import SimulatedMeter
 from cosemic.meter.push_framing import PushFraming
 from cosemic.meter.push_protection import ProtectionLayer, PushSealer
 from cosemic.meter.push_setup import PushSetup
-from cosemic.meter.push_values import own_access, push_body
+from cosemic.meter.push_values import PushShape, own_access, push_body
 from cosemic.times import CosemDateTime
 
 logger = logging.getLogger("cosemic.meter")
@@ -118,8 +118,10 @@ class PushAgenda:
     """The pushes of one logical device of a meter: of ``setups``, by default all that the device has.
 
     ``sealer`` protects them (None: plain). ``send_timeout`` is how long sending may take, ``confirm_timeout`` how long
-    a confirmation may; seconds. ``random`` gives numbers from 0 to 1 for the randomised start. ``on_ended`` is told how
-    each push ended. Values are those of the first attempt: attempts after it say the same, under the same invoke id.
+    a confirmation may; seconds. ``with_time`` False leaves the date-time of the notification empty, ``shape`` puts
+    labels beside the values, as some meters do. ``random`` gives numbers from 0 to 1 for the randomised start.
+    ``on_ended`` is told how each push ended. Values are those of the first attempt: attempts after it say the same,
+    under the same invoke id.
     """
 
     def __init__(
@@ -133,6 +135,7 @@ class PushAgenda:
         send_timeout: float = 30.0,
         confirm_timeout: float = 30.0,
         with_time: bool = True,
+        shape: PushShape = PushShape.VALUES,
         random: Callable[[], float] = random.random,
         on_ended: Callable[[PushEnded], object] | None = None,
     ) -> None:
@@ -143,6 +146,7 @@ class PushAgenda:
         self._send_timeout = send_timeout
         self._confirm_timeout = confirm_timeout
         self._with_time = with_time
+        self._shape = shape
         self._random = random
         self._on_ended = on_ended
         self._schedules = ActionSchedules(meter, self._device)
@@ -197,17 +201,22 @@ class PushAgenda:
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
 
-    def delivered(self, delivery: Delivery, now: float) -> None:
-        """All octets have left (and the layer below has confirmed them, where that is wanted)."""
+    def delivered(self, delivery: Delivery, now: float) -> float | None:
+        """All octets have left (and the layer below has confirmed them, where that is wanted).
+
+        Gives the point until which a confirmation is waited for, None where none is.
+        """
         process = self._of(delivery)
         if process is None or process.state is not _State.SENDING:
-            return
+            return None
+        until = None
         if process.long_invoke_id is None:
             self._end(process, Outcome.SENT, now)
         else:
             process.state = _State.CONFIRMING
-            process.due = now + self._confirm_timeout
+            process.due = until = now + self._confirm_timeout
         self.on_time(now)
+        return until
 
     def failed(self, delivery: Delivery, reason: str, now: float) -> None:
         """It could not be sent, or the way broke before a confirmation came."""
@@ -234,6 +243,11 @@ class PushAgenda:
             return False
         self.on_time(now)
         return True
+
+    def close(self) -> None:
+        """Give invocation counters back that were reserved and not used; it may go on afterwards."""
+        if self._sealer is not None:
+            self._sealer.close()
 
     # What calls for a push
 
@@ -325,6 +339,11 @@ class PushAgenda:
         except (DlmsError, ValueError, LookupError) as error:
             self._end(process, Outcome.GIVEN_UP, now, str(error))
             return
+        except Exception:
+            # A bug in an object of the meter must not end its other pushes.
+            logger.exception("push %s could not be made", setup.obis)
+            self._end(process, Outcome.GIVEN_UP, now, "an object of the meter failed")
+            return
         self._numbers += 1
         process.number = self._numbers
         process.state = _State.SENDING
@@ -363,7 +382,7 @@ class PushAgenda:
             self._invoke_id, is_confirmed, high_priority=False, self_descriptive=describes_itself
         )
         time = bytes(CosemDateTime.from_datetime(access.now)) if self._with_time else b""
-        return DataNotification(invoke, time, push_body(access, options.objects)).encode()
+        return DataNotification(invoke, time, push_body(access, options.objects, self._shape)).encode()
 
     def _confirms(self, process: _Process, octets: bytes) -> bool:
         try:

@@ -90,6 +90,7 @@ class MeterServer:
         self._servers: list[asyncio.Server] = []
         self._datagrams: list[asyncio.DatagramTransport] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._pushers: set[asyncio.Task[None]] = set()
         self._streams: dict[Stream, MeterConnection] = {}
         self._peers: list[UdpPeers] = []
         self.connections: set[asyncio.Transport] = set()
@@ -225,7 +226,9 @@ class MeterServer:
         """
         from cosemic.meter.push_sender import PushSender
 
-        self._serve_in_background(PushSender(agenda, lines=lines).run())
+        task = asyncio.get_running_loop().create_task(PushSender(agenda, lines=lines).run())
+        self._pushers.add(task)
+        task.add_done_callback(self._pushers.discard)
 
     async def notify(self, apdu: Apdu, *, client_sap: int, server_sap: int = 1) -> int:
         """Push an APDU to every client of that SAP that has an association open now; gives how many those are.
@@ -285,9 +288,10 @@ class MeterServer:
             transport.abort()
         for connection in list(self.connections):
             connection.abort()
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._pushers]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(server.wait_closed() for server in self._servers))
         await asyncio.sleep(0)  # the transports close their sockets in the next turn of the loop
         self._servers.clear()
@@ -374,9 +378,13 @@ def running(
     wrapper_port: int = 0,
     hdlc_port: int = 0,
     udp_port: int = 0,
+    agenda: PushAgenda | None = None,
     **options: Any,
 ) -> Iterator[Ports]:
-    """Serve a meter in a thread of its own while the ``with`` block runs; options as for ``MeterServer``."""
+    """Serve a meter in a thread of its own while the ``with`` block runs; options as for ``MeterServer``.
+
+    With an ``agenda`` it pushes besides.
+    """
     started: threading.Event = threading.Event()
     outcome: list[Ports | BaseException] = []
     stop: list[Callable[[], object]] = []
@@ -394,6 +402,8 @@ def running(
                 server,
                 loop,
             )
+            if agenda is not None:
+                server.start_pushing(agenda)
             outcome.append(ports)
             started.set()
             await stopping.wait()

@@ -189,6 +189,10 @@ class PushDecoder:
         """Take what came; gives what it completes. Never raises for what the octets are."""
         return self._decode(self._reader.feed(octets))
 
+    def end_of_datagram(self) -> list[Decoded]:
+        """A datagram is over, and with it any frame; general blocks go on to wait for their rest."""
+        return self._decode(self._reader.end_of_datagram())
+
     def idle(self) -> list[Decoded]:
         """The line is silent: what has begun is not going to end."""
         return self._decode(self._reader.idle())

@@ -36,6 +36,7 @@ from cosemic.push.envelopes import (
     unwrap,
     unwrap_signed,
 )
+from cosemic.push.forms import KnownForms
 from cosemic.push.general_keys import check_recipient, check_signature, fresh_key
 from cosemic.push.keys import BROADCAST as BROADCAST_KEY
 from cosemic.push.keys import DEDICATED, ENCRYPTION, MeterKeys, PushKeys, UnusableKey, title_of
@@ -79,7 +80,7 @@ class PushSecurity:
     messages recorded before a restart are refused after it.
     """
 
-    __slots__ = ("_accept_plain", "_judged", "_keys", "_may_have_more", "_seen", "_title")
+    __slots__ = ("_accept_plain", "_forms", "_judged", "_keys", "_may_have_more", "_seen", "_title")
 
     def __init__(
         self,
@@ -94,6 +95,7 @@ class PushSecurity:
         self._accept_plain = keys is None if accept_plain is None else accept_plain
         self._title = b"" if system_title is None else title_of(system_title)
         self._seen = SeenCounters(counters)
+        self._forms = KnownForms()
         self._may_have_more = Tolerance.TRAILING_OCTETS in tolerances
         # Octets left over are what random octets have: without a tag there must be none.
         self._judged = tolerances - {Tolerance.TRAILING_OCTETS}
@@ -104,7 +106,7 @@ class PushSecurity:
     def with_keys(self, keys: PushKeys) -> PushSecurity:
         """The same, with other keys: what one has seen of counters, the other has seen too."""
         other = PushSecurity(keys, accept_plain=self._accept_plain)
-        other._title, other._seen = self._title, self._seen
+        other._title, other._seen, other._forms = self._title, self._seen, self._forms
         other._may_have_more, other._judged = self._may_have_more, self._judged
         return other
 
@@ -139,7 +141,7 @@ class PushSecurity:
     def _open_ciphered(self, envelope: Envelope, title: bytes, signed: Signed | None = None) -> Opened:
         """``signed`` is the signature around it, checked already; None where there is none."""
         sealed = self._sealed(envelope, title)
-        information, is_verified, notes = Opening(sealed, self._judged, signed is not None).open()
+        information, is_verified, notes = Opening(sealed, self._judged, self._forms, signed is not None).open()
         if not information:
             raise sealed.refused(Diagnosis.NOT_UNDERSTOOD, "the message holds nothing")
         first = PLAIN_TAG.get(envelope.tag)
@@ -281,13 +283,14 @@ class PushSecurity:
                 )
             if token:
                 seen.once.check(token)
+            if last is None or sealed.counter > last:  # a fresh key that starts at 0 lowers nothing
+                seen.take(name, sealed.counter, is_proved)
+            if token:
+                seen.once.add(token)
         except PushRefused:
             raise
         except SecurityError as error:
             raise sealed.refused(Diagnosis.COUNTER_WENT_BACK, str(error)) from None
-        if token:
-            seen.once.add(token)
-        seen.take(name, sealed.counter, is_proved)
 
     # Signatures
 

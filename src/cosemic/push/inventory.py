@@ -104,6 +104,12 @@ class Inventory:
         """The names of all meters."""
         return tuple(self._tables.entries)
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether there is a key for anybody; without, messages need no protection."""
+        tables = self._tables
+        return tables.default is not None or any(entry.keys is not None for entry in tables.entries.values())
+
     # -- PushKeys ------------------------------------------------------------------------------------------------------
     def find(self, system_title: bytes) -> MeterKeys | None:
         """The keys of the meter with that title, else those of ``[defaults]``; None where there are none."""
@@ -134,9 +140,9 @@ class Inventory:
         return entry.known
 
     def by_identity(self, meter_id: str) -> KnownMeter | None:
-        """The meter that calls itself so."""
+        """The meter that calls itself so; never one with a title or keys of its own, which proves itself by them."""
         entry = self._tables.identities.get(meter_id.strip().casefold())
-        return None if entry is None else entry.known
+        return None if entry is None or entry.has_own_keys or entry.system_title is not None else entry.known
 
     def _by_source(self, source: str | None) -> Entry | None:
         tables = self._tables

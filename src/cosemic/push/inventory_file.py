@@ -16,12 +16,12 @@ from typing import Final, TypeAlias
 
 from cosemic.cosem.meter_model import MeterModel
 from cosemic.obis import ObisCode
+from cosemic.push.definitions import PushDefinition
 from cosemic.push.keys import MeterKeys, UnusableKey, title_of
 from cosemic.push.layout import Layout, LayoutError
 from cosemic.push.layouts import layout as named_layout
 from cosemic.push.layouts import load_layout
 from cosemic.push.meters import KnownMeter
-from cosemic.push.object_lists import PushDefinition
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 

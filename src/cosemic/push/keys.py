@@ -191,7 +191,7 @@ def _key(key: bytes | str | None, name: str) -> bytes | None:
     if len(octets) not in _LENGTHS:
         raise UnusableKey(
             f"the {name} has {len(octets)} octets ({2 * len(octets)} hexadecimal digits); it must have 16 octets "
-            "(32 digits), or 32 octets (64 digits) in suite 2"
+            f"(32 digits), or 32 octets (64 digits) in suite 2{_hint(key)}"
         )
     return octets
 
@@ -205,8 +205,15 @@ def _octets(value: bytes | str, name: str) -> bytes:
     except ValueError:
         pass
     if _ODD.search(digits):
-        raise UnusableKey(f"the {name} has characters that are no hexadecimal digits")
+        raise UnusableKey(f"the {name} has characters that are no hexadecimal digits{_hint(value)}")
     raise UnusableKey(f"the {name} has {len(digits)} hexadecimal digits, an odd number: one is missing or too many")
+
+
+def _hint(value: bytes | str) -> str:
+    """Some makers give keys as sixteen characters, whose codes are the octets."""
+    if isinstance(value, str) and len(value) in _LENGTHS and value.isascii():
+        return f"; if its {len(value)} characters themselves are the key, give their octets (text.encode())"
+    return ""
 
 
 _LENGTHS: Final = frozenset((16, 32))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from cosemic.codec.scalars import FORMATS
 from cosemic.cosem.values import SCALED_ATTRIBUTES, ScalerUnit
@@ -12,6 +12,9 @@ from cosemic.enums import InterfaceClass
 from cosemic.obis import ObisCode
 from cosemic.push.messages import Label
 from cosemic.push.nodes import Node
+
+if TYPE_CHECKING:
+    from cosemic.push.captured import Captured
 
 
 class Kind(enum.Enum):
@@ -41,6 +44,8 @@ class Labelled:
     kind: Kind | None = None
     name: str | None = None
     time: Node | None = None
+    captured: Captured | None = None
+    """What the columns are, where the value is a buffer of captured values."""
 
 
 @dataclass(slots=True)
@@ -106,18 +111,6 @@ def identity_rank(obis: ObisCode) -> int | None:
 
 
 _IDENTITIES: Final = 10
-
-
-def with_scalers_from_push(items: list[Labelled], scalers: dict[tuple[int, ObisCode], ScalerUnit]) -> list[Labelled]:
-    """The items, those without a scaler getting the one that ``scalers`` has for their object."""
-    found = []
-    for item in items:
-        if item.scaler_unit is None and item.obis is not None and item.class_id is not None:
-            known = scalers.get((item.class_id, item.obis))
-            if known is not None and item.attribute in SCALED_ATTRIBUTES.get(item.class_id, ()):
-                item = replace(item, scaler_unit=known)
-        found.append(item)
-    return found
 
 
 def lacks_scaler(item: Labelled) -> bool:

@@ -135,8 +135,10 @@ class Layout:
         """The labels with what the layout adds: names by place, scalers, units, kinds."""
         items = list(labels.items)
         rest = {node.start: node for node in labels.rest}
-        elements = (body.root,) if body.root.children is None else body.root.children
-        for number, place in () if found is None else found.places(len(elements)):
+        elements = body.elements
+        for number, place in () if found is None else found.places(body.announced):
+            if number >= len(elements):
+                continue  # behind the damage
             node = elements[number]
             if rest.pop(node.start, None) is node:
                 items.append(_placed(node, place))
@@ -167,7 +169,8 @@ class Signs:
     def of(cls, body: Body, labels: Labels, sender: str | None, is_time_tagged: bool) -> Signs:
         """The signs of a push. ``sender`` is the begin of its system title, None where that is not known."""
         codes = frozenset(item.obis for item in labels.items if item.obis is not None) | labels.codes
-        node, text = _first_text(body, body.root)
+        node = _first_text(body, body.root)
+        text = "" if node is None else body.string(node).decode("latin-1")
         return cls(codes, text, node, sender, is_time_tagged)
 
 
@@ -181,17 +184,15 @@ def recognise(known: Iterable[Layout], body: Body, signs: Signs) -> tuple[Layout
 
 
 def _holds(when: When, body: Body, signs: Signs) -> bool:
-    elements = body.root.children
-    if elements is None:
-        elements = (body.root,)
+    elements = body.elements
     return not (
-        (when.elements and len(elements) not in when.elements)
+        (when.elements and body.announced not in when.elements)
         or (when.types and when.types != tuple(node.tag for node in elements[: len(when.types)]))
         or (when.text and not signs.text.startswith(when.text))
         or not when.codes <= signs.codes
         or (when.sender and signs.sender is not None and not signs.sender.startswith(when.sender))
         or (when.tagged_time is not None and when.tagged_time != signs.is_time_tagged)
-        or (when.bare_descriptors is not None and when.bare_descriptors == body.is_valid)
+        or (when.bare_descriptors is not None and when.bare_descriptors != body.has_bare_descriptors)
     )
 
 
@@ -212,18 +213,18 @@ _NUMBERS: Final = frozenset(int(kind) for kind in DataType) - frozenset(
     (OCTET_STRING, VISIBLE_STRING, int(DataType.NULL_DATA), int(DataType.ARRAY), int(DataType.STRUCTURE))
 )
 _LOOKED_AT: Final = 8
+_NO_TEXTS: Final = frozenset((0, 1, 4, 5, 6, 12))
+"""Sizes of octet-strings that are rather names of objects, dates and times."""
 
 
-def _first_text(body: Body, node: Node) -> tuple[Node | None, str]:
-    """The first text of a push, looked for in its first elements; names of objects and times are none."""
+def _first_text(body: Body, node: Node) -> Node | None:
+    """The first string that may be a text, in the first elements of a push: found by types and sizes alone, so that
+    all pushes of one shape have it at the same place."""
     if node.children is not None:
         for child in node.children[:_LOOKED_AT]:
-            found, text = _first_text(body, child)
+            found = _first_text(body, child)
             if found is not None:
-                return found, text
-        return None, ""
-    if node.tag in (OCTET_STRING, VISIBLE_STRING):
-        octets = body.string(node)
-        if len(octets) > 1 and octets.isascii() and octets.decode().isprintable():
-            return node, octets.decode()
-    return None, ""
+                return found
+        return None
+    is_text = node.tag == VISIBLE_STRING or (node.tag == OCTET_STRING and node.end - node.content not in _NO_TEXTS)
+    return node if is_text else None

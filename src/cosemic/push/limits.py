@@ -16,10 +16,10 @@ class Limits:
     send before a telegram is whole, ``octets_held`` what all of them have begun together: when it is passed, the one
     that has begun most is closed. ``undecoded_in_a_row`` telegrams that give no readings end a connection too.
 
-    ``queued`` messages, of ``queued_octets`` together, wait for whoever iterates; then reading stops until half of them
-    are gone, and datagrams, which cannot wait, are dropped and counted. ``datagram_senders`` may have a telegram in
-    blocks begun over UDP at one time, the longest silent one goes; ``bad_datagrams_per_second`` bounds how many without
-    a reading are told of.
+    ``queued`` messages, of ``queued_octets`` together, wait for whoever iterates. At a fifth of it streams are not read
+    until half of that is gone; the rest is for datagrams, which cannot wait: beyond it they are dropped and counted.
+    ``datagram_senders`` may have a telegram in blocks begun over UDP at one time, the longest silent one goes;
+    ``bad_datagrams_per_second`` bounds how many without a reading are told of.
 
     ValueError for a number that is not above zero.
     """

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 4096
 """Octets of what was dropped that are kept with it."""
 _OVERHEAD = 256
+_CROWDED = 0.2
+"""How full the queue may be for streams; the rest is for datagrams, which cannot wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,12 @@ class Received:
     at: datetime
     source: str
     item: Push | Undecoded | Dropped
+    confirmer: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+
+    def confirm(self) -> None:
+        """Confirm a push whose meter waits for that; nothing where it does not, or the listener has done so already."""
+        if self.confirmer is not None:
+            self.confirmer()
 
 
 class Source(Protocol):
@@ -52,9 +60,9 @@ class Source(Protocol):
 
     async def open(self) -> list[str]: ...
 
-    def close(self) -> None: ...
+    def stop(self) -> None: ...
 
-    async def wait_closed(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 class PushListener:
@@ -64,8 +72,9 @@ class PushListener:
     ``interpreter`` is in place of them, for those who want more of it (messages without protection though there are
     keys, counters that outlive the process). ``clock`` gives the time that
     messages get. ``on_octets`` is called with time, source and octets of all that comes, as for a recording;
-    ``on_event`` with sentences about sources that go away and come back, which go to the log too. ``decoder_of`` makes
-    the decoder of one sender, in place of a ``PushDecoder``.
+    ``on_event`` with sentences about sources that go away and come back, which go to the log too. ``confirms`` False
+    leaves it to you to call ``Received.confirm``, once a message is safe. ``decoder_of`` makes the decoder of one
+    sender, in place of a ``PushDecoder``.
 
     Iterating without ``async with`` opens and closes by itself. It ends when all sources have ended, as files do, or
     after ``stop()``; what is undecodable is an item as any other. ValueError for a URL that is none, LinkError (from
@@ -82,6 +91,7 @@ class PushListener:
         clock: Callable[[], datetime] | None = None,
         on_octets: Callable[[datetime, str, bytes], None] | None = None,
         on_event: Callable[[str], None] | None = None,
+        confirms: bool = True,
         decoder_of: DecoderOf | None = None,
     ) -> None:
         if not urls:
@@ -94,6 +104,7 @@ class PushListener:
         self._clock = clock or _now
         self._on_octets = on_octets
         self._on_event = on_event
+        self._confirms = confirms
         self._decoder_of = decoder_of or _decoders(keys, meters, interpreter)
         self._queue: deque[Received] = deque()
         self._queued_octets = 0
@@ -114,6 +125,8 @@ class PushListener:
             self._tell,
             None if self._on_octets is None else self._record,
             self._source_ended,
+            self._wake,
+            self._confirms,
             self.statistics,
         )
         try:
@@ -127,18 +140,18 @@ class PushListener:
             raise
 
     def stop(self) -> None:
-        """Take nothing more. What has come already can still be iterated over, then the iteration ends."""
+        """Take nothing more. What has come already can still be iterated over, and confirmed; then iterating ends."""
         if self._intake is None or self._intake.is_stopping:
             return
         for source in self._sources:
-            source.close()
+            source.stop()
         self._intake.is_stopping = True
         self._wake()
 
     async def close(self) -> None:
         """Stop, and wait until all ports are free."""
         self.stop()
-        await asyncio.gather(*(source.wait_closed() for source in self._sources), return_exceptions=True)
+        await asyncio.gather(*(source.close() for source in self._sources), return_exceptions=True)
         await asyncio.sleep(0)  # transports close their sockets in the next turn of the loop
         if self._intake is not None:
             self._intake.wheel.close()
@@ -167,38 +180,47 @@ class PushListener:
 
     async def next(self) -> Received | None:
         """The next message; None when there will be none any more. Cancelling it loses nothing."""
+        return found[0] if (found := await self.take(1)) else None
+
+    async def take(self, most: int) -> list[Received]:
+        """The next messages: at least one, and as many as are there, up to ``most``. Empty when it is over."""
         intake = self._intake
         if intake is None:
             raise LocalProtocolError("the listener is not open: use 'async with', or call open()")
-        while not self._queue:
-            if intake.is_stopping or not self._running:
-                return None
+        queue = self._queue
+        while not queue:
+            if not intake.has_waiting and (intake.is_stopping or not self._running):
+                return []
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
-        received = self._queue.popleft()
-        self._queued_octets -= _weight(received.item)
-        if intake.is_full and self._has_room():
-            intake.set_full(False)
-        return received
+        found = [queue.popleft() for _ in range(min(most, len(queue)))]
+        self._queued_octets -= sum(_weight(received.item) for received in found)
+        self._measure(intake)
+        return found
 
     # -- called by the sources -----------------------------------------------------------------------------------------
-    def _emit(self, source: str, item: Decoded, at: datetime | None) -> None:
+    def _emit(self, source: str, item: Decoded, at: datetime | None, confirmer: Callable[[], None] | None) -> None:
         if isinstance(item, Dropped) and len(item.octets) > _MOST_SHOWN:
             item = replace(item, octets=item.octets[:_MOST_SHOWN])
-        self._queue.append(Received(at or self._clock(), source, item))
+        self._queue.append(Received(at or self._clock(), source, item, confirmer))
         self._queued_octets += _weight(item)
-        limits, intake = self.limits, self._intake
-        is_full = len(self._queue) >= limits.queued or self._queued_octets >= limits.queued_octets
-        if is_full and intake is not None and not intake.is_full:
-            intake.set_full(True)
+        if self._intake is not None:
+            self._measure(self._intake)
         self._wake()
 
-    def _has_room(self) -> bool:
+    def _measure(self, intake: Intake) -> None:
+        """Tell the sources how full the queue is."""
         limits = self.limits
-        return len(self._queue) <= limits.queued // 2 and self._queued_octets <= limits.queued_octets // 2
+        load = max(len(self._queue) / limits.queued, self._queued_octets / limits.queued_octets)
+        intake.is_full = load >= 1
+        if load >= _CROWDED:
+            if not intake.is_crowded:
+                intake.set_crowded(True)
+        elif intake.is_crowded and load <= _CROWDED / 2:
+            intake.set_crowded(False)
 
     def _source_ended(self) -> None:
         self._running -= 1

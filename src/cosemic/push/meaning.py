@@ -5,21 +5,26 @@ Where none of them gives a name there is a tree of values and a hint, never an e
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Final, TypeAlias
 
 from cosemic.apdu.base import decode_apdu
 from cosemic.apdu.notify import DataNotification, EventNotificationRequest, InformationReportRequest
-from cosemic.codec.axdr import Data, decode_length, encode_length
+from cosemic.codec.axdr import Data, decode_length
 from cosemic.errors import DecodeError
-from cosemic.push.labelling import Labelled, Labels, lacks_scaler
+from cosemic.push.definitions import PushDefinition, scaler_of
+from cosemic.push.events import interpret_event, interpret_report
+from cosemic.push.hints import hint_of, identity_in
+from cosemic.push.labelling import Labelled, Labels
 from cosemic.push.layout import Layout, Signs, recognise
 from cosemic.push.layouts import layout as named_layout
 from cosemic.push.layouts import layouts as builtin_layouts
-from cosemic.push.messages import Label, Protection, Push, PushReading
+from cosemic.push.messages import Protection, Push, PushReading
 from cosemic.push.nodes import Body
-from cosemic.push.object_lists import PushDefinition, label_by_definition, label_by_own_list
+from cosemic.push.object_lists import label_by_definition, label_by_own_list
 from cosemic.push.pairs import label_by_pairs
 from cosemic.push.reading_values import is_specified, moment
 from cosemic.push.shapes import Findings, Shape, Shapes, clock_of, identity_of
@@ -28,16 +33,20 @@ from cosemic.times import CosemDateTime
 from cosemic.tolerances import DEFAULT, Tolerance, note
 
 DATA_NOTIFICATION: Final = "data-notification"
-EVENT_NOTIFICATION: Final = "event-notification"
-INFORMATION_REPORT: Final = "information-report"
 
 _TAGGED_DATE_TIME: Final = "the date-time has the type tag of an octet-string (09 0C)"
-_BARE_DESCRIPTORS: Final = "the attribute descriptors have no type tags: the values are no valid A-XDR"
+_BENT: Final = {
+    Tolerance.PUSH_BARE_DESCRIPTORS: (
+        Body.with_bare_descriptors,
+        "the attribute descriptors have no type tags: the values are no valid A-XDR",
+    ),
+    Tolerance.PUSH_SWAPPED_NAMES: (
+        Body.with_swapped_names,
+        "some OBIS codes begin with 06 09 instead of 09 06: the values are no valid A-XDR",
+    ),
+}
+"""Values that are no valid A-XDR: how they are read, and what a note tells of them."""
 _FALSE_DEVIATION: Final = "the deviation from UTC in the times of these meters is not true: they are local times"
-_NO_NAMES: Final = (
-    "nothing in this push names its values: give the list of its objects, read from the meter (attribute 2 of its push "
-    "setup), or a layout"
-)
 
 
 class NoPush(DecodeError):
@@ -65,19 +74,60 @@ def interpret(
     ``tolerances`` lets pass (``NoPush`` for another APDU), ValueError for a definition that is none, LayoutError for a
     layout that is not there.
     """
+    if type(apdu) is not bytes:
+        apdu = bytes(apdu)
     context = _context(definition, layouts, layout, None if protection is None else protection.system_title[:3])
     start = _body_of(apdu, tolerances)
     if start:
         found = context.shapes.find(apdu, start)
-        if found is not None and (found[0].is_valid or Tolerance.PUSH_BARE_DESCRIPTORS in tolerances):
+        tolerated = None if found is None else found[0].findings.tolerated
+        if found is not None and (tolerated is None or tolerated in tolerances):
             shape, fields = found
-            if not shape.is_valid:
-                note(Tolerance.PUSH_BARE_DESCRIPTORS, "attribute descriptors without type tags")
+            if tolerated is not None:
+                note(tolerated, "values that are no valid A-XDR")
             if start == _TAGGED_START:
                 note(Tolerance.DATE_TIME_TAG, "the date-time of a data-notification begins with 09 0C")
             readings = shape.readings(fields, apdu, start, zone)
             return _notification(telegram, apdu, start, Data(apdu[start:]), shape, readings, protection, zone)
     return _interpret_new(context, telegram, apdu, start, protection, zone, tolerances)
+
+
+def interpret_partial(
+    telegram: Telegram,
+    apdu: bytes,
+    *,
+    protection: Protection | None = None,
+    layouts: Sequence[Layout] | None = None,
+    layout: Layout | str | None = None,
+    definition: object = None,
+    zone: tzinfo | None = None,
+    tolerances: frozenset[Tolerance] = DEFAULT,
+) -> Push:
+    """As ``interpret``, but of a data-notification that is damaged or cut short the values before the damage.
+
+    A note of the push then says where the damage begins; ``body`` is None. What is there looks like any other value:
+    use this for a diagnosis, or where a meter is known to send so. Raises as ``interpret`` where no value is whole.
+    """
+    try:
+        return interpret(
+            telegram, apdu, protection=protection, layouts=layouts, layout=layout, definition=definition, zone=zone,
+            tolerances=tolerances,
+        )  # fmt: skip
+    except NoPush:
+        raise
+    except DecodeError:
+        start = _body_of(apdu, tolerances)
+        try:
+            body = Body.before_damage(apdu[start:]) if start else None
+        except DecodeError:
+            body = None
+        if body is None:
+            raise
+    damage = start + (body.damage or 0)
+    notes = [f"octet {damage + 1} of {len(apdu)} is damaged or missing: only the values before it were read"]
+    context = _context(definition, layouts, layout, None if protection is None else protection.system_title[:3])
+    shape = _shape(context, body, notes, _is_tagged(apdu, start))
+    return _notification(telegram, apdu, start, None, shape, shape.readings((), apdu, start, zone), protection, zone)
 
 
 class _Context:
@@ -96,7 +146,7 @@ class _Context:
         self.shapes = Shapes()
 
 
-_Key: TypeAlias = tuple[PushDefinition | None, tuple[Layout, ...] | None, Layout | str | None, bytes | None]
+_Key: TypeAlias = tuple[PushDefinition, tuple[Layout, ...] | None, Layout | str | None, bytes | None]
 _CONTEXTS: Final = 1024
 _contexts: dict[_Key, _Context] = {}
 
@@ -105,7 +155,7 @@ def _context(
     definition: object, layouts: Sequence[Layout] | None, layout: Layout | str | None, sender: bytes | None
 ) -> _Context:
     key = (
-        None if definition is None else PushDefinition.of(definition),
+        _NO_DEFINITION if definition is None else _definition(definition),
         None if layouts is None else tuple(layouts),
         layout,
         sender,
@@ -117,6 +167,26 @@ def _context(
             _contexts.clear()
         _contexts[key] = context
     return context
+
+
+_NO_DEFINITION: Final = PushDefinition()
+_definitions: dict[int, tuple[object, object, PushDefinition]] = {}
+"""Definitions by the identity of what they were made from, with that and with what it was then."""
+
+
+def _definition(value: object) -> PushDefinition:
+    """The definition that a user gives with each push, made once."""
+    if isinstance(value, PushDefinition):
+        return value
+    contents = list(value) if isinstance(value, list) else None
+    known = _definitions.get(id(value))
+    if known is not None and known[0] is value and known[1] == contents:
+        return known[2]
+    if len(_definitions) >= _CONTEXTS:
+        _definitions.clear()
+    made = PushDefinition.of(value)
+    _definitions[id(value)] = value, contents, made
+    return made
 
 
 def _body_of(apdu: bytes, tolerances: frozenset[Tolerance]) -> int:
@@ -151,19 +221,16 @@ def _interpret_new(
     """A push of a shape that was not met yet."""
     notes: list[str] = []
     data: Data | None
+    tolerated: Tolerance | None = None
     try:
         service = decode_apdu(apdu, tolerances=tolerances)
     except DecodeError:
-        if not start or Tolerance.PUSH_BARE_DESCRIPTORS not in tolerances:
+        bent = _bent(apdu[start:], tolerances) if start else None
+        if bent is None:
             raise
-        try:
-            body = Body.with_bare_descriptors(apdu[start:])
-        except DecodeError:
-            body = None
-        if body is None:
-            raise
-        note(Tolerance.PUSH_BARE_DESCRIPTORS, "attribute descriptors without type tags")
-        notes.append(_BARE_DESCRIPTORS)
+        tolerated, body = bent
+        note(tolerated, "values that are no valid A-XDR")
+        notes.append(_BENT[tolerated][1])
         data = Data(body.octets)
     else:
         match service:
@@ -171,44 +238,64 @@ def _interpret_new(
                 data = service.body
                 body = Body.of(data)
                 start = _place_of_body(apdu, service)
+                if len(service.date_time) not in (0, _DATE_TIME):
+                    notes.append(f"a date-time of {len(service.date_time)} octets was left unread")
             case EventNotificationRequest():
-                return _event(telegram, service, protection, zone)
+                return interpret_event(telegram, service, context.definition, protection, zone)
             case InformationReportRequest():
-                return _report(telegram, service, protection)
+                return interpret_report(telegram, service, context.definition, protection, zone)
             case _:
                 raise NoPush(f"a {type(service).__name__} is nothing that a meter sends unasked", octets=apdu, offset=0)
-    shape = _shape(context, body, notes, start == _TAGGED_START)
+    shape = _shape(context, body, notes, _is_tagged(apdu, start), tolerated)
     fields = None
     if shape.layout is not None:
         fields = shape.fields(apdu, start)
-        if fields is not None and len(apdu) - start == shape.size:
-            context.shapes.keep(shape)
+        if shape.can_be_kept and len(apdu) - start == shape.size and start == _body_of(apdu, tolerances):
+            context.shapes.keep(shape, start)
     readings = shape.readings(fields or (), apdu, start, zone)
     return _notification(telegram, apdu, start, data, shape, readings, protection, zone)
 
 
+def _is_tagged(apdu: bytes, start: int) -> bool:
+    """Whether the date-time before a body that begins there has a type tag."""
+    return start == _TAGGED_START and apdu[5] == _OCTET_STRING
+
+
 def _place_of_body(apdu: bytes, notification: DataNotification) -> int:
     """Where the body begins, after a date-time of any form."""
-    if len(notification.date_time) == _DATE_TIME and apdu[5] == _OCTET_STRING:
+    if len(notification.date_time) == _DATE_TIME and _is_tagged(apdu, _TAGGED_START):
         return _TAGGED_START
     length, start = decode_length(apdu, 5)
     return start + length
 
 
-def _shape(context: _Context, body: Body, notes: list[str], is_time_tagged: bool) -> Shape:
+def _bent(octets: bytes, tolerances: frozenset[Tolerance]) -> tuple[Tolerance, Body] | None:
+    """A body that is nearly A-XDR, and what it is that must be borne."""
+    for tolerance, (read, _) in _BENT.items():
+        if tolerance in tolerances:
+            with contextlib.suppress(DecodeError):
+                return tolerance, read(octets)
+    return None
+
+
+def _shape(
+    context: _Context, body: Body, notes: list[str], is_time_tagged: bool, tolerated: Tolerance | None = None
+) -> Shape:
     """Find the names of a body's values."""
     doubts: list[str] = []
-    labels = None
-    if context.definition is not None:
-        labels = label_by_definition(body, context.definition)
-        if labels is None:
-            doubts.append(_does_not_fit(context.definition, body))
+    definition = context.definition
+    labels = label_by_definition(body, definition, doubts) or label_by_own_list(body, definition)
+    if labels is None or not labels.items:
+        pairs = label_by_pairs(body, None if labels is None else labels.rest)
+        if pairs is not None:
+            if labels is not None:
+                pairs.pinned += labels.pinned
+                pairs.doubts += labels.doubts
+                pairs.codes = labels.codes
+            pairs.items = [_with_scaler(item, definition) for item in pairs.items]
+            labels = pairs
     if labels is None:
-        labels = label_by_own_list(body)
-    if labels is None:
-        labels = label_by_pairs(body)
-    if labels is None:
-        labels = Labels(rest=list(body.root.children or (body.root,)))
+        labels = Labels(rest=list(body.elements))
     signs = Signs.of(body, labels, context.sender, is_time_tagged)
     decides = signs.text.startswith(context.texts)
     if signs.text_node is not None and decides:
@@ -218,13 +305,14 @@ def _shape(context: _Context, body: Body, notes: list[str], is_time_tagged: bool
         layout, found = recognise(context.layouts, body, signs)
     else:
         found = layout.list_for(body, signs)
-        if found is None:
+        if found is None and layout.lists:
             doubts.append(
                 f"the push is none that the layout {layout.name} describes: only its units and names were used"
             )
     if layout is not None:
         labels = layout.label(body, labels, found)
-    hint = _hint(labels, doubts)
+    labels.items.sort(key=lambda item: item.captured is not None)  # those that become many readings come last
+    hint = hint_of(labels, doubts)
     ignores_deviation = layout is not None and layout.ignores_deviation
     if ignores_deviation and clock_of(labels.items) is not None:
         notes.append(_FALSE_DEVIATION)
@@ -235,32 +323,15 @@ def _shape(context: _Context, body: Body, notes: list[str], is_time_tagged: bool
         clock_of(labels.items),
         identity_of(labels.items),
         ignores_deviation,
+        tolerated,
     )
     return Shape(body, labels.items, labels.pinned, findings, None if decides else signs.text_node, context.texts)
 
 
-def _does_not_fit(definition: PushDefinition, body: Body) -> str:
-    counts = " or ".join(str(len(columns)) for columns in definition.lists)
-    elements = 1 if body.root.children is None else len(body.root.children)
-    return f"the push has {elements} elements, the definition that was given {counts}: it was not used"
-
-
-def _hint(labels: Labels, doubts: list[str]) -> str | None:
-    texts = doubts + labels.doubts
-    if not labels.items:
-        texts = [*texts, _NO_NAMES]
-    else:
-        without = [item.obis for item in labels.items if lacks_scaler(item)]
-        if without:
-            texts.append(_without_scaler(len(without), str(without[0])))
-    return "; ".join(dict.fromkeys(texts)) or None
-
-
-def _without_scaler(count: int, first: str) -> str:
-    return (
-        f"scaler and unit of {count} values are not known ({first} is the first): a layout, or a model of the meter "
-        "with its registers' scaler_unit, gives them"
-    )
+def _with_scaler(item: Labelled, definition: PushDefinition) -> Labelled:
+    if item.scaler_unit is not None or item.obis is None:
+        return item
+    return replace(item, scaler_unit=scaler_of(item.class_id, item.obis, item.attribute, definition.scalers))
 
 
 def _notification(
@@ -281,7 +352,7 @@ def _notification(
         value = readings[findings.clock].value
         if isinstance(value, datetime | CosemDateTime):
             time = value
-    notes = (*findings.notes, _TAGGED_DATE_TIME) if start == _TAGGED_START else findings.notes
+    notes = (*findings.notes, _TAGGED_DATE_TIME) if _is_tagged(apdu, start) else findings.notes
     return Push(
         DATA_NOTIFICATION,
         readings,
@@ -289,60 +360,10 @@ def _notification(
         time,
         data if shape.is_valid else None,
         protection,
-        _identity(readings, findings.identity),
+        identity_in(readings, findings.identity),
         None,
         findings.layout,
         findings.hint,
         notes,
         bool(apdu[1] & 0x40),
     )
-
-
-def _identity(readings: Sequence[PushReading], index: int | None) -> str | None:
-    if index is None:
-        return None
-    value = readings[index].value
-    if isinstance(value, bytes):
-        return value.hex() or None
-    return str(value).strip() or None if isinstance(value, str | int) else None
-
-
-def _event(
-    telegram: Telegram, service: EventNotificationRequest, protection: Protection | None, zone: tzinfo | None
-) -> Push:
-    """An event: the one value of the attribute that the service names."""
-    attribute = service.attribute
-    body = Body.of(service.value)
-    scaler_unit = None
-    item = Labelled(
-        body.root, Label.ATTRIBUTE, attribute.instance, attribute.class_id, attribute.attribute, scaler_unit=scaler_unit
-    )
-    labels = Labels(items=[item])
-    findings = Findings(None, _hint(labels, []), (), clock_of(labels.items), identity_of(labels.items))
-    readings = Shape(body, labels.items, [], findings).readings((), body.octets, 0, zone)
-    time: datetime | CosemDateTime | None = None
-    notes: tuple[str, ...] = ()
-    if service.time is not None:
-        if len(service.time) != _DATE_TIME:
-            notes = (f"a time of {len(service.time)} octets was left unread",)
-        elif is_specified(service.time):
-            time = moment(service.time, zone)
-    return Push(
-        EVENT_NOTIFICATION,
-        readings,
-        telegram,
-        time,
-        service.value,
-        protection,
-        _identity(readings, findings.identity),
-        hint=findings.hint,
-        notes=notes,
-    )
-
-
-def _report(telegram: Telegram, service: InformationReportRequest, protection: Protection | None) -> Push:
-    """A report of short names, which only the object list of the meter could turn into objects."""
-    octets = b"".join((b"\x02", encode_length(len(service.data)), *map(bytes, service.data)))
-    names = ", ".join(map(repr, service.specifications))
-    hint = f"a report of short names ({names}): which objects they are stands in the object list of the meter only"
-    return Push(INFORMATION_REPORT, (), telegram, body=Data(octets), protection=protection, hint=hint)

@@ -36,6 +36,9 @@ _WHOLE_NUMBERS: Final = frozenset(
 _MEDIA: Final = frozenset((0, 1, 4, 5, 6, 7, 8, 9, 15))
 _CONTAINERS: Final = frozenset((ARRAY, STRUCTURE))
 _HIGHEST_ATTRIBUTE: Final = 64
+_ANY: Final = 0xFF
+_SWAPPED: Final = b"\x06\x09"
+_SWAPPED_SIZE: Final = 8
 
 
 class Node:
@@ -54,12 +57,21 @@ class Node:
 class Body:
     """The octets of a notification's values and the tree of their places."""
 
-    __slots__ = ("is_valid", "octets", "root")
+    __slots__ = ("announced", "damage", "is_valid", "octets", "root")
 
     def __init__(self, octets: bytes, root: Node, is_valid: bool) -> None:
         self.octets = octets
         self.root = root
         self.is_valid = is_valid
+        self.damage: int | None = None
+        """Where the octets cease to be values; what stands behind is not in the tree."""
+        self.announced = 1 if root.children is None else len(root.children)
+        """How many elements the push says that it has."""
+
+    @property
+    def elements(self) -> tuple[Node, ...]:
+        """What the push consists of: the elements of its structure or array, or the one value that it is."""
+        return (self.root,) if self.root.children is None else self.root.children
 
     @classmethod
     def of(cls, data: Data) -> Body:
@@ -70,16 +82,43 @@ class Body:
     @classmethod
     def with_bare_descriptors(cls, octets: bytes) -> Body:
         """Values whose attribute descriptors have no tags; DecodeError where the octets are not such either."""
-        walk = _BareWalk(octets)
+        return cls._bent(_BareWalk(octets))
+
+    @classmethod
+    def with_swapped_names(cls, octets: bytes) -> Body:
+        """Values some of whose OBIS codes begin with 06 09 instead of 09 06; DecodeError where they are not such."""
+        return cls._bent(_SwappedWalk(octets))
+
+    @classmethod
+    def _bent(cls, walk: _Walk) -> Body:
         root, end = walk.value(0, DEFAULT_LIMITS.depth)
-        if not walk.found or end != len(octets):
-            raise DecodeError("no attribute descriptors without tags", octets=octets, offset=end)
-        return cls(octets, root, False)
+        if not walk.found or end != len(walk.octets):
+            raise DecodeError(f"values without {walk.DEVIATION}", octets=walk.octets, offset=end)
+        return cls(walk.octets, root, False)
+
+    @classmethod
+    def before_damage(cls, octets: bytes) -> Body:
+        """As much as there is of a value whose octets are damaged or cut short; DecodeError where that is nothing."""
+        walk = _DamagedWalk(octets)
+        root = walk.value(0, DEFAULT_LIMITS.depth)
+        if root is None or not root.children:
+            raise DecodeError("no value is whole before the damage", octets=octets, offset=walk.damage)
+        body = cls(octets, root, False)
+        body.damage = root.end if walk.damage is None else walk.damage  # octets that are too many are damage as well
+        body.announced, _ = decode_length(octets, 1)
+        return body
+
+    @property
+    def has_bare_descriptors(self) -> bool:
+        """Whether attribute descriptors in it have no tags."""
+        return not self.is_valid and _has(self.root, BARE_DESCRIPTOR)
 
     def value(self, node: Node) -> Value:
         """The plain value, bare descriptors as nine octets."""
         if node.tag == BARE_DESCRIPTOR:
             return self.octets[node.start : node.end]
+        if not self.is_valid and node.tag == OCTET_STRING:
+            return self.string(node)
         if not self.is_valid and node.children is not None:
             values = [self.value(child) for child in node.children]
             return values if node.tag == ARRAY else tuple(values)
@@ -124,7 +163,7 @@ class Body:
                 octets[start + 8],
             )
         parts = node.children
-        if node.tag != STRUCTURE or parts is None or len(parts) < 3 or parts[0].tag not in _CLASS_TAGS:
+        if parts is None or not has_descriptor_form(node):
             return None
         class_id, obis, attribute = self.whole_number(parts[0]), self.obis(parts[1]), self.whole_number(parts[2])
         if class_id is None or obis is None or attribute is None or not 0 <= attribute <= _HIGHEST_ATTRIBUTE:
@@ -133,6 +172,20 @@ class Body:
 
 
 _CLASS_TAGS: Final = frozenset((int(DataType.LONG_UNSIGNED), int(DataType.UNSIGNED)))
+
+
+def has_descriptor_form(node: Node) -> bool:
+    """Whether a structure begins with a number, an octet-string of six octets and a number."""
+    parts = node.children
+    return (
+        node.tag == STRUCTURE
+        and parts is not None
+        and len(parts) > 2
+        and parts[0].tag in _CLASS_TAGS
+        and parts[1].tag == OCTET_STRING
+        and parts[1].end - parts[1].content == 6
+        and parts[2].tag in _WHOLE_NUMBERS
+    )
 
 
 def is_scaler_unit(node: Node) -> bool:
@@ -182,19 +235,26 @@ def _leaf(octets: bytes, start: int) -> Node:
     return Node(tag, start, offset, offset + SIZE[tag], None)
 
 
-class _BareWalk:
-    """Reads values in which structures of two begin with an attribute descriptor of nine octets without tags."""
+def _has(node: Node, tag: int) -> bool:
+    return node.tag == tag or any(_has(child, tag) for child in node.children or ())
+
+
+class _Walk:
+    """Reads values of which some bend the standard; ``found`` counts those."""
+
+    DEVIATION = ""
 
     def __init__(self, octets: bytes) -> None:
         self.octets = octets
         self.found = 0
 
     def value(self, start: int, depth: int) -> tuple[Node, int]:
+        """The value that begins there and where it ends, or DecodeError."""
         octets = self.octets
         if start >= len(octets):
             raise DecodeError("the data end inside a value", octets=octets, offset=start)
         tag = octets[start]
-        if tag != STRUCTURE and tag != ARRAY:
+        if tag not in _CONTAINERS:
             _, end = decode_prefix(octets, start)
             return _leaf(octets, start), end
         count, offset = decode_length(octets, start + 1)
@@ -202,22 +262,90 @@ class _BareWalk:
             raise DecodeError(f"{count} elements in {len(octets) - offset} octets", octets=octets, offset=offset)
         content = offset
         children: list[Node] = []
-        if tag == STRUCTURE and count == 2 and self._descriptor_at(offset):
-            children.append(Node(BARE_DESCRIPTOR, offset, offset, offset + BARE_SIZE, None))
-            offset += BARE_SIZE
+        first = self.first(tag, count, offset)
+        if first is not None:
             self.found += 1
+            children.append(first)
+            offset = first.end
         while len(children) < count:
             child, offset = self.value(offset, depth - 1)
             children.append(child)
         return Node(tag, start, content, offset, tuple(children)), offset
 
-    def _descriptor_at(self, offset: int) -> bool:
+    def first(self, tag: int, count: int, offset: int) -> Node | None:
+        """A first element of its own form, of a container of that many."""
+        return None
+
+
+class _BareWalk(_Walk):
+    """Structures of two begin with an attribute descriptor of nine octets without tags."""
+
+    DEVIATION = "attribute descriptors that have no tags"
+
+    def first(self, tag: int, count: int, offset: int) -> Node | None:
         """Class below 512, a code of a known medium that speaks of no billing period, an attribute there can be."""
         octets = self.octets[offset : offset + BARE_SIZE]
-        return (
-            len(octets) == BARE_SIZE
+        if (
+            tag == STRUCTURE
+            and count == 2
+            and len(octets) == BARE_SIZE
             and octets[0] <= 1
             and octets[2] in _MEDIA
-            and octets[7] == 0xFF
+            and octets[7] == _ANY
             and 0 < octets[8] <= _HIGHEST_ATTRIBUTE
-        )
+        ):
+            return Node(BARE_DESCRIPTOR, offset, offset, offset + BARE_SIZE, None)
+        return None
+
+
+class _SwappedWalk(_Walk):
+    """OBIS codes at the begin of structures have length and tag in the wrong order."""
+
+    DEVIATION = "OBIS codes that begin with 06 09"
+
+    def first(self, tag: int, count: int, offset: int) -> Node | None:
+        """06 09 and then six octets that are a code."""
+        octets = self.octets[offset : offset + _SWAPPED_SIZE]
+        if (
+            tag == STRUCTURE
+            and count > 1
+            and len(octets) == _SWAPPED_SIZE
+            and octets[:2] == _SWAPPED
+            and octets[2] in _MEDIA
+            and octets[7] == _ANY
+        ):
+            return Node(OCTET_STRING, offset, offset + 2, offset + _SWAPPED_SIZE, None)
+        return None
+
+
+class _DamagedWalk:
+    """Reads values until the octets cannot be right any more; containers keep what they have by then."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets = octets
+        self.damage: int | None = None
+
+    def value(self, start: int, depth: int) -> Node | None:
+        octets = self.octets
+        try:
+            tag = octets[start]
+            if tag not in _CONTAINERS:
+                _, end = decode_prefix(octets, start)
+                return _leaf(octets, start)
+            count, content = decode_length(octets, start + 1)
+            if depth <= 0:
+                raise DecodeError("nested deeper than the limit allows")
+        except (IndexError, DecodeError):
+            self.damage = start
+            return None
+        end = content
+        children: list[Node] = []
+        for _ in range(count):
+            child = self.value(end, depth - 1)
+            if child is None:
+                break
+            children.append(child)
+            end = child.end
+            if self.damage is not None:
+                break
+        return Node(tag, start, content, end, tuple(children))

@@ -3,107 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
-from cosemic.codec.axdr import Data
-from cosemic.cosem.meter_model import MeterModel
+from cosemic.codec.axdr import Value
+from cosemic.codec.scalars import FORMATS
 from cosemic.cosem.selection import CaptureObject
-from cosemic.cosem.values import CAPTURED_ATTRIBUTES, SCALER_ATTRIBUTE, ScalerUnit
-from cosemic.enums import InterfaceClass
-from cosemic.errors import DecodeError
+from cosemic.cosem.values import CAPTURED_ATTRIBUTES, SCALED_ATTRIBUTES, SCALER_ATTRIBUTE
 from cosemic.obis import ObisCode
-from cosemic.push.labelling import Labelled, Labels, with_scalers_from_push
+from cosemic.push.captured import CAPTURES, COMPACT_DATA, PERIOD, PROFILE, TEMPLATE, buffers
+from cosemic.push.definitions import PUSH_SETUP, PushDefinition, scaler_of, with_scalers
+from cosemic.push.labelling import Labelled, Labels
 from cosemic.push.messages import Label
-from cosemic.push.nodes import ARRAY, STRUCTURE, Body, Node
+from cosemic.push.nodes import ARRAY, STRUCTURE, Body, Node, is_null
 
-_PUSH_SETUP: Final = int(InterfaceClass.PUSH_SETUP)
+_DATE_TIME: Final = 12
+_NAME: Final = 6
 
 
-@dataclass(frozen=True, slots=True)
-class PushDefinition:
-    """What one push of a meter consists of: attribute 2 of its push setup, and the scalers of its objects if known.
-
-    ``lists`` has more than one element where a meter has several pushes: the one that fits a message is used.
-    """
-
-    lists: tuple[tuple[CaptureObject, ...], ...]
-    scalers: tuple[tuple[int, ObisCode, ScalerUnit], ...] = field(default=(), repr=False)
-
-    @classmethod
-    def of(cls, value: object) -> PushDefinition:
-        """From a decoded attribute 2, a list of (class, OBIS code, attribute[, data index]), Data, or a MeterModel.
-
-        ValueError says which element is wrong.
-        """
-        if isinstance(value, PushDefinition):
-            return value
-        if isinstance(value, MeterModel):
-            return _of_model(value)
-        if isinstance(value, Data):
-            value = value.value
-        if not isinstance(value, list | tuple) or not value:
-            raise ValueError(
-                "a definition of a push is a list of (class, OBIS code, attribute), such as attribute 2 of the push "
-                f"setup, not {type(value).__name__ if value else 'an empty one'}"
+def label_by_definition(body: Body, definition: PushDefinition, doubts: list[str]) -> Labels | None:
+    """The values by a definition; None where no list of it fits, which ``doubts`` then says."""
+    values = body.elements
+    fitting = list(dict.fromkeys(columns for columns in definition.lists if len(columns) == body.announced))
+    marks = [_agreement(body, columns, values) for columns in fitting]
+    best = max((mark for mark in marks if mark is not None), default=None)
+    agreeing = [columns for columns, mark in zip(fitting, marks, strict=True) if mark == best]
+    if best is None:
+        if definition.lists:
+            counts = " or ".join(str(len(columns)) for columns in definition.lists)
+            doubts.append(
+                "the definition that was given does not agree with the values: it was not used"
+                if fitting
+                else f"the push has {body.announced} elements, the definition that was given {counts}: it was not used"
             )
-        return cls((tuple(_capture(element, number) for number, element in enumerate(value, start=1)),))
-
-
-def _capture(element: object, number: int) -> CaptureObject:
-    if isinstance(element, CaptureObject):
-        return element
-    match element:
-        case (int(class_id), bytes() | str() | ObisCode() as name, int(attribute), *more):
-            index = more[0] if more else 0
-            try:
-                return CaptureObject.from_value((class_id, ObisCode.parse(name).octets, attribute, index))
-            except (ValueError, DecodeError) as error:
-                raise ValueError(f"element {number} of a definition of a push: {error}") from None
-    raise ValueError(
-        f"element {number} of a definition of a push is (class, OBIS code, attribute[, data index]), not {element!r}"
-    )
-
-
-def _of_model(model: MeterModel) -> PushDefinition:
-    lists = []
-    scalers = []
-    for item in model.objects:
-        class_id, obis = item.place
-        if class_id == _PUSH_SETUP and 2 in item.values:
-            value = item.values[2].value
-            if isinstance(value, list) and value:
-                lists.append(tuple(_capture(element, number) for number, element in enumerate(value, start=1)))
-        attribute = SCALER_ATTRIBUTE.get(class_id)
-        if attribute is not None and attribute in item.values:
-            try:
-                scalers.append((class_id, obis, ScalerUnit.from_value(item.values[attribute].value)))
-            except DecodeError:
-                continue  # what a meter says wrongly of one register is no reason to refuse the others
-    if not lists:
-        raise ValueError("the model has no push setup whose push objects were read (class 40, attribute 2)")
-    return PushDefinition(tuple(lists), tuple(scalers))
-
-
-def label_by_definition(body: Body, definition: PushDefinition) -> Labels | None:
-    """The values by a definition; None where no list of it has as many elements as the push."""
-    values = body.root.children
-    if values is None:
-        values = (body.root,)
-    fitting = [columns for columns in definition.lists if len(columns) == len(values)]
-    if not fitting:
         return None
-    columns = next((columns for columns in fitting if _agrees(body, columns, values)), fitting[0])
     labels = Labels()
-    if len(set(fitting)) > 1:
-        labels.doubts.append(f"{len(fitting)} push objects lists of the model have {len(values)} elements")
-    scalers = {(class_id, obis): scaler_unit for class_id, obis, scaler_unit in definition.scalers}
-    _assign(body, labels, columns, values, Label.DEFINITION, scalers)
+    if len(agreeing) > 1:
+        labels.doubts.append(
+            f"{len(agreeing)} push setups of the model have {len(values)} objects: the first was taken"
+        )
+    _assign(body, labels, agreeing[0], values, Label.DEFINITION, definition)
     return labels
 
 
-def label_by_own_list(body: Body) -> Labels | None:
-    """The values of a push whose first element is the list of its objects; None where it is not."""
+def label_by_own_list(body: Body, definition: PushDefinition) -> Labels | None:
+    """The values of a push whose first element is the list of its objects; None where it is not.
+
+    Of the ``definition`` only what it knows of the objects is used.
+    """
     elements = body.root.children
     if elements is None or len(elements) < 2 or body.root.tag != STRUCTURE:
         return None
@@ -112,20 +58,20 @@ def label_by_own_list(body: Body) -> Labels | None:
         return None
     labels = Labels(pinned=[elements[0]], codes=frozenset(column.obis for column in columns))
     values: Sequence[Node] = elements[1:]
-    nested = values[0].children if len(values) == 1 else None
-    if columns[0].class_id == _PUSH_SETUP and columns[0].attribute == 2 and len(columns) == len(elements):
+    nested = values[0].children if len(values) == 1 and body.damage is None else None
+    if columns[0].class_id == PUSH_SETUP and columns[0].attribute == 2 and len(columns) == body.announced:
         columns = columns[1:]  # the list names itself
-    elif columns[0].class_id == _PUSH_SETUP and nested is not None and len(columns) == len(nested) + 1:
+    elif columns[0].class_id == PUSH_SETUP and nested is not None and len(columns) == len(nested) + 1:
         columns, values = columns[1:], nested
     elif nested is not None and len(columns) == len(nested) and len(columns) > 1:
         values = nested
-    elif len(columns) != len(values):
+    elif len(columns) != body.announced - 1:
         labels.rest += values
         labels.doubts.append(
             f"the list of objects in the push names {len(columns)} values, but {len(values)} follow: it was not used"
         )
         return labels
-    _assign(body, labels, columns, values, Label.OBJECT_LIST, {})
+    _assign(body, labels, columns, values, Label.OBJECT_LIST, definition)
     return labels
 
 
@@ -144,17 +90,24 @@ def _own_list(body: Body, node: Node) -> tuple[CaptureObject, ...] | None:
     return tuple(columns)
 
 
-def _agrees(body: Body, columns: Iterable[CaptureObject], values: Sequence[Node]) -> bool:
-    """Whether clocks are where date-times are, and scaler_units where the definition has them."""
-    for column, value in zip(columns, values, strict=True):
-        if column.is_clock and value.end - value.content != _DATE_TIME:
-            return False
+def _agreement(body: Body, columns: Iterable[CaptureObject], values: Sequence[Node]) -> int | None:
+    """How many values are such as the definition wants them; None where clocks, names or scalers are not."""
+    mark = 0
+    for column, value in zip(columns, values, strict=False):
+        size = value.end - value.content
+        if is_null(value):
+            continue
+        if column.is_clock and size != _DATE_TIME:
+            return None
+        if column.attribute == 1 and size == _NAME and body.string(value) != column.obis.octets:
+            return None
         if SCALER_ATTRIBUTE.get(column.class_id) == column.attribute and body.scaler_unit(value) is None:
-            return False
-    return True
-
-
-_DATE_TIME: Final = 12
+            return None
+        if column.attribute in SCALED_ATTRIBUTES.get(column.class_id, ()):
+            mark += value.tag in FORMATS
+        else:
+            mark += column.is_clock
+    return mark
 
 
 def _assign(
@@ -163,31 +116,48 @@ def _assign(
     columns: Sequence[CaptureObject],
     values: Sequence[Node],
     label: Label,
-    scalers: dict[tuple[int, ObisCode], ScalerUnit],
+    definition: PushDefinition,
 ) -> None:
-    """Name each value by its column; scalers, units and times of capture that are among them go to their values."""
+    """Name each value by its column. What says more of others (scalers, times, names) goes to them."""
+    pairs = list(zip(columns, values, strict=False))  # of a damaged push there are values up to the damage
+    scalers = dict(definition.scalers)
     times: dict[tuple[int, ObisCode], Node] = {}
-    items = []
-    for column, value in zip(columns, values, strict=True):
+    described: dict[tuple[int, ObisCode, int], Value] = {}
+    helpers = set()
+    pushed = {(column.class_id, column.obis) for column in columns if column.attribute != 1}
+    for column, value in pairs:
         place = column.class_id, column.obis
-        if SCALER_ATTRIBUTE.get(column.class_id) == column.attribute:
-            scaler_unit = body.scaler_unit(value)
-            if scaler_unit is not None:
-                scalers = {**scalers, place: scaler_unit}
-                labels.pinned.append(value)
-                continue
-        captured = CAPTURED_ATTRIBUTES.get(column.class_id)
-        if captured is not None and column.attribute == captured[1]:
+        scaler_unit = body.scaler_unit(value) if SCALER_ATTRIBUTE.get(place[0]) == column.attribute else None
+        if scaler_unit is not None:
+            scalers[place] = scaler_unit
+            helpers.add(value.start)
+            labels.pinned.append(value)
+        elif place[0] in (PROFILE, COMPACT_DATA) and column.attribute in (CAPTURES, PERIOD, TEMPLATE):
+            described[(*place, column.attribute)] = body.value(value)
+            labels.pinned.append(value)
+        elif column.attribute == 1 and place in pushed:
+            helpers.add(value.start)
+        captured_at = CAPTURED_ATTRIBUTES.get(place[0])
+        if captured_at is not None and column.attribute == captured_at[1]:
             times[place] = value
-        items.append(Labelled(value, label, column.obis, column.class_id, column.attribute, column.data_index))
-    for item in with_scalers_from_push(items, scalers):
-        time = times.get((item.class_id or 0, item.obis)) if item.obis is not None else None
-        if time is item.node:
-            time = None
-        labels.items.append(item if time is None else _timed(item, time))
-
-
-def _timed(item: Labelled, time: Node) -> Labelled:
-    return Labelled(
-        item.node, item.label, item.obis, item.class_id, item.attribute, item.data_index, item.scaler_unit, time=time
-    )
+    captured = dict(definition.captured)
+    captured.update((place, with_scalers(found, scalers)) for place, found in buffers(described))
+    for column, value in pairs:
+        place = column.class_id, column.obis
+        is_described = column.attribute in (CAPTURES, TEMPLATE) and place in captured
+        if value.start in helpers or is_described:
+            continue
+        time = times.get(place)
+        labels.items.append(
+            Labelled(
+                value,
+                label,
+                column.obis,
+                column.class_id,
+                column.attribute,
+                column.data_index,
+                scaler_of(column.class_id, column.obis, column.attribute, scalers),
+                time=None if time is value else time,
+                captured=captured.get(place) if column.attribute == 2 else None,
+            )
+        )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from cosemic.errors import AuthenticationError
 from cosemic.push.envelopes import Envelope, truncated
+from cosemic.push.forms import KnownForms
 from cosemic.push.keys import MeterKeys
 from cosemic.push.messages import Diagnosis
 from cosemic.push.plausibility import Judgement, Likeness, judge
@@ -73,11 +74,12 @@ class Sealed:
 class Opening:
     """Decrypts one message, or finds out why it cannot be."""
 
-    __slots__ = ("_is_signed", "_sealed", "_tolerances")
+    __slots__ = ("_forms", "_is_signed", "_sealed", "_tolerances")
 
-    def __init__(self, sealed: Sealed, tolerances: frozenset[Tolerance], is_signed: bool) -> None:
+    def __init__(self, sealed: Sealed, tolerances: frozenset[Tolerance], forms: KnownForms, is_signed: bool) -> None:
         self._sealed = sealed
         self._tolerances = tolerances
+        self._forms = forms
         self._is_signed = is_signed
 
     def open(self) -> tuple[bytes, bool, tuple[str, ...]]:
@@ -104,7 +106,7 @@ class Opening:
             else:
                 return information, True, ()
         information = self._blind()
-        judgement = judge(information, self._tolerances)
+        judgement = judge(information, self._tolerances, self._forms)
         if keys.without_verifying:
             self._check_likeness(judgement, information)
             return information, False, (f"not verified: {problem}",)
@@ -115,7 +117,7 @@ class Opening:
         control = sealed.control
         if self._is_signed:
             information = self._blind()
-            self._check_likeness(judge(information, self._tolerances), information)
+            self._check_likeness(judge(information, self._tolerances, self._forms), information)
             return information, True, ()
         if not control & ENCRYPTED:
             if not sealed.keys.without_verifying:
@@ -130,7 +132,7 @@ class Opening:
                 "for without_verifying, if this meter never sends a tag",
             )
         information = self._blind()
-        self._check_likeness(judge(information, self._tolerances), information)
+        self._check_likeness(judge(information, self._tolerances, self._forms), information)
         return information, False, ("not verified: the message has no tag",)
 
     def _blind(self) -> bytes:

@@ -12,9 +12,9 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from cosemic.errors import DecodeError
+from cosemic.link.crc import crc16_arc
 from cosemic.obis import ObisCode
 from cosemic.push.messages import Diagnosis, Label, Protection, Push, PushReading
-from cosemic.push.p1_checksum import crc16_arc
 from cosemic.push.p1_dialects import find_dialect
 from cosemic.push.p1_times import zone_of
 from cosemic.push.p1_values import LineReader
@@ -83,12 +83,12 @@ def _checked(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) ->
     text = text.lstrip(b"\r\n \t\x00")
     if len(text) > MAX_TEXT:
         raise P1Error(Diagnosis.NOT_UNDERSTOOD, f"a P1 text of {len(text)} octets; {MAX_TEXT} are the most")
-    if not text.isascii() and Tolerance.P1_PARITY in tolerances and not text.translate(None, _EVEN):
+    if not text.isascii() and Tolerance.TEXT_PARITY in tolerances and not text.translate(None, _EVEN):
         text = text.translate(_PARITY_STRIPPED)
-        _tolerate(Tolerance.P1_PARITY, "the line is 7E1 and was read as 8N1", notes)
+        _tolerate(Tolerance.TEXT_PARITY, "the line is 7E1 and was read as 8N1", notes)
     if not text.startswith(b"/"):
         raise P1Error(Diagnosis.NOT_UNDERSTOOD, "a P1 text begins with '/', this one does not", octets=text)
-    end = _END.search(text)
+    end = _END.search(text, max(text.find(b"\n!"), 0))
     if end is None:
         if b"\n!" in text:
             raise P1Error(Diagnosis.DAMAGED, "what follows the '!' of the P1 text is no check sum", octets=text)
@@ -102,13 +102,13 @@ def _check(covered: bytes, digits: bytes, tolerances: frozenset[Tolerance], note
     expected = int(digits, 16)
     actual = crc16_arc(covered)
     if len(digits) < 4:
-        if actual != expected or Tolerance.P1_CHECKSUM_DIGITS not in tolerances:
+        if actual != expected or Tolerance.TEXT_CHECKSUM_DIGITS not in tolerances:
             raise P1Error(Diagnosis.DAMAGED, f"a check sum of {len(digits)} digits; it has four", octets=covered)
-        _tolerate(Tolerance.P1_CHECKSUM_DIGITS, "the check sum holds, but lacks its zeros in front", notes)
+        _tolerate(Tolerance.TEXT_CHECKSUM_DIGITS, "the check sum holds, but lacks its zeros in front", notes)
     if actual == expected:
         return
-    if Tolerance.P1_LINE_ENDS in tolerances and crc16_arc(_LINE_ENDS.sub(b"\r\n", covered)) == expected:
-        _tolerate(Tolerance.P1_LINE_ENDS, "the check sum holds with the line ends that the meter sent", notes)
+    if Tolerance.TEXT_LINE_ENDS in tolerances and crc16_arc(_LINE_ENDS.sub(b"\r\n", covered)) == expected:
+        _tolerate(Tolerance.TEXT_LINE_ENDS, "the check sum holds with the line ends that the meter sent", notes)
         return
     raise P1Error(
         Diagnosis.DAMAGED,

@@ -9,6 +9,7 @@ from typing import Final
 from cosemic.obis import ObisCode
 
 _CACHE_SIZE: Final = 1024
+_LONGEST_CODE: Final = 32
 
 MEDIA: Final = {
     2: "electricity", 3: "gas", 4: "heat", 6: "warm water", 7: "water", 8: "heat cost", 9: "compressed air",
@@ -70,7 +71,7 @@ def find_code(text: str) -> Code:
     code = KNOWN.get(text)
     if code is None:
         code = _make(text)
-        if len(KNOWN) < _CACHE_SIZE:
+        if len(KNOWN) < _CACHE_SIZE and len(text) <= _LONGEST_CODE:
             KNOWN[text] = code
     return code
 

@@ -13,7 +13,7 @@ TIME: Final = re.compile(r"[0-9]{12}[SWsw]?")
 
 _DEFAULT_ZONE: Final = ("Europe/Amsterdam", 1)
 _ZONES: Final = {"ESO": ("Europe/Vilnius", 2)}
-_PIVOT: Final = 70  # meters write 700101010000W, which is 1970, for a device that has not been heard
+_PIVOT: Final = "7"  # meters write 700101010000W, which is 1970, for a device that has not been heard
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -25,15 +25,7 @@ def read_time(text: str, zone: tzinfo) -> datetime | None:
     there twice the first one is meant.
     """
     try:
-        year = int(text[:2])
-        moment = datetime(
-            year + (2000 if year < _PIVOT else 1900),
-            int(text[2:4]),
-            int(text[4:6]),
-            int(text[6:8]),
-            int(text[8:10]),
-            int(text[10:12]),
-        )
+        moment = datetime.fromisoformat(f"{'19' if text[0] >= _PIVOT else '20'}{text[:6]}T{text[6:12]}")
         if len(text) == 12:
             return moment.replace(tzinfo=zone)
         return _in_season(moment, text[12] in "Ss", zone)
@@ -56,6 +48,7 @@ def _zone(name: str, hours: int) -> tzinfo:
 
 
 def _in_season(moment: datetime, is_summer: bool, zone: tzinfo) -> datetime:
+    """The moment in the zone, at the offset of the season."""
     local = moment.replace(tzinfo=zone)
     if bool(local.dst()) is is_summer:
         return local

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from cosemic.codec.typed import Value
@@ -12,13 +13,17 @@ from cosemic.push.messages import Label, PushReading
 from cosemic.push.p1_codes import KNOWN, MEDIA, UNITS, Code, Form, find_code
 from cosemic.push.p1_times import TIME, read_time
 
-# One line: the code, then either one number with its unit, or whatever else is in its brackets.
-_LINE: Final = re.compile(r"([^(\n]*)(?:\(([-+]?[0-9]+(?:\.[0-9]+)?)(?:\*([^()\n]*))?\)\n|([^\n]*)\n)")
-_CONTINUED: Final = re.compile(r"[ \t]*\n[ \t\n]*(?=\()")
+# One line: the code; perhaps a time in brackets; then one number with its unit, or one text (with its bracket, so that
+# an empty one is something), in brackets; or whatever else there is.
+_LINE: Final = re.compile(
+    r"([^(\n]*)(?:\((?:([0-9]{12}[SWsw]?)\)\()?"
+    r"(?:([-+]?[0-9]+(?:\.[0-9]+)?)(?:\*([^()\n]*))?\)|([^()\n]*\)))\n|([^\n]*)\n)"
+)
 _NUMBER: Final = re.compile(r"[-+]?[0-9]{1,40}(?:\.[0-9]{1,40})?")
 _COUNT: Final = re.compile(r"[0-9]{1,5}")
 _CODE: Final = re.compile(r"[0-9]{1,3}-[0-9]{1,3}:[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:[.*][0-9]{1,3})?")
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+_LONGEST_KEPT: Final = 2048
 _MAX_READINGS: Final = 4096
 _BUFFER: Final = 7  # the class of a profile; attribute 2 is its buffer
 _LAYING_OUT: Final = dict.fromkeys(map(ord, "\r\n\t"))
@@ -39,38 +44,30 @@ class LineReader:
 
     def read(self, body: str) -> list[PushReading]:
         """The readings of all lines (line feeds end them). What is not understood is a reading, its text the value."""
-        body += "\n"
-        if "\n(" in body:
-            body = _CONTINUED.sub("", body)  # DSMR 2 and 3 put the value of a profile on a line of its own
+        body = body.replace("\n(", "(") + "\n"  # DSMR 2 and 3 put the value of a profile on a line of its own
         readings = self.readings
         add, known = readings.append, KNOWN
-        for head, number, unit, rest in _LINE.findall(body):
+        for head, time, number, unit, group, rest in _LINE.findall(body):
             code = known.get(head) or find_code(head)
+            obis, device = code.obis, code.device
             if number and (unit or code.is_number):
                 # By far the most lines; positions, since keywords cost a fifth more here.
-                symbol, raw = (UNITS.get(unit) or _symbol(unit), f"{number}*{unit}") if unit else ("", number)
-                add(
-                    PushReading(
-                        code.name,
-                        Decimal(number),
-                        symbol,
-                        code.obis,
-                        None,
-                        None,
-                        raw,
-                        None,
-                        255,
-                        None,
-                        code.device,
-                        _TEXT,
-                    )
-                )
-                if code.is_device_type:
-                    self._device(code, number)
-            elif number:
-                self._add(code, self._single(code, number), raw=number)
-            elif head or rest:
-                self._line(code, head, rest)
+                raw = f"{number}*{unit}" if unit else number
+                symbol = (UNITS.get(unit) or _symbol(unit)) if unit else ""
+                exact = Decimal(number)
+                if time:
+                    raws, moment, name = (time, raw), self._time(code, time), self._name(code)
+                    add(PushReading(name, exact, symbol, obis, None, None, raws, None, 255, moment, device, _TEXT))
+                else:
+                    add(PushReading(code.name, exact, symbol, obis, None, None, raw, None, 255, None, device, _TEXT))
+                    if code.is_device_type:
+                        self._device(code, number)
+            elif (number or group) and not time:
+                raw = number or group[:-1]
+                value, symbol = self._value(code, raw)
+                add(PushReading(code.name, value, symbol, obis, None, None, raw, None, 255, None, device, _TEXT))
+            elif head or rest or group:
+                self._line(code, head, f"({time})({number or group[:-1]})" if time else rest)
             if len(readings) > _MAX_READINGS:
                 self.notes.append(f"more than {_MAX_READINGS} values: the rest is left out")
                 break
@@ -87,7 +84,12 @@ class LineReader:
         elif code.form is Form.PROFILE and self._profile(code, groups):
             return
         elif _COUNT.fullmatch(groups[0]) and _CODE.fullmatch(groups[1]):
-            self._buffer(code, groups)
+            if len(rest) <= _LONGEST_KEPT:
+                readings, notes = _log(head, rest, self.zone)
+                self.readings += readings
+                self.notes += notes
+            else:
+                self._buffer(code, groups)
         else:
             self._several(code, groups)
 
@@ -111,26 +113,27 @@ class LineReader:
         ``(2)(0-0:96.7.19)(time)(0000000240*s)(time)(…)``, and in Belgium ``(1)(1-0:1.6.0)(1-0:1.6.0)(end of the
         month)(time of the peak)(03.695*kW)``: a code that is there twice is the time of a value and the value.
         """
-        columns: list[Code] = []
-        while len(columns) + 1 < len(groups) and _CODE.fullmatch(groups[len(columns) + 1]):
-            columns.append(find_code(_with_star(groups[len(columns) + 1])))
+        size = 1
+        while size < len(groups) and _CODE.fullmatch(groups[size]):
+            size += 1
+        columns = [find_code(_with_star(column)) for column in groups[1:size]]
+        cells = groups[size:]
         self._add(code, Decimal(groups[0]), raw=groups[0], name=f"{code.name}, number of entries")
-        cells = groups[1 + len(columns) :]
-        size = 1 + len(columns)
-        entries = len(cells) // size
-        if int(groups[0]) != entries or len(cells) % size:
+        if int(groups[0]) * size != len(cells):
             self.notes.append(f"{code.obis} says {int(groups[0])} entries and has {len(cells)} values of {size} each")
+        add, obis, device, number = self.readings.append, code.obis, code.device, 0
         for entry in range(0, len(cells), size):
-            row = cells[entry : entry + size]
+            row = tuple(cells[entry : entry + size])
+            number += 1
             time = self._time(code, row[0])
-            for index, cell in enumerate(row[1:]):
-                column = columns[index]
-                if TIME.fullmatch(cell) and index + 2 < len(row) and columns[index + 1] is column:
+            for index, cell in enumerate(row[1:], 1):
+                column = columns[index - 1]
+                if index + 1 < len(row) and columns[index] is column and TIME.fullmatch(cell):
                     time = self._time(code, cell)
                     continue
                 value, unit = self._value(column, cell)
-                name = f"{column.name}, entry {entry // size + 1}"
-                self._add(code, value, unit, raw=tuple(row), time=time, name=name, class_id=_BUFFER, attribute=2)
+                name = f"{column.name}, entry {number}"
+                add(PushReading(name, value, unit, obis, _BUFFER, 2, row, None, 255, time, device, _TEXT))
 
     def _profile(self, code: Code, groups: list[str]) -> bool:
         """``(time)(status)(minutes)(columns)(code)(unit)…(value)…``; whether it was one."""
@@ -207,7 +210,7 @@ class LineReader:
         return moment
 
     def _device(self, code: Code, number: str) -> None:
-        medium = MEDIA.get(int(Decimal(number)))
+        medium = MEDIA.get(int(number)) if number.isdecimal() and len(number) <= 3 else None
         if medium is not None:
             self.media[code.device] = medium
 
@@ -218,6 +221,14 @@ class LineReader:
         return code.name
 
 
+@lru_cache(maxsize=64)
+def _log(head: str, rest: str, zone: tzinfo) -> tuple[tuple[PushReading, ...], tuple[str, ...]]:
+    """The readings of a log, and notes. It stays the same for weeks, while the text comes every second."""
+    reader = LineReader(zone)
+    reader._buffer(find_code(head), rest[1:-1].split(")("))
+    return tuple(reader.readings), tuple(reader.notes)
+
+
 def _symbol(unit: str) -> str:
     """Our symbol of a unit, however a text writes it; one that we do not know stays as it is."""
     return UNITS.get(unit.lower(), unit)
@@ -225,8 +236,7 @@ def _symbol(unit: str) -> str:
 
 def _with_star(code: str) -> str:
     """``0-0:96.7.19.255`` as ``0-0:96.7.19*255``."""
-    head, _, last = code.rpartition(".")
-    return f"{head}*{last}" if code.count(".") == 3 else code
+    return "*".join(code.rsplit(".", 1)) if code.count(".") == 3 else code
 
 
 def _decoded(text: str, letters: tuple[str, ...]) -> str:

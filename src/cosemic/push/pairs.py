@@ -104,7 +104,7 @@ class _Finder:
             self.take(node, parts[1], parts[3], parts[4:], *descriptor)
             return True
         obis = body.obis(parts[0])
-        if obis is None or not self.is_tail(parts[2:]):
+        if obis is None or not self.is_tail(parts[2:]) or (len(parts) > 2 and body.obis(parts[1]) is not None):
             return False
         self.take(node, parts[0], parts[1], parts[2:], None, obis, None)
         return True
@@ -125,7 +125,9 @@ class _Finder:
         obis: ObisCode,
         attribute: int | None,
     ) -> None:
-        """Take a value with its name and what follows it."""
+        """Take a value with its name and what follows it; a scaler that stands before the value counts as well."""
+        if is_scaler_unit(value) and len(tail) == 1 and not is_scaler_unit(tail[0]):
+            value, tail = tail[0], (value,)
         scaler_unit: ScalerUnit | None = None
         time: Node | None = None
         if len(tail) == 2 and tail[0].tag == DataType.INTEGER and tail[1].tag == DataType.ENUM:

@@ -16,6 +16,7 @@ from cosemic.apdu.base import DECODERS, decode_apdu
 from cosemic.codec.scalars import FORMATS, SIZE, TIMES
 from cosemic.errors import DecodeError
 from cosemic.push.envelopes import GENERAL_SIGNING, IS_PROTECTED, unwrap, unwrap_signed
+from cosemic.push.forms import KnownForms
 from cosemic.push.nodes import ARRAY, BARE_DESCRIPTOR, BARE_SIZE, Body, Node
 from cosemic.push.refusals import PushRefused
 from cosemic.security.suites import BROADCAST, CIPHERING, KEY_LENGTH
@@ -47,13 +48,13 @@ class Judgement:
     is_cut: bool = False
 
 
-def judge(octets: bytes, tolerances: frozenset[Tolerance] = DEFAULT) -> Judgement:
-    """How like a push these octets are; never raises."""
+def judge(octets: bytes, tolerances: frozenset[Tolerance] = DEFAULT, forms: KnownForms | None = None) -> Judgement:
+    """How like a push these octets are; never raises. ``forms`` spares it the decoding of what came likewise before."""
     if not octets:
         return _NONE
     tag = octets[0]
     if tag == _DATA_NOTIFICATION:
-        return _data_notification(octets, tolerances)
+        return _data_notification(octets, tolerances, forms)
     if tag == _SLASH:
         return _text(octets)
     if IS_PROTECTED[tag]:
@@ -79,7 +80,7 @@ def _is_envelope(octets: bytes) -> bool:
         return False
 
 
-def _data_notification(octets: bytes, tolerances: frozenset[Tolerance]) -> Judgement:
+def _data_notification(octets: bytes, tolerances: frozenset[Tolerance], forms: KnownForms | None) -> Judgement:
     offset = 5
     if octets[offset : offset + 2] == b"\x09\x0c" and Tolerance.DATE_TIME_TAG in tolerances:
         offset += 1
@@ -92,11 +93,15 @@ def _data_notification(octets: bytes, tolerances: frozenset[Tolerance]) -> Judge
             return _NONE
     elif size:
         return _NONE
+    if forms is not None and forms.matches(octets):
+        return Judgement(Likeness.VALID, len(octets))
     try:
         decode_apdu(octets, tolerances=tolerances)
     except DecodeError:
         pass
     else:
+        if forms is not None:
+            forms.learn(octets, body)
         return Judgement(Likeness.VALID, len(octets))
     if _has_bare_descriptors(octets[body:], tolerances):
         return Judgement(Likeness.BENT, len(octets))

@@ -10,17 +10,15 @@ on how the stream is cut.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
 from typing import Final
 
 from cosemic.link.frames import FLAG, WRONG_FCS, HdlcFrame, frame_at
 from cosemic.link.llc import HEADERS
 from cosemic.link.mbus import long_frame, long_frame_end
 from cosemic.push.framings import apdus, blocks, hdlc, wrapper
-from cosemic.push.framings.mbus import MbusSets
+from cosemic.push.framings.assembly import Assembly
 from cosemic.push.framings.noise import Noise
 from cosemic.push.framings.p1 import Text
-from cosemic.push.framings.sets import OpenSets
 from cosemic.push.telegrams import Content, Framing, Heard, Telegram
 from cosemic.tolerances import DEFAULT, Tolerance
 
@@ -30,6 +28,7 @@ MAX_SENDERS: Final = 16
 _LONG, _SLASH = 0x68, 0x2F
 _SHORT_FRAMES: Final = b"\x10\xe5"
 _LONGEST_HEADER: Final = 14
+_LEAST_FRAME: Final = 8
 _WRAPPER_HEADER: Final = 8
 _MOST_OVERFLOW: Final = 0x3F
 _MOST_TRIES: Final = 8
@@ -46,16 +45,6 @@ _ANYTHING: Final = re.compile(
 """Where anything may begin, behind octets that were none."""
 
 
-class _Candidate:
-    """What is known of the unprotected telegram that may begin at the first octet of the buffer."""
-
-    __slots__ = ("inner", "look")
-
-    def __init__(self) -> None:
-        self.look = apdus.Look()
-        self.inner = 1  # up to where it was searched for frames with a check sum
-
-
 class StreamReader:
     """Finds telegrams in a stream. ``framing`` names the only one that it has; None finds out, and goes on finding out.
 
@@ -65,18 +54,17 @@ class StreamReader:
     """
 
     __slots__ = (
-        "_blocks",
+        "_assembly",
         "_buffer",
-        "_candidate",
+        "_cleared",
         "_framing",
         "_known",
+        "_look",
         "_max_senders",
         "_max_telegram",
-        "_mbus",
         "_need",
         "_noise",
         "_offset",
-        "_segments",
         "_text",
         "_tolerances",
         "_tried_until",
@@ -109,27 +97,25 @@ class StreamReader:
         self._offset = 0
         self._known: Framing | None = None
         self._noise: Noise | None = None
-        self._candidate: _Candidate | None = None
+        self._look: apdus.Look | None = None
         self._text: Text | None = None
-        self._segments: OpenSets | None = None
-        self._blocks: OpenSets | None = None
-        self._mbus: MbusSets | None = None
+        self._assembly: Assembly | None = None
         self._weak_from = 0  # nothing without a check sum is believed that begins before this place
+        self._cleared = 0  # no frame with a check sum begins before this place, as far as it was searched for
         self._tried_until = 0
         self._tries = 0
 
     @property
     def is_partial(self) -> bool:
-        """Whether something has begun that is not complete, or noise has not ended."""
-        return bool(self._buffer or self._noise or self._segments or self._blocks or self._mbus)
+        """Whether something has begun that is not complete, or noise has not ended; a flag alone is nothing."""
+        has_begun = self._buffer is not None and self._buffer != b"\x7e"
+        return bool(has_begun or self._noise or self._assembly)
 
     @property
     def waiting(self) -> int:
         """How many octets are kept in all."""
         kept = len(self._buffer or b"") + (len(self._noise.octets) if self._noise else 0)
-        kept += self._segments.octets if self._segments else 0
-        kept += self._blocks.octets if self._blocks else 0
-        return kept + (self._mbus.octets if self._mbus else 0)
+        return kept + (self._assembly.octets if self._assembly is not None else 0)
 
     def feed(self, octets: bytes) -> list[Heard]:
         """Take octets; gives the telegrams that they complete, and what was none, in order."""
@@ -150,24 +136,14 @@ class StreamReader:
         if self._buffer is not None:
             self._keep(self._buffer, self._scan(self._buffer, True, found))
         self._tell_noise(found)
+        self._weak_from = self._cleared = self._tried_until = 0  # whatever was damaged is over too
         return found
 
     def idle(self) -> list[Heard]:
         """The line is silent: what has begun is not going to end. What comes next begins a telegram."""
         found = self.end_of_datagram()
-        if self._mbus is not None:
-            self._mbus.close_all(found)
-        for sets in (self._segments, self._blocks):
-            for begun in sets.close_all() if sets is not None else ():
-                begun_octets = bytes(begun.octets)
-                if begun.framing is Framing.HDLC and sets is self._segments and begun_octets[:3] in HEADERS:
-                    begun_octets = begun_octets[3:]
-                found.append(
-                    Telegram(
-                        begun.framing, begun_octets, Content.APDU, begun.source, begun.destination, begun.offset, False
-                    )
-                )
-        self._segments = self._blocks = self._mbus = None
+        if self._assembly is not None:
+            self._assembly.close(found)
         return found
 
     def end(self) -> list[Heard]:
@@ -184,6 +160,12 @@ class StreamReader:
             del self._buffer[:place]
         else:
             self._buffer = bytearray(data[place:])
+
+    def _parts(self) -> Assembly:
+        assembly = self._assembly
+        if assembly is None:
+            assembly = self._assembly = Assembly(self._max_senders, self._max_telegram, self._tolerances)
+        return assembly
 
     def _scan(self, data: bytes | bytearray, at_end: bool, found: list[Heard]) -> int:
         """Read what is there; gives the place that reading has to go on from."""
@@ -205,7 +187,7 @@ class StreamReader:
             if end < 0:
                 self._need = -end
                 break
-            self._candidate = self._text = None
+            self._look = self._text = None
             place = end or self._skip(data, place, size, found)
         return place
 
@@ -246,10 +228,12 @@ class StreamReader:
         seen = frame_at(data, place)
         if isinstance(seen, HdlcFrame):
             if self._noise is not None:
+                if self._assembly is not None and self._noise.size >= _LEAST_FRAME:
+                    self._assembly.doubt_segments(found)
                 self._tell_noise(found)
             self._known = _HDLC
             if hdlc.carries_information(seen):
-                self._hdlc_information(seen, self._offset + place, found)
+                self._parts().add_hdlc(seen, self._offset + place, found)
             return place + 1 + ((data[place + 1] & 0x07) << 8 | data[place + 2])
         if isinstance(seen, int):
             if not at_end:
@@ -271,25 +255,6 @@ class StreamReader:
         self._suspicion(place).suspect(f"a damaged HDLC frame: {seen}", _HDLC, 2 if is_sure else 1)
         return 0
 
-    def _hdlc_information(self, frame: HdlcFrame, offset: int, found: list[Heard]) -> None:
-        information = frame.information
-        is_cut = False
-        sender = hdlc.sender_of(frame)
-        if frame.segmented or (self._segments is not None and self._segments.get(sender) is not None):
-            if self._segments is None:
-                self._segments = OpenSets("HDLC segments", self._max_senders, self._max_telegram)
-            whole = hdlc.add_segment(self._segments, frame, offset, found)
-            if whole is None:
-                return
-            is_cut = whole[1] != offset
-            information, offset = whole
-        source, destination = frame.source.logical, frame.destination.logical
-        for apdu in hdlc.split(information, offset, self._tolerances, found):
-            if apdu:
-                self._take(
-                    apdu, _HDLC, source, destination, offset, sender, found, not is_cut or not apdus.is_cut(apdu)
-                )
-
     def _mbus_frame(self, data: bytes | bytearray, place: int, at_end: bool, found: list[Heard]) -> int:
         if self._framing is not None and self._framing is not _MBUS:
             return 0
@@ -305,13 +270,7 @@ class StreamReader:
             return 0
         self._tell_noise(found)
         self._known = _MBUS
-        if self._mbus is None:
-            self._mbus = MbusSets(self._max_senders, self._max_telegram, self._tolerances)
-        whole = self._mbus.add(long_frame(data, place, end), self._offset + place, found)
-        if whole is not None:
-            apdu, offset = whole
-            sender = (_MBUS, apdu.source, apdu.destination)
-            self._take(apdu.apdu, _MBUS, apdu.source, apdu.destination, offset, sender, found)
+        self._parts().add_mbus(long_frame(data, place, end), self._offset + place, found)
         return end
 
     @property
@@ -360,9 +319,9 @@ class StreamReader:
         noise = self._noise
         if noise is not None and noise.tail in HEADERS:
             return 0  # the inside of a damaged HDLC frame
-        candidate = self._candidate or _Candidate()
+        look = self._look or apdus.Look()
         known = self._framing or self._known
-        is_due = known is framing and (noise is None or self._framing is not None)
+        is_due = known is framing and noise is None
         in_noise = not is_due and (noise is not None or known is not None)
         size = len(data)
         if framing is _WRAPPER:
@@ -370,33 +329,35 @@ class StreamReader:
             start = place + _WRAPPER_HEADER
             has_begun = size > start
         else:
-            end = candidate.look.end(data, place, in_noise=in_noise)
+            end = look.end(data, place, in_noise=in_noise)
             start = place
-            has_begun = candidate.look.has_begun
+            has_begun = look.has_begun
         if not end or abs(end) - start > self._max_telegram:
-            return self._refused(candidate, place, data[place], found)
+            return self._refused(look, place, data[place], found)
         is_whole = 0 < end <= size
         need = 0 if is_whole else -abs(end)
         if not is_due or framing is _APDU:
-            frame = self._frame_within(data, place, end, candidate, at_end, is_due)
+            frame = self._frame_within(data, place, end, at_end, is_due)
             if frame > 0:
                 self._taint(frame)
                 return 0
             if frame < 0:
                 need = max(need, frame) if need else frame
-        if has_begun and (is_whole or at_end) and (again := apdus.begins_again(data, start, min(abs(end), size))):
+        if need and not at_end:
+            self._look = look
+            return need
+        if has_begun and (again := apdus.begins_again(data, start, min(abs(end), size))):
             # octets of the first one are missing
             self._suspicion(place).suspect("an APDU that is cut short", framing, 2)
             self._taint(again)
             return 0
-        if is_whole and not need and self._framing is None and not (is_due and framing is _WRAPPER):
-            need = self._confirmation(data, place, start, end, in_noise, at_end)
-            if not need:
-                return self._refused(candidate, place, 0, found)
-            need = min(need, 0)
-        if need and not at_end:
-            self._candidate = candidate
-            return need
+        if is_whole and self._framing is None and not (is_due and framing is _WRAPPER):
+            confirmed = self._confirmation(look, data, place, start, end, in_noise, at_end)
+            if confirmed < 0:
+                self._look = look
+                return confirmed
+            if not confirmed:
+                return self._refused(look, place, 0, found)
         if not is_whole:
             if not has_begun:
                 return 0
@@ -407,13 +368,13 @@ class StreamReader:
         if framing is _WRAPPER:
             source, destination = data[place + 2] << 8 | data[place + 3], data[place + 4] << 8 | data[place + 5]
         sender = (framing, source, destination)
-        self._take(bytes(data[start:end]), framing, source, destination, here, sender, found, is_whole)
+        self._parts().take(bytes(data[start:end]), framing, source, destination, here, sender, found, is_whole)
         return end
 
-    def _refused(self, candidate: _Candidate, place: int, tag: int, found: list[Heard]) -> int:
+    def _refused(self, look: apdus.Look, place: int, tag: int, found: list[Heard]) -> int:
         """No APDU after all. A walk that failed late is not repeated at each place that it went by."""
         here = self._offset + place
-        walked = candidate.look.walked
+        walked = look.walked
         if walked:
             self._tried_until = max(self._tried_until, here + walked)
             self._tries += 1
@@ -422,7 +383,7 @@ class StreamReader:
         return 0
 
     def _confirmation(
-        self, data: bytes | bytearray, place: int, start: int, end: int, in_noise: bool, at_end: bool
+        self, look: apdus.Look, data: bytes | bytearray, place: int, start: int, end: int, in_noise: bool, at_end: bool
     ) -> int:
         """Whether what stands around an APDU lets it be one; a look.
 
@@ -431,9 +392,12 @@ class StreamReader:
         """
         size = len(data)
         if start != place:
-            return end if apdus.is_likely_push(data, start) and self._is_filled(data, start, end, in_noise) else 0
+            apdu = bytes(data[start:end])
+            # among noise the APDU has to fill its wrapper
+            is_filled = not in_noise or look.end(apdu, 0, in_noise=False) == len(apdu)
+            return end if is_filled and apdus.is_likely_push(apdu, 0) else 0
         if not in_noise:
-            if apdus.is_rare(data, place) or self._is_expected_block(data, place):
+            if apdus.is_rare(data, place) or self._is_expected(data, place):
                 return end
             return (end if at_end else -(end + 1)) if end == size else end if data[end] in apdus.STARTS else 0
         behind = 3 if self._known is _HDLC else 2 if self._known is _MBUS else 0
@@ -443,21 +407,12 @@ class StreamReader:
             return -(end + behind)
         return 0 if data[end + behind - 1 : end + behind] == (b"\x7e" if behind == 3 else b"\x16") else end
 
-    def _is_expected_block(self, data: bytes | bytearray, place: int) -> bool:
-        begun = self._blocks.get((_APDU, None, None)) if self._blocks is not None else None
-        return (
-            begun is not None
-            and data[place] == blocks.TAG
-            and 0 <= begun.expected - int.from_bytes(data[place + 2 : place + 4], "big") <= 1
-        )
+    def _is_expected(self, data: bytes | bytearray, place: int) -> bool:
+        number = data[place + 2] << 8 | data[place + 3]
+        is_block = data[place : place + 1] == blocks.TAG and self._assembly is not None
+        return is_block and self._parts().expects_block((_APDU, None, None), number)
 
-    def _is_filled(self, data: bytes | bytearray, start: int, end: int, in_noise: bool) -> bool:
-        """Whether an APDU fills its wrapper; among noise it has to."""
-        return not in_noise or apdus.Look().end(data, start, in_noise=False) == end
-
-    def _frame_within(
-        self, data: bytes | bytearray, place: int, end: int, candidate: _Candidate, at_end: bool, is_due: bool
-    ) -> int:
+    def _frame_within(self, data: bytes | bytearray, place: int, end: int, at_end: bool, is_due: bool) -> int:
         """Where a frame with a check sum begins in what seems to be an unprotected telegram; a look.
 
         Where a telegram is due, the frame has to lie in it as a whole; else it suffices that it begins in it.
@@ -465,17 +420,21 @@ class StreamReader:
         size = len(data)
         is_whole = 0 < end <= size
         stop = end if is_whole else size
-        at = place + candidate.inner
+        cleared = at = max(place + 1, self._cleared - self._offset)
+        is_clear = True  # so far: no frame begins before ``at``
         while (match := _FRAMES.search(data, at, stop)) is not None:
             inner = match.start()
             ends = self._protected_end(data, inner, at_end)
+            if is_clear:
+                cleared, is_clear = inner, not ends
             if ends > 0 and (not is_due or not is_whole or ends <= end):
+                self._cleared = self._offset + cleared
                 return inner
             if ends < 0 and not (is_due and is_whole):
-                candidate.inner = inner - place
+                self._cleared = self._offset + cleared
                 return ends
             at = inner + 1
-        candidate.inner = max(stop - place, 1)
+        self._cleared = self._offset + max(stop if is_clear else cleared, place + 1)
         return 0
 
     def _protected_end(self, data: bytes | bytearray, place: int, at_end: bool) -> int:
@@ -498,30 +457,5 @@ class StreamReader:
         # looked at anew each time, so not for each octet
         return ends if ends >= 0 else -(len(data) + 1 + (len(data) - place) // 8)
 
-    # -- whole APDUs --------------------------------------------------------------------------------------------------
-    def _take(
-        self,
-        apdu: bytes,
-        framing: Framing,
-        source: int | None,
-        destination: int | None,
-        offset: int,
-        sender: Hashable,
-        found: list[Heard],
-        is_complete: bool = True,
-    ) -> None:
-        """An APDU, or a general block of one."""
-        if apdu[0] == blocks.TAG:
-            if self._blocks is None:
-                self._blocks = OpenSets("general blocks", self._max_senders, self._max_telegram)
-            whole = blocks.add(self._blocks, apdu, framing, source, destination, offset, sender, found)
-            if whole is None:
-                return
-            apdu, offset = whole
-            if not apdu:
-                return
-        found.append(Telegram(framing, apdu, _IS_APDU, source, destination, offset, is_complete))
-
 
 _HDLC, _WRAPPER, _MBUS, _APDU, _P1 = Framing
-_IS_APDU = Content.APDU

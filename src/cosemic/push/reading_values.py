@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import Final
@@ -47,6 +49,7 @@ def is_specified(octets: bytes) -> bool:
     return octets[:8] != _NO_TIME
 
 
+@functools.lru_cache(1024)
 def plain_text(octets: bytes) -> str | bytes:
     """An octet-string that is known to hold text, without the zeros that fill it; as it is where it is no text."""
     try:
@@ -56,8 +59,13 @@ def plain_text(octets: bytes) -> str | bytes:
     return text if text.isprintable() else octets
 
 
-def scaled(raw: float, scaler: int) -> Decimal:
-    """The exact value of a number."""
-    if not scaler and type(raw) is int:
-        return Decimal(raw)
-    return Decimal(raw).scaleb(scaler, EXACT) if type(raw) is int and scaler < 0 else scale(raw, scaler)
+def scaling(scaler: int, *, is_whole: bool) -> Callable[[float], Decimal]:
+    """What makes the exact value of a number; ``is_whole`` says that it has no fraction."""
+    if not is_whole:
+        return lambda raw: scale(raw, scaler)
+    if scaler == 0:
+        return Decimal
+    if scaler < 0:
+        return lambda raw: Decimal(raw).scaleb(scaler, EXACT)
+    factor = 10**scaler
+    return lambda raw: Decimal(raw * factor)

@@ -6,6 +6,8 @@ how to make readings of the values between them. A push whose fixed octets diffe
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,20 +17,28 @@ from typing import Any, Final, TypeAlias
 from cosemic.codec.axdr import DataType, decode_prefix
 from cosemic.codec.scalars import FORMATS, TIMES
 from cosemic.codec.typed import Value
+from cosemic.cosem.model import interface_class
+from cosemic.errors import DecodeError
 from cosemic.obis import ObisCode
 from cosemic.obis_names import look_up
 from cosemic.push.labelling import Kind, Labelled, device_of, identity_rank, kind_of
-from cosemic.push.messages import PushReading
-from cosemic.push.nodes import BARE_DESCRIPTOR, OCTET_STRING, VISIBLE_STRING, Body, Node
-from cosemic.push.reading_values import moment, plain_text, scaled, time_of
+from cosemic.push.messages import Label, PushReading
+from cosemic.push.nodes import BARE_DESCRIPTOR, OCTET_STRING, VISIBLE_STRING, Body, Node, has_descriptor_form
+from cosemic.push.reading_values import moment, plain_text, scaling, time_of
 from cosemic.times import CosemDateTime
+from cosemic.tolerances import Tolerance
 
 LARGEST: Final = 512
 """More values than this, and a shape is not kept: it is a buffer of rows, and no two have the same number of them."""
 
-Step: TypeAlias = Callable[[tuple[Any, ...], bytes, int, tzinfo | None], PushReading]
-"""Makes one reading of the fields that a shape has unpacked, the octets, where the body begins in them, and a zone."""
 _Source: TypeAlias = Callable[[tuple[Any, ...], bytes, int], Value]
+"""Finds a value in the fields that a shape has unpacked, the octets, and where the body begins in them."""
+_Moment: TypeAlias = Callable[[tuple[Any, ...], bytes, int, "tzinfo | None"], Any]
+Step: TypeAlias = tuple[
+    int, _Source | None, Callable[..., Any] | None, bool, _Moment | None, str, str, ObisCode | None, int | None,
+    int | None, int | None, int, int, Label,
+]  # fmt: skip
+"""How one reading is made: the field of its value, how that is found and converted, its time, and what is always so."""
 
 _NOTHING: Final = frozenset((int(DataType.NULL_DATA), int(DataType.DONT_CARE)))
 
@@ -46,12 +56,14 @@ class Findings:
     """Which reading tells what meter it is."""
     ignores_deviation: bool = False
     """The deviation in the times of these meters is not true."""
+    tolerated: Tolerance | None = None
+    """What had to be borne for the values to be read."""
 
 
 class Shape:
     """How to read the pushes of one shape. ``is_valid`` is False where the body is no A-XDR."""
 
-    __slots__ = ("_other_texts", "_text", "findings", "fixed", "is_valid", "layout", "size", "steps")
+    __slots__ = ("_buffers", "_other_texts", "_text", "findings", "fixed", "is_valid", "layout", "size", "steps")
 
     def __init__(
         self,
@@ -68,15 +80,18 @@ class Shape:
         fields = _Fields(body, pinned)
         self.fixed = tuple(fields.fixed)
         self.layout = fields.layout()
-        self.steps = [_step(item, body, fields.places, findings.ignores_deviation) for item in items]
+        places = {} if self.layout is None else fields.places
+        self.steps = [_step(item, body, places, findings.ignores_deviation) for item in items]
+        # Which readings are buffers of captured values: each gives as many readings as it has values.
+        self._buffers = [(number, item) for number, item in enumerate(items) if item.captured is not None]
         # A push of the same shape whose first text begins with one of these is that of another layout.
-        self._text = None if text is None else fields.places.get(text.start)
-        self._other_texts = tuple(other.encode() for other in other_texts)
+        self._text = None if text is None else places.get(text.start)
+        self._other_texts = tuple(other.encode("latin-1", "replace") for other in other_texts)
 
     @property
     def can_be_kept(self) -> bool:
-        """Whether other pushes may have this shape."""
-        return self.layout is not None
+        """Whether other pushes may have this shape, and few enough values to be worth it."""
+        return self.layout is not None and not self._buffers
 
     def fields(self, octets: bytes, offset: int) -> tuple[Any, ...] | None:
         """The fields of a body that begins at ``offset`` and has this shape's size; None for another shape."""
@@ -92,32 +107,61 @@ class Shape:
         self, fields: tuple[Any, ...], octets: bytes, offset: int, zone: tzinfo | None
     ) -> tuple[PushReading, ...]:
         """The readings of a body with these fields."""
-        return tuple([step(fields, octets, offset, zone) for step in self.steps])
+        readings = []
+        for (
+            place, source, convert, wants_zone, when, name, unit, obis, class_id, attribute, scaler, unit_code, device,
+            label,
+        ) in self.steps:  # fmt: skip
+            value = raw = fields[place] if source is None else source(fields, octets, offset)
+            if convert is not None:
+                value = convert(raw, zone) if wants_zone else convert(raw)
+            # Every value of every push comes here: filling the slots directly halves the time of __init__.
+            made: PushReading = _new(PushReading)
+            _set_name(made, name)
+            _set_value(made, value)
+            _set_unit(made, unit)
+            _set_obis(made, obis)
+            _set_class_id(made, class_id)
+            _set_attribute(made, attribute)
+            _set_raw(made, raw)
+            _set_scaler(made, scaler)
+            _set_unit_code(made, unit_code)
+            _set_time(made, None if when is None else when(fields, octets, offset, zone))
+            _set_device(made, device)
+            _set_label(made, label)
+            readings.append(made)
+        for number, item in reversed(self._buffers):
+            assert item.captured is not None
+            buffer = octets[offset + item.node.start : offset + item.node.end]
+            # What does not fit stays one reading: the buffer.
+            with contextlib.suppress(DecodeError):
+                readings[number : number + 1] = item.captured.readings(buffer, readings[number].raw, item.label, zone)
+        return tuple(readings)
 
 
 class Shapes:
-    """Shapes that were met, by the size of the body; bounded, as a sender chooses what lies in it."""
+    """Shapes that were met, by the size of the body and where it begins; bounded, as a sender chooses what they are."""
 
     __slots__ = ("_by_size",)
     _SIZES: Final = 256
     _OF_ONE_SIZE: Final = 8
 
     def __init__(self) -> None:
-        self._by_size: dict[int, list[Shape]] = {}
+        self._by_size: dict[tuple[int, int], list[Shape]] = {}
 
     def find(self, octets: bytes, offset: int) -> tuple[Shape, tuple[Any, ...]] | None:
         """The shape of the body that begins at ``offset``, and its fields."""
-        for shape in self._by_size.get(len(octets) - offset, ()):
+        for shape in self._by_size.get((len(octets) - offset, offset), ()):
             fields = shape.fields(octets, offset)
             if fields is not None:
                 return shape, fields
         return None
 
-    def keep(self, shape: Shape) -> None:
-        """Remember a shape; an older one of its size may have to go."""
+    def keep(self, shape: Shape, offset: int) -> None:
+        """Remember the shape of a body that began at ``offset``; an older one of its size may have to go."""
         if len(self._by_size) >= self._SIZES:
             self._by_size.clear()
-        known = self._by_size.setdefault(shape.size, [])
+        known = self._by_size.setdefault((shape.size, offset), [])
         if len(known) >= self._OF_ONE_SIZE:
             known.pop()
         known.insert(0, shape)
@@ -133,7 +177,7 @@ class _Fields:
         self.places: dict[int, int] = {}
         """Which field holds the leaf that begins there."""
         self.formats: list[str] = []
-        self.is_regular = True
+        self.is_regular = body.damage is None
         at = 0
         for leaf in self.leaves(body.root):
             code = _format(leaf)
@@ -161,7 +205,8 @@ class _Fields:
             if node.tag != OCTET_STRING or node.end - node.content != _NAME:
                 yield node
             return
-        for child in node.children:
+        # So may the class and the attribute that stand around a name.
+        for child in node.children[3 if has_descriptor_form(node) else 0 :]:
             yield from self.leaves(child)
 
     def fix(self, start: int, end: int) -> None:
@@ -189,70 +234,94 @@ def _format(leaf: Node) -> str | None:
     return None
 
 
-def _source(node: Node, body: Body, places: dict[int, int]) -> _Source:
-    """Where the value of a node comes from."""
+def _source(node: Node, body: Body, places: dict[int, int]) -> tuple[int, _Source | None]:
+    """Where the value of a node comes from: the number of its field, or a function where it is not as it is there."""
     place = places.get(node.start) if node.children is None else None
     if place is None:
-        if not body.is_valid and node.children is not None:
+        if not body.is_valid and (node.children is not None or node.tag == OCTET_STRING):
             value = body.value(node)
-            return lambda fields, octets, offset: value
+            return 0, lambda fields, octets, offset: value
         start = node.start
-        return lambda fields, octets, offset: decode_prefix(octets, offset + start)[0]
+        return 0, lambda fields, octets, offset: decode_prefix(octets, offset + start)[0]
     index = place
     if node.tag == VISIBLE_STRING:
-        return lambda fields, octets, offset: str(fields[index], "latin-1")
+        return index, lambda fields, octets, offset: str(fields[index], "latin-1")
     if node.tag in TIMES:
         read = TIMES[node.tag][1]
-        return lambda fields, octets, offset: read(fields[index])
-    return lambda fields, octets, offset: fields[index]
+        return index, lambda fields, octets, offset: read(fields[index])
+    return index, None
+
+
+def _conversion(item: Labelled, kind: Kind, ignores_deviation: bool) -> tuple[Callable[..., Any] | None, bool]:
+    """What makes the value of what came, None where that is it; and whether it wants the zone as well."""
+    tag = item.node.tag
+    if tag in FORMATS and tag != DataType.BOOLEAN:
+        scaler = None if item.scaler_unit is None else item.scaler_unit.scaler
+        return (None if scaler is None else scaling(scaler, is_whole=FORMATS[tag] not in _FLOATS)), False
+    if tag == DataType.DATE_TIME:
+        return lambda raw, zone: moment(bytes(raw), zone, ignores_deviation), True
+    if tag == OCTET_STRING:
+        if kind is Kind.TEXT:
+            return plain_text, False
+        if kind is Kind.TIME:
+            return lambda raw, zone: time_of(raw, zone, ignores_deviation), True
+        if kind is Kind.NAME:
+            return _name, False
+    return None, False
+
+
+_FLOATS: Final = frozenset(("f", "d"))
+
+
+def _name(raw: bytes) -> str | bytes:
+    return str(ObisCode.from_bytes(raw)) if len(raw) == _NAME else raw
 
 
 def _step(item: Labelled, body: Body, places: dict[int, int], ignores_deviation: bool) -> Step:
     """How the reading of an item is made."""
-    obis = item.obis
-    name = item.name or ("" if obis is None else look_up(obis.octets).name)
-    unit_code = 255 if item.scaler_unit is None else item.scaler_unit.unit
-    unit = "" if item.scaler_unit is None else item.scaler_unit.symbol
-    scaler = None if item.scaler_unit is None else item.scaler_unit.scaler
-    class_id, attribute, label = item.class_id, item.attribute, item.label
-    device = 0 if obis is None else device_of(obis)
-    node, kind = item.node, kind_of(item)
-    source = _source(node, body, places)
-    place = places.get(node.start) if node.children is None else None
-    if place is not None and node.tag in FORMATS and node.tag != DataType.BOOLEAN and item.time is None:
-        index = place
+    place, source = _source(item.node, body, places)
+    convert, wants_zone = _conversion(item, kind_of(item), ignores_deviation)
+    when: _Moment | None = None
+    if item.time is not None:
+        when_place, when_source = _source(item.time, body, places)
 
-        def number(fields: tuple[Any, ...], octets: bytes, offset: int, zone: tzinfo | None) -> PushReading:
-            raw = fields[index]
-            value = raw if scaler is None else scaled(raw, scaler)
-            return PushReading(
-                name, value, unit, obis, class_id, attribute, raw, scaler, unit_code, None, device, label
-            )
+        def when(fields: tuple[Any, ...], octets: bytes, offset: int, zone: tzinfo | None) -> Any:
+            raw = fields[when_place] if when_source is None else when_source(fields, octets, offset)
+            return _moment(raw, zone, ignores_deviation)
 
-        return number
-    when = None if item.time is None else _source(item.time, body, places)
+    scaler_unit = item.scaler_unit
+    return (
+        place,
+        source,
+        convert,
+        wants_zone,
+        when,
+        item.name or _name_of(item),
+        "" if scaler_unit is None else scaler_unit.symbol,
+        item.obis,
+        item.class_id,
+        item.attribute,
+        None if scaler_unit is None else scaler_unit.scaler,
+        255 if scaler_unit is None else scaler_unit.unit,
+        0 if item.obis is None else device_of(item.obis),
+        item.label,
+    )
 
-    def other(fields: tuple[Any, ...], octets: bytes, offset: int, zone: tzinfo | None) -> PushReading:
-        raw = source(fields, octets, offset)
-        value: Any = raw
-        if scaler is not None and isinstance(raw, int | float) and not isinstance(raw, bool):
-            value = scaled(raw, scaler)
-        elif isinstance(raw, CosemDateTime):
-            value = moment(bytes(raw), zone, ignores_deviation)
-        elif isinstance(raw, bytes):
-            if kind is Kind.TEXT:
-                value = plain_text(raw)
-            elif kind is Kind.TIME:
-                value = time_of(raw, zone, ignores_deviation)
-            elif kind is Kind.NAME and len(raw) == _NAME:
-                value = str(ObisCode.from_bytes(raw))
-        time = None if when is None else _moment(when(fields, octets, offset), zone, ignores_deviation)
-        return PushReading(name, value, unit, obis, class_id, attribute, raw, scaler, unit_code, time, device, label)
 
-    return other
+def _name_of(item: Labelled) -> str:
+    """What the catalogue calls the object, and the attribute where that is not its value."""
+    name = "" if item.obis is None else look_up(item.obis.octets).name
+    if item.class_id is not None and item.attribute not in (None, 2):
+        name += f", {interface_class(item.class_id).attribute_name(item.attribute)}"
+    return name
 
 
 _DATE_TIME: Final = 12
+_new = object.__new__
+(
+    _set_name, _set_value, _set_unit, _set_obis, _set_class_id, _set_attribute, _set_raw, _set_scaler, _set_unit_code,
+    _set_time, _set_device, _set_label,
+) = (PushReading.__dict__[each.name].__set__ for each in dataclasses.fields(PushReading))  # fmt: skip
 
 
 def _moment(raw: Value, zone: tzinfo | None, ignores_deviation: bool) -> datetime | CosemDateTime | None:

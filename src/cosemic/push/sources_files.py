@@ -64,12 +64,12 @@ class FileSource:
         self._task.add_done_callback(lambda _: self.intake.source_ended())
         return [name]
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Read no further."""
         if self._task is not None:
             self._task.cancel()
 
-    async def wait_closed(self) -> None:
+    async def close(self) -> None:
         """Wait until the file is closed."""
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from cosemic.push.limits import Limits
@@ -20,6 +21,7 @@ logger = logging.getLogger("cosemic.push")
 
 _LOG_EVERY = 10.0
 _MOST_LOGGED = 200
+_IN_A_TURN = 16
 
 
 class Decoder(Protocol):
@@ -71,13 +73,18 @@ class Intake:
 
     limits: Limits
     decoder_of: DecoderOf
-    emit: Callable[[str, Decoded, datetime | None], None]
+    emit: Callable[[str, Decoded, datetime | None, Callable[[], None] | None], None]
     tell: Callable[[str], None]
     on_octets: Callable[[str, bytes], None] | None = None
     on_source_ended: Callable[[], None] = lambda: None
+    on_change: Callable[[], None] = lambda: None
+    confirms: bool = True
+    """Whether confirmed pushes are confirmed as soon as they are queued, and not by whoever takes them."""
     statistics: Statistics = field(default_factory=Statistics)
     wheel: Wheel = field(default_factory=Wheel)
     is_full: bool = False
+    """Whether datagrams find no room. Streams, which can wait, wait earlier: one turn of the loop is to be short."""
+    is_crowded: bool = False
     is_stopping: bool = False
     _paused: deque[Waiting] = field(default_factory=deque)
     _room: asyncio.Event = field(default_factory=asyncio.Event)
@@ -96,8 +103,17 @@ class Intake:
         """A source, such as a file, gives nothing more."""
         self.on_source_ended()
 
-    def take(self, origin: Origin, items: Iterable[Decoded], at: datetime | None = None) -> int:
-        """Count and hand on what a decoder gave; how many of it were whole telegrams."""
+    def take(
+        self,
+        origin: Origin,
+        items: Iterable[Decoded],
+        at: datetime | None = None,
+        confirm: Callable[[Push], None] | None = None,
+    ) -> int:
+        """Count and hand on what a decoder gave; how many of it were whole telegrams.
+
+        ``confirm`` answers a confirmed push; None where the source has no way back.
+        """
         statistics = self.statistics
         whole = 0
         for item in items:
@@ -105,24 +121,44 @@ class Intake:
                 whole += 1
                 statistics.pushes[origin.kind] += 1
                 statistics.readings += len(item.readings)
+                if item.needs_confirmation and confirm is not None:
+                    if not self.confirms:
+                        self.emit(origin.source, item, at, partial(confirm, item))
+                        continue
+                    confirm(item)
             elif isinstance(item, Dropped):
                 statistics.count_dropped(item.reason, len(item.octets))
             else:
                 whole += 1
                 statistics.undecoded[item.diagnosis] += 1
-            self.emit(origin.source, item, at)
+            self.emit(origin.source, item, at, None)
         return whole
 
     # -- back-pressure -------------------------------------------------------------------------------------------------
-    def set_full(self, is_full: bool) -> None:
-        """Told by the listener. With room again, those who wait go on, one after the other, until it is full again."""
-        self.is_full = is_full
-        if is_full:
+    @property
+    def has_waiting(self) -> bool:
+        """Whether there are octets that came while the queue was full."""
+        return bool(self._paused)
+
+    def set_crowded(self, is_crowded: bool) -> None:
+        """Told by the listener. With room again, those who wait go on, some in each turn of the loop."""
+        self.is_crowded = is_crowded
+        if is_crowded:
             self._room.clear()
             return
         self._room.set()
-        while self._paused and not self.is_full:
+        if self._paused:
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        for _ in range(_IN_A_TURN):
+            if self.is_crowded:
+                return
+            if not self._paused:
+                self.on_change()
+                return
             self._paused.popleft().go_on()
+        asyncio.get_running_loop().call_soon(self._go_on)
 
     def pause(self, waiting: Waiting) -> None:
         """Call ``go_on`` when there is room."""
@@ -130,7 +166,7 @@ class Intake:
 
     async def room(self) -> None:
         """Wait until there is room in the queue."""
-        while self.is_full:
+        while self.is_crowded:
             await self._room.wait()
 
     # -- the log -------------------------------------------------------------------------------------------------------

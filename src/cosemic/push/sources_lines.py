@@ -11,7 +11,7 @@ from cosemic.push.sources import SourceUrl
 from cosemic.push.sources_intake import Decoder, Intake, Origin
 from cosemic.transports.streams import Stream, connect_stream, wait_closed
 
-_FIRST_PAUSE = 1.0
+FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _CONNECT = 20.0
 _STEADY = 30.0
@@ -43,12 +43,12 @@ class LineSource:
         self._task = asyncio.get_running_loop().create_task(self._run(stream))
         return [str(self.url)]
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Let go of the line."""
         if self._task is not None:
             self._task.cancel()
 
-    async def wait_closed(self) -> None:
+    async def close(self) -> None:
         """Wait until the line is free."""
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
@@ -64,7 +64,7 @@ class LineSource:
             raise LinkError(f"cannot connect to {target}: no answer within {_CONNECT:g} s") from None
 
     async def _run(self, stream: Stream | None) -> None:
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         is_lost = stream is None
         while not self.intake.is_stopping:
             if stream is None:
@@ -84,7 +84,7 @@ class LineSource:
             stream = None
             is_lost = True
             if time.monotonic() - opened > _STEADY:
-                pause = _FIRST_PAUSE
+                pause = FIRST_PAUSE
             self.intake.tell(f"{self.url}: {why}; it is opened again as soon as it is there")
 
     async def _listen(self, stream: Stream) -> str:

@@ -52,17 +52,22 @@ class TcpSource:
             raise cannot_listen(url, error) from error
         return [place_of(url.kind, item.getsockname()) for item in self._server.sockets]
 
-    def close(self) -> None:
-        """Take no more connections, and end those that are there."""
+    def stop(self) -> None:
+        """Take no more connections and read no more; what has come can still be confirmed."""
         if self._server is not None:
             self._server.close()
         for task in self.handshakes:
             task.cancel()
+        for connection in self.connections:
+            connection.pause()
+
+    async def close(self) -> None:
+        """End the connections, and wait until everything has let go of its socket."""
+        for connection in list(self.connections):
+            connection.end_in_order()
+        await asyncio.sleep(0)
         for connection in list(self.connections):
             connection.abort()
-
-    async def wait_closed(self) -> None:
-        """Wait until everything has let go of its socket."""
         await asyncio.gather(*self.handshakes, return_exceptions=True)
         if self._server is not None:
             await self._server.wait_closed()
@@ -80,8 +85,8 @@ class Connection(asyncio.BufferedProtocol):
     """One meter that has connected."""
 
     __slots__ = (
-        "_aside", "_begun", "_decoder", "_failed_in_a_row", "_has_given", "_heard", "_is_idle", "_is_over", "_key",
-        "_origin", "_source", "_transport", "begun_octets", "slot",
+        "_aside", "_begun", "_decoder", "_early", "_failed_in_a_row", "_has_given", "_heard", "_is_idle", "_is_over",
+        "_key", "_origin", "_source", "_transport", "begun_octets", "slot",
     )  # fmt: skip
 
     def __init__(self, source: TcpSource) -> None:
@@ -91,6 +96,7 @@ class Connection(asyncio.BufferedProtocol):
         self.slot: int | None = None
         self.begun_octets = 0
         self._aside: bytes | None = None  # came while the queue was full
+        self._early: bytes | None = None  # came through TLS before its transport did, without which nothing is answered
         self._begun: float | None = None  # when the telegram that is not whole yet began
         self._heard = 0.0
         self._has_given = False
@@ -133,6 +139,7 @@ class Connection(asyncio.BufferedProtocol):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if source.context is not None:
             self._transport.pause_reading()  # what comes belongs to TLS
+            self._early = b""
             task = asyncio.get_running_loop().create_task(self._shake_hands(source.context))
             source.handshakes.add(task)
             task.add_done_callback(source.handshakes.discard)
@@ -143,13 +150,15 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         octets = bytes(self._source.buffer[:nbytes])
-        if self._source.intake.is_full:
+        if self._early is not None:
+            self._early += octets
+        elif self._source.intake.is_crowded:
             self._set_aside(octets)
         else:
             self._take(octets)
 
     def eof_received(self) -> bool:
-        if self._aside is not None:
+        if self._aside is not None or self._early is not None:
             self._is_over = True
             return True  # keep it open until what was put aside is read
         self._end_of_stream()
@@ -195,7 +204,7 @@ class Connection(asyncio.BufferedProtocol):
             self._settle()
             if transport is not None:
                 transport.close()
-        elif not transport.is_closing():
+        elif not transport.is_closing() and not self._source.intake.is_stopping:
             transport.resume_reading()
 
     # -- decoding ------------------------------------------------------------------------------------------------------
@@ -217,15 +226,13 @@ class Connection(asyncio.BufferedProtocol):
         except Exception as error:
             self._forget_decoder(error)
             return
-        if intake.take(self._origin, items):
+        if intake.take(self._origin, items, confirm=self._confirm):
             self._has_given = True
             self._begun = now  # of the next one some may have come too; silence tells that it has not
             self._settle()
             for item in items:
                 if isinstance(item, Push):
                     self._failed_in_a_row = 0
-                    if item.needs_confirmation:
-                        self._confirm(item)
                 elif isinstance(item, Undecoded):
                     self._failed_in_a_row += 1
             if self._failed_in_a_row >= limits.undecoded_in_a_row:
@@ -321,6 +328,16 @@ class Connection(asyncio.BufferedProtocol):
         self._settle()
         self.abort()
 
+    def pause(self) -> None:
+        """Read no more."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def end_in_order(self) -> None:
+        """Close it once everything that was written has gone, if that is at once."""
+        if self._transport is not None:
+            self._transport.close()
+
     def abort(self) -> None:
         """Close it at once."""
         if self._transport is not None:
@@ -338,6 +355,7 @@ class Connection(asyncio.BufferedProtocol):
         if raw is None:
             return
         loop = asyncio.get_running_loop()
+        secure: asyncio.Transport | None = None
         try:
             secure = await loop.start_tls(
                 raw, self, context, server_side=True, ssl_handshake_timeout=_HANDSHAKE, ssl_shutdown_timeout=1.0
@@ -346,11 +364,19 @@ class Connection(asyncio.BufferedProtocol):
             intake = self._source.intake
             intake.statistics.closed["TLS handshake"] += 1
             intake.warn("TLS handshake", f"{self._origin.source} closed: TLS: {error or type(error).__name__}")
-            raw.abort()
-            self.connection_lost(None)
+        finally:
+            if secure is None:  # also when it was cancelled
+                raw.abort()
+                self.connection_lost(None)
+        if secure is None:
             return
-        if secure is None or self._key is None:
-            raw.abort()
-            self.connection_lost(None)
+        if self._key is None:  # lost in the meantime
+            secure.abort()
             return
         self._transport = secure
+        early, self._early = self._early, None
+        if early:
+            self._take(early)
+        if self._is_over:
+            self._end_of_stream()
+            secure.close()

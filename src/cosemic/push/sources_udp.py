@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from typing import cast
@@ -16,6 +17,8 @@ from cosemic.push.sources_intake import Decoder, Intake, Origin
 _GENERAL_BLOCK_TRANSFER = 0xE0
 _HEADER = 8
 _VERSION = b"\x00\x01"
+_AT_ONCE = 50
+_LARGEST = 65_536
 _WATER = 1 << 22
 """Octets that the system may hold for us: bursts of thousands of datagrams."""
 
@@ -50,6 +53,7 @@ class UdpSource(asyncio.DatagramProtocol):
         self.intake = intake
         self._transport: asyncio.DatagramTransport | None = None
         self._senders: dict[tuple[str, int], _Sender] = {}
+        self._more: socket.socket | None = None
         self._second = 0
         self._bad = 0
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -64,19 +68,22 @@ class UdpSource(asyncio.DatagramProtocol):
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WATER)
+            if os.name == "posix":
+                self._more = socket.socket(fileno=os.dup(sock.fileno()))
+                self._more.setblocking(False)
         return [place_of("udp", transport.get_extra_info("sockname"))]
 
-    def close(self) -> None:
-        """Release the port; blocks that wait for others are told of."""
+    def stop(self) -> None:
+        """Read no more; blocks that wait for others are told of, and what has come can still be confirmed."""
         for sender in list(self._senders.values()):
             self.forget(sender)
+
+    async def close(self) -> None:
+        """Release the port."""
         if self._transport is not None:
             self._transport.abort()
         elif not self._closed.done():
             self._closed.set_result(None)
-
-    async def wait_closed(self) -> None:
-        """Wait until the port is free."""
         await self._closed
 
     # -- called by the transport ---------------------------------------------------------------------------------------
@@ -85,6 +92,9 @@ class UdpSource(asyncio.DatagramProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        if self._more is not None:
+            self._more.close()
+            self._more = None
         if not self._closed.done():
             self._closed.set_result(None)
 
@@ -92,7 +102,21 @@ class UdpSource(asyncio.DatagramProtocol):
         """An ICMP message to a confirmation of ours; the sender has gone."""
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._receive(data, addr)
+        if self._more is None:
+            return
+        # A turn of the loop gives one datagram. In a burst the others are taken at once: the system holds few for us.
+        for _ in range(_AT_ONCE):
+            try:
+                data, addr = self._more.recvfrom(_LARGEST)
+            except OSError:  # no more of them
+                return
+            self._receive(data, addr)
+
+    def _receive(self, data: bytes, addr: tuple[str, int]) -> None:
         intake = self.intake
+        if intake.is_stopping:
+            return
         intake.statistics.datagrams += 1
         if intake.is_full:
             intake.statistics.lost_datagrams += 1
@@ -144,10 +168,7 @@ class UdpSource(asyncio.DatagramProtocol):
             return
         good = [item for item in items if isinstance(item, Push) or self._is_told()]
         self.intake.statistics.suppressed += len(items) - len(good)
-        self.intake.take(origin, good)
-        for item in good:
-            if isinstance(item, Push) and item.needs_confirmation:
-                self._confirm(item, address)
+        self.intake.take(origin, good, confirm=lambda push: self._confirm(push, address))
 
     def _is_told(self) -> bool:
         """Whether a datagram without a reading is told of: anybody may send those, as many as he likes."""

@@ -28,15 +28,17 @@ def explain(
     """Take octets apart, layer by layer: HDLC, wrapper, M-Bus, sign-on, ciphering,
     signatures, blocks, APDU, values.
 
-    INPUT is hex, a file, or - for standard input. A file may hold the octets
-    themselves or hex text: one frame or APDU a line, '>' or '<' before it,
-    comments after '#'. System titles and dedicated keys that an earlier line
-    carries are used for the later ones.
+    INPUT is hex, a file, or - for standard input. A file may be a recording, pcap
+    or pcapng, hold the octets themselves, or text with octets: one frame or APDU
+    a line, '>' or '<' before it, comments after '#'; dumps and logs of most
+    tools. System titles and dedicated keys that an earlier line carries are used
+    for the later ones.
     The exit code is 1 when the octets are faulty; the message names the place.
 
     For example:
       cosemic explain 7EA0190321107FDAE6E600C001C100080000010000FF0200601A7E
       cosemic explain capture.txt --ek file:meter.ek --ak file:meter.ak
+      cosemic explain head-end.pcap --redact
       cosemic explain DB08... --ek env:EK --system-title 4D4D4D0000000001
       xxd -p capture.bin | cosemic explain - --redact
 

@@ -13,8 +13,8 @@ from cosemic.cli.options import OutputOptions
 def simulate(
     *,
     host: str = "127.0.0.1",
-    wrapper_port: int = 4059,
-    hdlc_port: int = 4060,
+    wrapper_port: int | None = None,
+    hdlc_port: int | None = None,
     udp_port: int | None = None,
     behind: Annotated[list[str] | None, Parameter(name="--behind", negative="")] = None,
     profile_rows: int | None = None,
@@ -24,6 +24,7 @@ def simulate(
     push_every: int | None = None,
     push_protection: str | None = None,
     push_pdu_size: int | None = None,
+    push_shape: str | None = None,
     meters: int | None = None,
     output: OutputOptions | None = None,
 ) -> int:
@@ -52,7 +53,7 @@ def simulate(
 
     For example:
       cosemic simulate
-      cosemic simulate --push-to tcp://127.0.0.1:4061 --push-every 60
+      cosemic simulate --push-to tcp://127.0.0.1:4059 --push-every 60
       cosemic simulate --write-keys demo-keys
       COSEMIC_METERS=demo-keys/meters.toml cosemic read suite1 1-0:1.8.0
       cosemic simulate --wrapper-port 0 --hdlc-port 0 --profile-rows 1000
@@ -62,9 +63,10 @@ def simulate(
     host
         Address to listen on; 0.0.0.0 opens the meter to the network.
     wrapper_port
-        TCP port for the wrapper; 0 takes any free one.
+        TCP port for the wrapper; 0 takes any free one. [default: 4059, or a free one
+        where pushes go to that port of this machine]
     hdlc_port
-        TCP port for HDLC; 0 takes any free one.
+        TCP port for HDLC; 0 takes any free one. [default: 4060, likewise]
     udp_port
         UDP port for the wrapper; 0 takes any free one. [default: no UDP]
     behind
@@ -87,15 +89,20 @@ def simulate(
         client 1. [default: none]
     push_pdu_size
         Cut pushes that are longer than this into general blocks. [default: whole]
+    push_shape
+        values: by the standard. flat: OBIS code and value in turn. pairs: structures
+        of OBIS code, value, scaler and unit. [default: values]
     meters
         So many meters push, each with names and a system title of its own; only the
         first one is served. [default: 1]
     """
-    from cosemic.cli.simulated_pushes import PushWishes
+    from cosemic.cli.simulated_pushes import PushWishes, own_port
     from cosemic.cli.simulating import simulate_meter
 
     verbose = (output or OutputOptions()).verbose
+    wrapper = own_port(4059, push_to) if wrapper_port is None else wrapper_port
+    hdlc = own_port(4060, push_to) if hdlc_port is None else hdlc_port
     return simulate_meter(
-        host, wrapper_port, hdlc_port, profile_rows, write_keys, model, udp_port=udp_port, behind=behind or (),
-        pushes=PushWishes(push_to, push_every, push_protection, push_pdu_size, meters), verbose=verbose,
+        host, wrapper, hdlc, profile_rows, write_keys, model, udp_port=udp_port, behind=behind or (),
+        pushes=PushWishes(push_to, push_every, push_protection, push_pdu_size, meters, push_shape), verbose=verbose,
     )  # fmt: skip

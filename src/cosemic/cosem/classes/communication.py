@@ -12,7 +12,8 @@ _AUTO_CONNECT = (
 )
 _DESTINATION = "send_destination_and_method:structure(transport_service:enum,destination:octet-string,message:enum)"
 _PUSH_TIMES = "communication_window:@windows randomisation_start_interval:long-unsigned number_of_retries:unsigned"
-_PUSH = f"push_object_list:array(@capture-object) {_DESTINATION} {_PUSH_TIMES} repetition_delay:long-unsigned"
+_PUSH = f"{_DESTINATION} {_PUSH_TIMES} repetition_delay:long-unsigned"
+_PUSH_CLIENT = "port_reference:@obis push_client_sap:integer push_protection_parameters:array"
 
 CLASSES = (
     (
@@ -72,16 +73,15 @@ CLASSES = (
     ),
     (29, 1, "Auto connect", _AUTO_CONNECT, "?"),
     (29, 2, "Auto connect", _AUTO_CONNECT, "connect(integer=0)"),
-    (40, 0, "Push setup", _PUSH, "push(integer=0)"),
-    (40, 1, "Push setup", _PUSH + " ? ? ?", "push(integer=0)"),
+    (40, 0, "Push setup", f"push_object_list:array(@capture-object) {_PUSH}", "push(integer=0)"),
+    (40, 1, "Push setup", f"push_object_list:array {_PUSH} {_PUSH_CLIENT}", "push(integer=0)"),
     (
         40,
         2,
         "Push setup",
         f"push_object_list:array {_DESTINATION} {_PUSH_TIMES}"
         " repetition_delay:structure(repetition_delay_min:long-unsigned,repetition_delay_exponent:long-unsigned,"
-        "repetition_delay_max:long-unsigned) port_reference:@obis push_client_sap:integer"
-        " push_protection_parameters:array push_operation_method:enum"
+        f"repetition_delay_max:long-unsigned) {_PUSH_CLIENT} push_operation_method:enum"
         " confirmation_parameters:structure(confirmation_start_date:@date-time,"
         "confirmation_interval:double-long-unsigned) last_confirmation_date_time:@date-time",
         "push(integer=0) reset(integer=0)",

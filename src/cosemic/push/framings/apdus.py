@@ -39,7 +39,7 @@ def is_rare(data: bytes | bytearray, at: int) -> bool:
 
 def is_cut(apdu: bytes) -> bool:
     """Whether an APDU that has its length in front is shorter than that."""
-    return apdu[0] in _GENERAL and (_end(apdu, 0) < 0 or _end(apdu, 0) > len(apdu))
+    return bool(apdu) and apdu[0] in _GENERAL and (_end(apdu, 0) < 0 or _end(apdu, 0) > len(apdu))
 
 
 def begins_again(data: bytes | bytearray, at: int, end: int) -> int:
@@ -52,18 +52,15 @@ def begins_again(data: bytes | bytearray, at: int, end: int) -> int:
 class Look:
     """A look at one place of the stream that goes on when more octets come. Its place does not change meanwhile."""
 
-    __slots__ = ("_count", "_end", "_is_bare", "_walk")
+    __slots__ = ("_count", "_end", "_is_bare", "_walk", "has_begun")
 
     def __init__(self) -> None:
         self._end = 0
         self._walk: Walk | None = None
         self._is_bare = False
         self._count = 0
-
-    @property
-    def has_begun(self) -> bool:
+        self.has_begun = False
         """Whether the first octets are those of an APDU."""
-        return bool(self._end) or self._walk is not None
 
     @property
     def walked(self) -> int:
@@ -82,6 +79,7 @@ class Look:
             begins = _begins(data, at, in_noise)
             if begins <= 0:
                 return begins
+            self.has_begun = True
             values, self._count = _values(data, at)
             if values == 0:
                 end = _end(data, at)

@@ -10,7 +10,7 @@ from cosemic.errors import DecodeError
 from cosemic.push.framings.sets import OpenSet, OpenSets, dropped
 from cosemic.push.telegrams import Framing, Heard
 
-TAG = 0xE0
+TAG = b"\xe0"
 _LAST = 0x80
 
 

@@ -64,6 +64,12 @@ def add_segment(sets: OpenSets, frame: HdlcFrame, offset: int, found: list[Heard
     return None
 
 
+def drop_unnumbered(sets: OpenSets, found: list[Heard]) -> None:
+    """Between UI frames stood what may have been one: nobody knows whether a segment is missing."""
+    for sender in [sender for sender, begun in sets if begun.expected < 0]:
+        sets.drop(sender, "an HDLC telegram in UI frames, with a damaged frame among its segments", found)
+
+
 def split(information: bytes, offset: int, tolerances: frozenset[Tolerance], found: list[Heard]) -> list[bytes]:
     """The APDUs of a whole information field."""
     if information[:3] in llc.HEADERS:

@@ -10,7 +10,7 @@ from cosemic.tolerances import Tolerance
 
 
 class MbusSets:
-    """The open segment sets of one line, by the address field of the frames; the oldest goes when there are too many."""
+    """The open segment sets of one line, by the address of the frames; the oldest goes when there are too many."""
 
     __slots__ = ("_collectors", "_max_apdu", "_max_sets", "_tolerances")
 

@@ -1,4 +1,4 @@
-"""The text of a P1 port (DSMR, ESMR and their like): from ``/`` and the letters of the maker to ``!`` and a check sum."""
+"""The text of a P1 port (DSMR, ESMR and their like): from ``/`` and the maker's letters to ``!`` and a check sum."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Text:
         """Where the text that begins at ``at`` ends: behind its last line end, or where that is missing at the end."""
         have = len(data)
         if have - at < _HEAD:
-            return 0 if at_end or not data[at + 1 :].isalpha() and have > at + 1 else -(at + _HEAD)
+            letters = data[at + 1 :]
+            return 0 if at_end or (letters and not letters.isalpha()) else -(at + _HEAD)
         if not self._seen:
             if not _BEGINNING.match(data, at):
                 return 0

@@ -13,7 +13,7 @@ SHOWN = 512
 
 @dataclass(slots=True)
 class OpenSet:
-    """The parts of one telegram so far. ``expected`` is the number of the next part, ``last`` the part that came last."""
+    """The parts of one telegram so far. ``expected`` is the number of the next part, ``last`` the one before it."""
 
     framing: Framing
     source: int | None
@@ -22,7 +22,6 @@ class OpenSet:
     octets: bytearray
     expected: int = 0
     last: bytes = b""
-    broken: bool = False
 
 
 class OpenSets:
@@ -39,6 +38,9 @@ class OpenSets:
 
     def __len__(self) -> int:
         return len(self._sets)
+
+    def __iter__(self) -> Iterator[tuple[Hashable, OpenSet]]:
+        return iter(self._sets.items())
 
     @property
     def octets(self) -> int:
@@ -89,5 +91,5 @@ class OpenSets:
 def dropped(reason: str, octets: bytes | bytearray, offset: int, framing: Framing | None) -> Dropped:
     """A Dropped that shows the first octets."""
     if len(octets) > SHOWN:
-        reason = f"{reason} ({len(octets)} octets, of which the first {SHOWN} are shown)"
+        reason += f" ({len(octets)} octets, of which the first {SHOWN} are shown)"
     return Dropped(reason, bytes(octets[:SHOWN]), offset, framing)

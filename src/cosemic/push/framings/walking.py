@@ -49,20 +49,20 @@ class Walk:
                 if at + 1 >= have:
                     break
                 if self._bears_bare and tag == 2 and data[at + 1] == 2:
-                    if have - at < 12:
+                    is_likely = at + 2 < have and not data[at + 2]
+                    if at + 2 >= have or (is_likely and have - at < 12):
                         self.place = at - start
-                        return start - at - 12
-                    is_bare = _is_descriptor(data, at + 2)
+                        return start - at - (12 if is_likely else 3)
+                    is_bare = is_likely and _is_descriptor(data, at + 2)
                     left[-1] -= 1
                     left.append(1 if is_bare else 2)
                     at += 11 if is_bare else 2
                     continue
                 count, after = _length(data, at + 1)
-                if after <= 0:
-                    if after:
+                if after <= 0 or len(left) > _DEEPEST:
+                    if after < 0:
                         break
-                    return 0
-                if len(left) > _DEEPEST:
+                    self.place = at - start
                     return 0
                 left[-1] -= 1
                 left.append(count)
@@ -73,6 +73,7 @@ class Walk:
                 if after <= 0:
                     if after:
                         break
+                    self.place = at - start
                     return 0
                 at = after
             left[-1] -= 1
@@ -90,7 +91,7 @@ def _is_descriptor(data: bytes | bytearray, at: int) -> bool:
 
 
 def _length(data: bytes | bytearray, at: int) -> tuple[int, int]:
-    """The length or count at ``at`` and the place after it; that is 0 where there is none, -1 where octets are missing."""
+    """The length or count at ``at`` and the place after it; that is 0 where there is none, -1 where octets miss."""
     if at >= len(data):
         return 0, -1
     first = data[at]
