@@ -203,13 +203,19 @@ async def test_a_broker_that_does_not_let_us_read_gets_messages_all_the_same(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     rules = tmp_path / "rules"
-    topics = ("cosemic/+/message", "cosemic/+/state", "cosemic/status", "homeassistant/#")
-    rules.write_text("".join(f"topic write {topic}\n" for topic in topics) + "topic cosemic/status/cosemic-test\n")
-    async with broker(tmp_path, "allow_anonymous true", f"acl_file {rules}") as mosquitto:
-        output = output_to(mosquitto.port)
-        await output.deliver(records(3))
-        await output.deliver(records(3, 3))
-        await output.close()
+    rules.write_text("topic write cosemic/#\ntopic write homeassistant/#\nuser watcher\ntopic readwrite #\n")
+    passwords = tmp_path / "passwords"
+    create = await asyncio.create_subprocess_exec("mosquitto_passwd", "-b", "-c", str(passwords), "watcher", "x")
+    assert await create.wait() == 0
+    extra = ("allow_anonymous true", f"acl_file {rules}", f"password_file {passwords}")
+    async with broker(tmp_path, *extra) as mosquitto:  # noqa: SIM117
+        async with subscriber(mosquitto.port, "cosemic/+/message", user=("watcher", "x")) as watcher:
+            output = output_to(mosquitto.port)
+            await output.deliver(records(3))
+            await output.deliver(records(3, 3))
+            await watcher.until(lambda: len(watcher.messages) == 6)
+            await output.close()
+    assert "check its access rules" in caplog.text
 
 
 @needs_mosquitto
