@@ -12,9 +12,9 @@ import pytest
 
 from cosemic.cli import listening_told, main
 from cosemic.cli.listening_told import Told
-from cosemic.push.listener import Received
+from cosemic.push.listening.listener import Received
+from cosemic.push.listening.urls import parse_source
 from cosemic.push.messages import Diagnosis, Undecoded
-from cosemic.push.sources import parse_source
 from cosemic.push.telegrams import Dropped, Framing, Telegram
 from tests.cli.conftest import Outcome
 from tests.push.samples import AUTHENTICATION_KEY, KEY, TITLE, hdlc, mbus, notification, sealed, wrapper

@@ -10,12 +10,12 @@ from decimal import Decimal
 import pytest
 
 from cosemic.push.decoder import Interpreter
-from cosemic.push.inventory import Inventory
-from cosemic.push.listener import PushListener
+from cosemic.push.listening.inventory import Inventory
+from cosemic.push.listening.listener import PushListener
 from cosemic.push.messages import Push
 from tests.interop.peers import DRIVERS, python_of
+from tests.push.listening.test_listener import port_of, take, udp_sender
 from tests.push.samples import AUTHENTICATION_KEY, KEY, TITLE, notification
-from tests.push.test_listener import port_of, take, udp_sender
 
 INVENTORY = f"""
 [meters.gurux]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cosemic.push.listening.intake import Origin
 from cosemic.push.messages import Decoded, Diagnosis, Push, Undecoded
-from cosemic.push.sources_intake import Origin
 from cosemic.push.telegrams import Dropped, Framing, Telegram
 
 

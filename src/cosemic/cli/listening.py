@@ -19,15 +19,15 @@ from cosemic.delivery.options import DeliveryOptions, outputs_from, pipeline_fro
 from cosemic.delivery.outputs import OutputClosed
 from cosemic.delivery.spool import SpoolError
 from cosemic.push.decoder import Interpreter
-from cosemic.push.inventory import Inventory, InventoryError
-from cosemic.push.inventory_file import zone_of
-from cosemic.push.keys import MeterKeys, PushKeys, UnusableKey
-from cosemic.push.layout import LayoutError
-from cosemic.push.layouts import layout as named_layout
-from cosemic.push.limits import Limits
-from cosemic.push.listener import PushListener, Received
+from cosemic.push.listening.inventory import Inventory, InventoryError
+from cosemic.push.listening.inventory_file import zone_of
+from cosemic.push.listening.limits import Limits
+from cosemic.push.listening.listener import PushListener, Received
+from cosemic.push.meaning.layout import LayoutError
+from cosemic.push.meaning.layouts import layout as named_layout
 from cosemic.push.messages import Push, Undecoded
 from cosemic.push.meters import KnownMeter, KnownMeters, OneMeter
+from cosemic.push.protection.keys import MeterKeys, PushKeys, UnusableKey
 from cosemic.push.telegrams import Dropped
 
 if TYPE_CHECKING:

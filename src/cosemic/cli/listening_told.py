@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from cosemic.push.listener import Received
+from cosemic.push.listening.listener import Received
+from cosemic.push.listening.statistics import Statistics
+from cosemic.push.listening.urls import SourceUrl
 from cosemic.push.messages import Diagnosis, Push, Undecoded
-from cosemic.push.sources import SourceUrl
-from cosemic.push.statistics import Statistics
 from cosemic.push.telegrams import Dropped
 
 _PATIENCE = 30.0
