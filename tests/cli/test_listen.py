@@ -54,7 +54,7 @@ def energies(outcome: Outcome) -> list[object]:
         reading["value"]
         for document in outcome.objects
         for reading in document["readings"]
-        if reading["obis"] == "1-0:1.8.0*255"
+        if reading["obis"] == "1.0.1.8.0.255"
     ]
 
 

@@ -134,7 +134,7 @@ async def test_csv(tmp_path: Path) -> None:
     assert len(rows) == 2 * (2 * 3 + 2)
     assert tuple(rows[0]) == COLUMNS
     assert rows[2]["value"] == "230.1"
-    assert rows[0]["obis"] == "1-0:1.8.0*255"
+    assert rows[0]["obis"] == "1.0.1.8.0.255"
     assert rows[6]["error"] == "no key for this meter; give --ek"
     assert rows[6]["value"] == ""
 
@@ -173,7 +173,7 @@ async def test_sqlite_takes_a_message_once(tmp_path: Path) -> None:
     assert database.execute("SELECT count(*) FROM messages").fetchone() == (7,)
     assert database.execute("SELECT count(*) FROM readings").fetchone() == (15,)
     found = database.execute(
-        "SELECT value, number_value, unit FROM readings WHERE obis = '1-0:32.7.0*255' ORDER BY message LIMIT 1"
+        "SELECT value, number_value, unit FROM readings WHERE obis = '1.0.32.7.0.255' ORDER BY message LIMIT 1"
     ).fetchone()
     assert found == ("230.1", 230.1, "V")
     assert database.execute("SELECT error FROM messages WHERE kind = 'undecoded'").fetchone() == (

@@ -106,7 +106,7 @@ def connect(place: str) -> socket.socket:
 
 
 def energy(document: dict[str, Any]) -> object:
-    (value,) = [reading["value"] for reading in document["readings"] if reading["obis"] == "1-0:1.8.0*255"]
+    (value,) = [reading["value"] for reading in document["readings"] if reading["obis"] == "1.0.1.8.0.255"]
     return value
 
 

@@ -6,6 +6,7 @@ import asyncio
 import io
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -119,9 +120,10 @@ class TableOutput:
 
 def lines(document: Document) -> Iterator[str]:
     """A message as lines for people: one that says what it is, and one a reading."""
-    about = f"{document['received']}  {printable(stream_of(document))}"
+    about = f"{_local(document['received'])}  {printable(stream_of(document))}"
     if document["error"]:
-        yield f"{about}  {document['kind']}: {printable(document['error'])}"
+        # The diagnosis in a word: the sentence is told beside the table, once and not with each message.
+        yield f"{about}  {document['kind']}: {printable(document['diagnosis'] or document['error'])}"
         return
     layout = f"  layout {printable(document['layout'])}" if document["layout"] else ""
     unverified = "  NOT VERIFIED" if document["verified"] is False else ""
@@ -150,7 +152,12 @@ def printable(text: str) -> str:
 
 
 def _clock(document: Document) -> str:
-    return document["received"][11:19]
+    return _local(document["received"])[11:19]
+
+
+def _local(moment: str) -> str:
+    """A time of a document on the clock of this machine, to the second: ``2026-03-01 13:00:00+01:00``."""
+    return datetime.fromisoformat(moment).astimezone().isoformat(" ", "seconds")
 
 
 def _console(file: TextIO) -> Console:

@@ -81,7 +81,7 @@ class Interpreter:
         """What the telegram says, or why it says nothing; never raises for what a peer sent."""
         meters, source = self._known, self._source
         try:
-            opened = self._security.open(telegram.octets)
+            opened = self._open(telegram.octets)
         except PushRefused as refused:
             title = refused.system_title
             known = None if meters is None else meters.by_sender(title, source)
@@ -109,6 +109,17 @@ class Interpreter:
         if known.name is not None or opened.notes:
             return replace(push, meter=known.name, notes=opened.notes + push.notes)
         return push
+
+    def _open(self, octets: bytes) -> Opened:
+        try:
+            return self._security.open(octets)
+        except PushRefused as refused:
+            if refused.diagnosis is not Diagnosis.NOT_PROTECTED or refused.system_title or self._known is None:
+                raise
+            known = self._known.by_sender(None, self._source)
+            if known is None or not known.accepts_plain:
+                raise
+        return self._security.open(octets, accept_plain=True)
 
     def _understand(self, telegram: Telegram, opened: Opened, known: KnownMeter) -> Push:
         zone = known.zone or self._zone

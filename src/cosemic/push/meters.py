@@ -19,6 +19,8 @@ class KnownMeter:
     layout: Layout | str | None = None
     definition: object = None
     zone: tzinfo | None = None
+    accepts_plain: bool = False
+    """Whether messages without protection are taken from where this meter sends, though others have keys."""
 
     @property
     def is_of_use(self) -> bool:

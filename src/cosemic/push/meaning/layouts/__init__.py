@@ -5,6 +5,7 @@ See docs/push-layouts.md for the keys of a file.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import os.path
 import re
@@ -55,8 +56,11 @@ def layout(name: str) -> Layout:
             return known
     if name.endswith(".toml") or os.sep in name:
         return load_layout(name)
-    names = ", ".join(known.name for known in layouts())
-    raise LayoutError(f"there is no layout {name!r}; there are {names}, or give the path of a .toml file")
+    names = [known.name for known in layouts()]
+    near = difflib.get_close_matches(name.lower(), names, 4, 0.5)
+    near += [known for known in names if known not in near and known.startswith(f"{name.lower().partition('-')[0]}-")]
+    meant = f"{' or '.join(near)} is meant? There are" if near else "there are"
+    raise LayoutError(f"there is no layout {name!r}; {meant} {', '.join(names)}, or give the path of a .toml file")
 
 
 def load_layout(path: str | os.PathLike[str]) -> Layout:
