@@ -241,7 +241,7 @@ async def test_the_table_as_lines() -> None:
     await output.close()
     text = file.getvalue()
     assert "Active energy import  1234567 Wh" in text
-    assert "undecoded: no key for this meter; give --ek" in text
+    assert "undecoded: key-missing" in text
     assert "dropped: the check sum does not hold" in text
 
 

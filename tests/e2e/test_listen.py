@@ -59,8 +59,9 @@ class Listening:
         """What the first line on stderr says, with the ports that were chosen."""
         first = self.told.get(timeout=LIMIT)
         assert first is not None
-        assert first.startswith("cosemic: listening on ")
-        return first.removeprefix("cosemic: listening on ").split(", ")
+        what, _, places = first.removeprefix("cosemic: ").partition("listening on ")
+        assert what == ""
+        return places.split(", ")
 
     def document(self) -> dict[str, Any]:
         line = self.lines.get(timeout=LIMIT)
@@ -265,7 +266,7 @@ def test_standard_input_and_a_reader_that_leaves(tmp_path: Path) -> None:
         assert stdin is not None
         stdin.write(hdlc(notification()).hex() + "\n")
         stdin.flush()
-        assert listening.places() == ["stdin"]
+        assert listening.sentence("reading stdin")
         assert energy(listening.document()) == 12340  # before the end of it
         stdin.close()
         assert listening.end() == 0

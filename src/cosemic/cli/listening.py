@@ -18,11 +18,14 @@ from cosemic.cli.parsing import key_octets, password_octets, read_secret
 from cosemic.delivery.options import DeliveryOptions, outputs_from, pipeline_from
 from cosemic.delivery.outputs import OutputClosed
 from cosemic.delivery.spool import SpoolError
+from cosemic.errors import SecurityError
 from cosemic.push.decoder import Interpreter
+from cosemic.push.listening.counter_file import CounterFile
 from cosemic.push.listening.inventory import Inventory, InventoryError
 from cosemic.push.listening.inventory_file import zone_of
 from cosemic.push.listening.limits import Limits
 from cosemic.push.listening.listener import PushListener, Received
+from cosemic.push.listening.urls import SourceUrl, parse_source
 from cosemic.push.meaning.layout import LayoutError
 from cosemic.push.meaning.layouts import layout as named_layout
 from cosemic.push.messages import Push, Undecoded
@@ -61,17 +64,19 @@ def listen_to(
     if limits.seconds is not None and not 0 < limits.seconds < 1e9:
         raise CommandError(f"--seconds is a number above 0, not {limits.seconds:g}")
     inventory = None
-    try:
-        bounds = Limits(connections=limits.max_connections, connections_per_address=limits.max_per_address)
-        if keys.inventory is not None:
-            inventory = Inventory.load(keys.inventory)
-        interpreter = _interpreter(keys, inventory)
-        options = _delivery_options(delivery, output)
-    except ValueError as error:  # of limits, inventory, keys, layout, zone; each says what to do
-        raise CommandError(str(error)) from None
-    if output.verbose:
-        show_log(output.verbose)
-    with _more_files(bounds.connections):
+    with contextlib.ExitStack() as stack:
+        try:
+            bounds = Limits(connections=limits.max_connections, connections_per_address=limits.max_per_address)
+            sources = [parse_source(url) for url in urls]
+            if keys.inventory is not None:
+                inventory = Inventory.load(keys.inventory)
+            options = _delivery_options(delivery, output)
+            interpreter = _interpreter(keys, inventory, _counters(sources, delivery, stack))
+        except ValueError as error:  # of limits, inventory, keys, layout, zone; each says what to do
+            raise CommandError(str(error)) from None
+        if output.verbose:
+            show_log(output.verbose)
+        stack.enter_context(_more_files(bounds.connections))
         return asyncio.run(_run(urls, interpreter, inventory, options, delivery, limits, bounds, output))
 
 
@@ -104,7 +109,7 @@ async def _run(
         recorder.open(stack)
         try:
             async with pipeline_from(options, outputs) as pipeline, listener:
-                told.say("listening on " + ", ".join(listener.places))
+                told.say(_opened(listener))
                 stack.enter_context(_signals(listener, inventory, told))
                 code = await _deliver(listener, pipeline, limits, told)
         except OutputClosed as error:
@@ -172,7 +177,28 @@ async def _repeat(step: Callable[[], object]) -> None:
 
 
 # -- what the options mean --------------------------------------------------------------------------------------------
-def _interpreter(keys: KeyOptions, inventory: Inventory | None) -> Interpreter:
+def _opened(listener: PushListener) -> str:
+    """What is listened on, and what is read to its end."""
+    names = {"stdin" if url.path == "-" else url.path for url in listener.urls if url.path}
+    files = [place for place in listener.places if place in names]
+    places = [place for place in listener.places if place not in names]
+    parts = (("listening on", places), ("reading", files))
+    return "; ".join(f"{what} {', '.join(which)}" for what, which in parts if which)
+
+
+def _counters(
+    sources: Sequence[SourceUrl], delivery: DeliverySettings, stack: contextlib.ExitStack
+) -> CounterFile | None:
+    """The counters that were accepted, beside the spool; not for files, which hold what was recorded."""
+    if delivery.spool is None or all(source.path for source in sources):
+        return None
+    try:
+        return stack.enter_context(CounterFile(delivery.spool / "counters.txt"))
+    except SecurityError as error:
+        raise CommandError(f"--spool: {error}") from None
+
+
+def _interpreter(keys: KeyOptions, inventory: Inventory | None, counters: CounterFile | None) -> Interpreter:
     default = _keys(keys)
     layout = None
     if keys.layout is not None:
@@ -201,6 +227,7 @@ def _interpreter(keys: KeyOptions, inventory: Inventory | None) -> Interpreter:
         zone=zone,
         accept_plain=True if keys.accept_plain else None,
         system_title=title,
+        counters=counters,
     )
 
 

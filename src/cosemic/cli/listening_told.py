@@ -181,7 +181,7 @@ class Told:
     def summary(self, statistics: Statistics) -> None:
         """The end in numbers."""
         pushes = sum(statistics.pushes.values())
-        parts = [f"{pushes} messages with {statistics.readings} readings"]
+        parts = [f"{_count(pushes, 'message')} with {_count(statistics.readings, 'reading')}"]
         undecoded = sum(statistics.undecoded.values())
         if undecoded:
             parts.append(f"{undecoded} not decoded")
@@ -194,6 +194,10 @@ class Told:
             if number:
                 parts.append(f"{number} {what}")
         self.say(", ".join(parts))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _host(source: str) -> str:

@@ -119,11 +119,14 @@ class TableOutput:
 
 
 def lines(document: Document) -> Iterator[str]:
-    """A message as lines for people: one that says what it is, and one a reading."""
+    """A message as lines for people: one that says what it is, and one a reading.
+
+    What is wrong with it is there in a word: the sentence is told beside the table, once and not with each message.
+    """
     about = f"{_local(document['received'])}  {printable(stream_of(document))}"
     if document["error"]:
-        # The diagnosis in a word: the sentence is told beside the table, once and not with each message.
-        yield f"{about}  {document['kind']}: {printable(document['diagnosis'] or document['error'])}"
+        what = document["diagnosis"] if document["kind"] == "undecoded" else document["error"]
+        yield f"{about}  {document['kind']}: {printable(what or document['error'])}"
         return
     layout = f"  layout {printable(document['layout'])}" if document["layout"] else ""
     unverified = "  NOT VERIFIED" if document["verified"] is False else ""
@@ -133,8 +136,6 @@ def lines(document: Document) -> Iterator[str]:
     wide, deep = max(map(len, names), default=0), max(map(len, values), default=0)
     for name, value, reading in zip(names, values, document["readings"], strict=True):
         yield f"  {name:<{wide}}  {value:>{deep}} {printable(reading['unit']):<5} {reading['obis'] or ''}".rstrip()
-    if document["hint"]:
-        yield f"  {printable(document['hint'])}"
 
 
 def cell(value: Plain) -> str:

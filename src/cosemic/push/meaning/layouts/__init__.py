@@ -57,10 +57,13 @@ def layout(name: str) -> Layout:
     if name.endswith(".toml") or os.sep in name:
         return load_layout(name)
     names = [known.name for known in layouts()]
-    near = difflib.get_close_matches(name.lower(), names, 4, 0.5)
-    near += [known for known in names if known not in near and known.startswith(f"{name.lower().partition('-')[0]}-")]
-    meant = f"{' or '.join(near)} is meant? There are" if near else "there are"
-    raise LayoutError(f"there is no layout {name!r}; {meant} {', '.join(names)}, or give the path of a .toml file")
+    wanted = name.lower().replace("_", "-")
+    near = difflib.get_close_matches(wanted, names, 3, 0.6)
+    words = {word for known in names for word in known.split("-")}
+    meant = {word for part in wanted.split("-") for word in difflib.get_close_matches(part, words, 1, 0.65)}
+    near += [known for known in names if known not in near and not near and meant.intersection(known.split("-"))]
+    said = f"is {' or '.join(near)} meant? docs/push-layouts.md has all" if near else f"there are {', '.join(names)}"
+    raise LayoutError(f"there is no layout {name!r}; {said}, or give the path of a .toml file")
 
 
 def load_layout(path: str | os.PathLike[str]) -> Layout:
