@@ -232,6 +232,8 @@ def key_octets(text: str, option: str) -> bytes:
             raise CommandError(
                 f"{option} has an odd number of hexadecimal digits ({len(digits)}); each octet has two"
             ) from None
-        if value == text and (Path(text).expanduser().exists() or text.endswith((".ek", ".ak", ".key", ".txt", ".hex"))):
+        if value == text and (
+            Path(text).expanduser().exists() or text.endswith((".ek", ".ak", ".key", ".txt", ".hex"))
+        ):
             raise CommandError(f"{option} takes HEX, env:NAME or file:PATH; for a file write file:PATH") from None
         raise CommandError(f"{option} is not hexadecimal; it takes HEX, env:NAME or file:PATH") from None

@@ -110,9 +110,7 @@ class PushSecurity:
         other._may_have_more, other._judged = self._may_have_more, self._judged
         return other
 
-    def open(
-        self, apdu: bytes, *, system_title: bytes | None = None, accept_plain: bool | None = None
-    ) -> Opened:
+    def open(self, apdu: bytes, *, system_title: bytes | None = None, accept_plain: bool | None = None) -> Opened:
         """What is inside, after everything was checked; PushRefused, and nothing else, for any other octets.
 
         ``system_title`` is the sender's, where the message names none; ``accept_plain`` is for this message. What comes out is not looked at further: a
