@@ -26,7 +26,7 @@ class Listening:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"PYTHONUNBUFFERED": "1"} | more.pop("env", {}),
             **more,
         )
         self.lines: queue.Queue[str | None] = queue.Queue()
