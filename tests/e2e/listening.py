@@ -29,6 +29,7 @@ class Listening:
             env=os.environ | {"PYTHONUNBUFFERED": "1"} | more.pop("env", {}),
             **more,
         )
+        self.earlier: list[str] = []
         self.lines: queue.Queue[str | None] = queue.Queue()
         self.told: queue.Queue[str | None] = queue.Queue()
         self._threads = [
@@ -45,12 +46,12 @@ class Listening:
         lines.put(None)
 
     def places(self) -> list[str]:
-        """What the first line on stderr says, with the ports that were chosen."""
-        first = self.told.get(timeout=LIMIT)
-        assert first is not None
-        what, _, places = first.removeprefix("cosemic: ").partition("listening on ")
-        assert what == ""
-        return places.split(", ")
+        """Where it listens, with the ports that were chosen. What was told before that can still be asked for."""
+        while (line := self.told.get(timeout=LIMIT)) is not None:
+            if line.startswith("cosemic: listening on "):
+                return line.removeprefix("cosemic: listening on ").split(", ")
+            self.earlier.append(line)
+        raise AssertionError(f"it ended: {self.earlier}")
 
     def document(self) -> dict[str, Any]:
         line = self.lines.get(timeout=LIMIT)
@@ -59,6 +60,10 @@ class Listening:
 
     def sentence(self, part: str) -> str:
         """The next line on stderr that has this in it."""
+        for line in self.earlier:
+            if part in line:
+                self.earlier.remove(line)
+                return line
         while (line := self.told.get(timeout=LIMIT)) is not None:
             if part in line:
                 return line

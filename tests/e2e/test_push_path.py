@@ -168,7 +168,7 @@ async def test_a_broker_that_is_away_the_whole_time(tmp_path: Path) -> None:
             (place,) = await asyncio.to_thread(listening.places)
             early = await asyncio.to_thread(push_many, place, 0, 2000, listening)
             late = await asyncio.to_thread(push_many, place, 2000, count, listening)
-            assert late - early < 16 << 20
+            assert late - early < 40 << 20  # what a pipeline may hold is 32 MiB
             assert late < 160 << 20
             # As a machine that loses its power, or its patience with us.
             listening.process.kill()

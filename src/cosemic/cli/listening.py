@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosemic.cli.failing import CommandError
@@ -109,14 +110,14 @@ async def _run(
         recorder.open(stack)
         try:
             async with pipeline_from(options, outputs) as pipeline, listener:
+                stack.enter_context(_signals(listener, inventory, told))  # who reads the next line may send one
                 told.say(_opened(listener))
-                stack.enter_context(_signals(listener, inventory, told))
                 code = await _deliver(listener, pipeline, limits, told)
         except OutputClosed as error:
             told.say(str(error))
             return 0
     told.summary(listener.statistics)
-    return code
+    return 1 if any(pipeline.statistics[name].lost for name in pipeline.statistics) else code
 
 
 async def _deliver(listener: PushListener, pipeline: Pipeline, limits: LimitOptions, told: Told) -> int:
@@ -260,6 +261,9 @@ def _delivery_options(delivery: DeliverySettings, output: OutputOptions) -> Deli
         raise CommandError("--json and --format table ask for two things on standard output; give one of them")
     if shown is not None and delivery.csv == "-":
         raise CommandError(f"--csv - and --format {shown} both want standard output; give --csv a file")
+    for option, path in (("--csv", delivery.csv), ("--sqlite", delivery.sqlite), ("--record", delivery.record)):
+        if path is not None and path != "-" and not (folder := Path(path).parent).is_dir():
+            raise CommandError(f"{option}: there is no folder {folder}")
     password, secret = delivery.mqtt_password, delivery.webhook_secret
     return DeliveryOptions(
         table=shown == "table",

@@ -224,7 +224,7 @@ def password_octets(text: str, option: str = "--password") -> bytes:
 def key_octets(text: str, option: str) -> bytes:
     """A key or system title: hexadecimal. The error does not quote it."""
     value = read_secret(text, option).removeprefix("hex:")
-    digits = re.sub(r"[\s:-]", "", value)
+    digits = re.sub(r"[\s:-]", "", value).removeprefix("0x")
     try:
         return bytes.fromhex(digits)
     except ValueError:
