@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -91,8 +90,7 @@ async def _run(
     bounds: Limits,
     output: OutputOptions,
 ) -> int:
-    live = options.table and sys.stdout.isatty() and sys.stderr.isatty()
-    told = Told(has_inventory=inventory is not None, is_quiet=live)
+    told = Told(has_inventory=inventory is not None)
     recorder = _Recorder(delivery, told)
     try:
         listener = PushListener(

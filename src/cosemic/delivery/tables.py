@@ -90,9 +90,7 @@ class TableOutput:
             if key in values or len(values) < READINGS:
                 values[key] = (cell(reading["value"]), printable(reading["unit"]), reading["obis"] or "")
         if document["error"]:
-            self._trouble = f"{_clock(document)} {meter}: {document['error']}"
-        elif document["hint"]:
-            self._trouble = f"{_clock(document)} {meter}: {document['hint']}"
+            self._trouble = f"last trouble {_clock(document)}, {meter}: {_trouble_of(document)}"
         while len(self._latest) > METERS:
             oldest = next(iter(self._latest))
             del self._latest[oldest], self._heard[oldest]
@@ -102,7 +100,10 @@ class TableOutput:
         from rich.text import Text
 
         trouble = printable(self._trouble)
-        caption = Text(f"{self._count} messages" + (f"\n{trouble}" if trouble else ""), justify="left")
+        caption = Text(
+            f"{self._count} message{'' if self._count == 1 else 's'}" + (f"\n{trouble}" if trouble else ""),
+            justify="left",
+        )
         table = Table(caption=caption, caption_justify="left", box=None, pad_edge=False)
         for heading, side in (("meter", "left"), ("heard", "left"), ("reading", "left"), ("value", "right")):
             table.add_column(heading, justify="right" if side == "right" else "left")
@@ -125,8 +126,7 @@ def lines(document: Document) -> Iterator[str]:
     """
     about = f"{_local(document['received'])}  {printable(stream_of(document))}"
     if document["error"]:
-        what = document["diagnosis"] if document["kind"] == "undecoded" else document["error"]
-        yield f"{about}  {document['kind']}: {printable(what or document['error'])}"
+        yield f"{about}  {document['kind']}: {printable(_trouble_of(document))}"
         return
     layout = f"  layout {printable(document['layout'])}" if document["layout"] else ""
     unverified = "  NOT VERIFIED" if document["verified"] is False else ""
@@ -150,6 +150,10 @@ def cell(value: Plain) -> str:
 def printable(text: str) -> str:
     """A text without what a terminal would obey: a meter must not write where it likes."""
     return text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text)
+
+
+def _trouble_of(document: Document) -> str:
+    return (document["diagnosis"] if document["kind"] == "undecoded" else document["error"]) or "?"
 
 
 def _clock(document: Document) -> str:
