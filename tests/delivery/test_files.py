@@ -256,7 +256,7 @@ async def test_the_table_on_a_terminal() -> None:
 
 
 async def test_a_meter_cannot_move_the_cursor() -> None:
-    text = "\x1b[2J\x1b]0;title\x07\r\n\u202e[red]x[/red]"
+    text = "[red]x[/red]\x1b[2J\x1b]0;title\x07\r\n\u202e"
     push = Push("p1-text", (reading(text, "0-0:96.13.0", text, text),), energy().item.telegram, meter=text, hint=text)
     for live in (False, True):
         file = io.StringIO()

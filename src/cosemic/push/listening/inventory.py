@@ -198,8 +198,8 @@ def _tables_of(entries: dict[str, Entry], default: MeterKeys | None, name: str) 
             )
         if entry.known.accepts_plain and entry is not tables.lone and not entry.sources:
             raise InventoryError(
-                f"{name}, [meters.{entry.name}]: accept_plain takes messages that nothing protects, and which meter sent "
-                'one is known by its source alone: give that too, such as source = "192.0.2.17"'
+                f"{name}, [meters.{entry.name}]: accept_plain takes messages that nothing protects, and the source "
+                'alone tells which meter sent one: give that too, such as source = "192.0.2.17"'
             )
         for identity in entry.identities:
             _add(tables.identities, identity.casefold(), entry, f"meter_id {identity}", name)

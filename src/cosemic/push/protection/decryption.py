@@ -113,8 +113,8 @@ class PushSecurity:
     def open(self, apdu: bytes, *, system_title: bytes | None = None, accept_plain: bool | None = None) -> Opened:
         """What is inside, after everything was checked; PushRefused, and nothing else, for any other octets.
 
-        ``system_title`` is the sender's, where the message names none; ``accept_plain`` is for this message. What comes out is not looked at further: a
-        message with a right tag may hold another APDU than a push.
+        ``system_title`` is the sender's, where the message names none; ``accept_plain`` is for this message. What comes
+        out is not looked at further: a message with a right tag may hold another APDU than a push.
         """
         if type(apdu) is not bytes:
             apdu = bytes(apdu)
