@@ -230,7 +230,6 @@ def test_a_serial_line_that_is_pulled_out(cosemic) -> None:
         (["explain", "hello"], "give hex, a file, or -"),
         (["explain", "C0", "--ek", "00"], "encryption key has 1 octets"),
         (["frobnicate"], "Available commands"),
-        (["listen", "tcp://0.0.0.0:4059"], "Unknown command"),
     ],
     ids=lambda value: "-".join(value)[:50] if isinstance(value, list) else "",
 )

@@ -13,13 +13,13 @@ from datetime import tzinfo
 from typing import Protocol, runtime_checkable
 
 from cosemic.errors import DecodeError
-from cosemic.push.decryption import Opened, PushRefused, PushSecurity
-from cosemic.push.keys import PushKeys
-from cosemic.push.layout import Layout
-from cosemic.push.meaning import NoPush, interpret
+from cosemic.push.meaning.interpreting import NoPush, interpret
+from cosemic.push.meaning.layout import Layout
 from cosemic.push.messages import Decoded, Diagnosis, Push, Undecoded
 from cosemic.push.meters import KnownMeter, KnownMeters, OneMeter
 from cosemic.push.p1 import P1Error, interpret_p1
+from cosemic.push.protection.decryption import Opened, PushRefused, PushSecurity
+from cosemic.push.protection.keys import PushKeys
 from cosemic.push.reader import StreamReader
 from cosemic.push.telegrams import Content, Dropped, Framing, Heard, Telegram
 from cosemic.tolerances import DEFAULT, Tolerance
@@ -188,6 +188,10 @@ class PushDecoder:
     def feed(self, octets: bytes) -> list[Decoded]:
         """Take what came; gives what it completes. Never raises for what the octets are."""
         return self._decode(self._reader.feed(octets))
+
+    def end_of_datagram(self) -> list[Decoded]:
+        """A datagram is over, and with it any frame; general blocks go on to wait for their rest."""
+        return self._decode(self._reader.end_of_datagram())
 
     def idle(self) -> list[Decoded]:
         """The line is silent: what has begun is not going to end."""
