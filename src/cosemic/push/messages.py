@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 from cosemic.codec.data import Data
 from cosemic.codec.typed import Typed, Value
@@ -76,6 +76,10 @@ class PushReading:
     time: datetime | CosemDateTime | None = None
     device: int = 0
     label: Label = Label.PAIR
+
+
+SLOTS: Final[tuple[Any, ...]] = tuple(PushReading.__dict__[field.name].__set__ for field in fields(PushReading))
+"""What fills each slot of a new reading, in the order of its fields: half the time of ``__init__``, for inner loops."""
 
 
 @dataclass(frozen=True, slots=True)

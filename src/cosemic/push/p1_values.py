@@ -15,7 +15,7 @@ from cosemic.push.p1_times import TIME, read_time
 
 # One line: the code; perhaps a time in brackets; then one number with its unit, or one text (with its bracket, so that
 # an empty one is something), in brackets; or whatever else there is.
-_LINE: Final = re.compile(
+LINE: Final = re.compile(
     r"([^(\n]*)(?:\((?:([0-9]{12}[SWsw]?)\)\()?"
     r"(?:([-+]?[0-9]+(?:\.[0-9]+)?)(?:\*([^()\n]*))?\)|([^()\n]*\)))\n|([^\n]*)\n)"
 )
@@ -36,9 +36,9 @@ class LineReader:
 
     __slots__ = ("media", "notes", "readings", "zone")
 
-    def __init__(self, zone: tzinfo) -> None:
+    def __init__(self, zone: tzinfo, media: dict[int, str] | None = None) -> None:
         self.zone = zone
-        self.media: dict[int, str] = {}
+        self.media: dict[int, str] = {} if media is None else media
         self.notes: list[str] = []
         self.readings: list[PushReading] = []
 
@@ -47,7 +47,7 @@ class LineReader:
         body = body.replace("\n(", "(") + "\n"  # DSMR 2 and 3 put the value of a profile on a line of its own
         readings = self.readings
         add, known = readings.append, KNOWN
-        for head, time, number, unit, group, rest in _LINE.findall(body):
+        for head, time, number, unit, group, rest in LINE.findall(body):
             code = known.get(head) or find_code(head)
             obis, device = code.obis, code.device
             if number and (unit or code.is_number):

@@ -7,7 +7,6 @@ how to make readings of the values between them. A push whose fixed octets diffe
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from cosemic.errors import DecodeError
 from cosemic.obis import ObisCode
 from cosemic.obis_names import look_up
 from cosemic.push.labelling import Kind, Labelled, device_of, identity_rank, kind_of
-from cosemic.push.messages import Label, PushReading
+from cosemic.push.messages import SLOTS, Label, PushReading
 from cosemic.push.nodes import BARE_DESCRIPTOR, OCTET_STRING, VISIBLE_STRING, Body, Node, has_descriptor_form
 from cosemic.push.reading_values import moment, plain_text, scaling, time_of
 from cosemic.times import CosemDateTime
@@ -321,7 +320,7 @@ _new = object.__new__
 (
     _set_name, _set_value, _set_unit, _set_obis, _set_class_id, _set_attribute, _set_raw, _set_scaler, _set_unit_code,
     _set_time, _set_device, _set_label,
-) = (PushReading.__dict__[each.name].__set__ for each in dataclasses.fields(PushReading))  # fmt: skip
+) = SLOTS  # fmt: skip
 
 
 def _moment(raw: Value, zone: tzinfo | None, ignores_deviation: bool) -> datetime | CosemDateTime | None:
