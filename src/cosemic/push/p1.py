@@ -90,7 +90,7 @@ def _checked(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) ->
         _tolerate(Tolerance.TEXT_PARITY, "the line is 7E1 and was read as 8N1", notes)
     if not text.startswith(b"/"):
         raise P1Error(Diagnosis.NOT_UNDERSTOOD, "a P1 text begins with '/', this one does not", octets=text)
-    end = _END.search(text, max(text.find(b"\n!"), 0))
+    end = _end_of(text)
     if end is None:
         if b"\n!" in text:
             raise P1Error(Diagnosis.DAMAGED, "what follows the '!' of the P1 text is no check sum", octets=text)
@@ -98,6 +98,16 @@ def _checked(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) ->
     if end[1]:
         _check(text[: end.start() + 2], end[1], tolerances, notes)
     return text[: end.start()]
+
+
+def _end_of(text: bytes) -> re.Match[bytes] | None:
+    """The first line with a ``!`` and perhaps a check sum; found by the ``!``, which stands in few other places."""
+    mark = text.find(b"!")
+    while mark > 0:
+        if end := _END.match(text, mark - 1):
+            return end
+        mark = text.find(b"!", mark + 1)
+    return None
 
 
 def _check(covered: bytes, digits: bytes, tolerances: frozenset[Tolerance], notes: list[str]) -> None:
