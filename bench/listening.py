@@ -155,9 +155,9 @@ class Bench:
     """One way and kind: a listener here, the senders in another process."""
 
     def __init__(self, way: str, kind: str, options: argparse.Namespace) -> None:
-        from cosemic.push.keys import KeyTable, MeterKeys
-        from cosemic.push.limits import Limits
-        from cosemic.push.listener import PushListener
+        from cosemic.push.protection.keys import KeyTable, MeterKeys
+        from cosemic.push.listening.limits import Limits
+        from cosemic.push.listening.listener import PushListener
 
         self.way, self.kind, self.options = way, kind, options
         count = options.meters

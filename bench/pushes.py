@@ -70,7 +70,7 @@ def captures() -> dict[str, dict]:
 # -- what each library does -------------------------------------------------------------------------------------------
 def cosemic_reader(capture):
     from cosemic.push.decoder import PushDecoder
-    from cosemic.push.keys import KeyTable, MeterKeys
+    from cosemic.push.protection.keys import KeyTable, MeterKeys
 
     keys = capture["keys"]
     table = None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from cosemic.push.decryption import PushRefused, PushSecurity
-from cosemic.push.forms import KnownForms
-from cosemic.push.general_keys import GeneralKeys
-from cosemic.push.keys import BROADCAST, ENCRYPTION, MeterKeys
-from cosemic.push.plausibility import Likeness, judge
+from cosemic.push.protection.decryption import PushRefused, PushSecurity
+from cosemic.push.protection.forms import KnownForms
+from cosemic.push.protection.general_keys import GeneralKeys
+from cosemic.push.protection.keys import BROADCAST, ENCRYPTION, MeterKeys
+from cosemic.push.protection.plausibility import Likeness, judge
 from cosemic.security.suites import GeneralAad
 from fuzz.violation import require
 

@@ -64,12 +64,12 @@ if TYPE_CHECKING:
     from cosemic.protocol.requests import Get as Get
     from cosemic.protocol.requests import Set as Set
     from cosemic.push.decoder import PushDecoder as PushDecoder
-    from cosemic.push.inventory import Inventory as Inventory
-    from cosemic.push.keys import KeyTable as KeyTable
-    from cosemic.push.keys import MeterKeys as MeterKeys
-    from cosemic.push.listener import PushListener as PushListener
+    from cosemic.push.listening.inventory import Inventory as Inventory
+    from cosemic.push.listening.listener import PushListener as PushListener
     from cosemic.push.messages import Push as Push
     from cosemic.push.messages import PushReading as PushReading
+    from cosemic.push.protection.keys import KeyTable as KeyTable
+    from cosemic.push.protection.keys import MeterKeys as MeterKeys
     from cosemic.security.certificate_store import CertificateStore as CertificateStore
     from cosemic.security.context import SecurityContext as SecurityContext
     from cosemic.security.context import SecurityPolicy as SecurityPolicy
@@ -133,9 +133,9 @@ _HOMES = {
     "cosemic.link.wrapper": ("WrapperPdu",),
     "cosemic.protocol.requests": ("Access", "Action", "Get", "Set"),
     "cosemic.push.decoder": ("PushDecoder",),
-    "cosemic.push.inventory": ("Inventory",),
-    "cosemic.push.keys": ("KeyTable", "MeterKeys"),
-    "cosemic.push.listener": ("PushListener",),
+    "cosemic.push.listening.inventory": ("Inventory",),
+    "cosemic.push.protection.keys": ("KeyTable", "MeterKeys"),
+    "cosemic.push.listening.listener": ("PushListener",),
     "cosemic.push.messages": ("Push", "PushReading"),
     "cosemic.security.context": ("SecurityContext", "SecurityPolicy"),
     "cosemic.security.counters": ("CounterStore", "MemoryCounters", "SqliteCounters"),

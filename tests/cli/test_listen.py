@@ -12,9 +12,9 @@ import pytest
 
 from cosemic.cli import listening_told, main
 from cosemic.cli.listening_told import Told
-from cosemic.push.listener import Received
+from cosemic.push.listening.listener import Received
+from cosemic.push.listening.urls import parse_source
 from cosemic.push.messages import Diagnosis, Undecoded
-from cosemic.push.sources import parse_source
 from cosemic.push.telegrams import Dropped, Framing, Telegram
 from tests.cli.conftest import Outcome
 from tests.push.samples import AUTHENTICATION_KEY, KEY, TITLE, hdlc, mbus, notification, sealed, wrapper
@@ -186,6 +186,8 @@ def test_a_recorded_message_that_comes_twice(cosemic: Run, capture: Capture) -> 
         (("tcp://127.0.0.1:0", "--inventory", "nowhere.toml"), "there is no inventory nowhere.toml"),
         (("tcp://127.0.0.1:0", "--json", "--format", "table"), "two things on standard output"),
         (("tcp://127.0.0.1:0", "--json", "--csv", "-"), "give --csv a file"),
+        (("tcp://127.0.0.1:0", "--prometheus", "x:y"), "metrics are served on PORT"),
+        (("tcp://127.0.0.1:0", "--mqtt", "ftp://h"), "mqtt://"),
         (("tls://127.0.0.1:0",), "a server needs its certificate"),
     ],
 )
@@ -285,10 +287,38 @@ def test_troubles_are_told_again_after_a_while(capsys: pytest.CaptureFixture[str
     assert lines[1].endswith("(5 more before)")
 
 
+def test_nobody_fills_the_log(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
+    told = Told(clock=clock)
+    for minute in range(3):
+        clock.now = 60.0 * minute
+        for number in range(500):
+            title = (500 * minute + number).to_bytes(8, "big")
+            item = Undecoded(Diagnosis.KEY_MISSING, "no key", Telegram(Framing.WRAPPER, b""), title)
+            told.heard(Received(datetime.now(UTC), f"tcp://192.0.2.1:{number + 1}", item))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3 * 30 + 2
+    assert sum("470 further troubles were not told" in line for line in lines) == 2
+
+
+def test_a_port_is_no_other_sender(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
+    told = Told(clock=clock)
+    for number in range(1, 20):
+        told.heard(Received(datetime.now(UTC), f"tcp://[2001:db8::1]:{number}", Dropped("noise", b"x")))
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_what_cannot_be_decoded_is_handed_on_within_bounds(cosemic: Run, capture: Capture) -> None:
+    octets = b"".join(wrapper(sealed(notification(), number)) for number in range(1, 1200)) + wrapper(notification())
+    outcome = cosemic("listen", capture(octets), "--json", "--format", "json")
+    assert 1_000 <= len(outcome.objects) <= 1_200  # a minute may end in between
+    assert outcome.objects[-1]["kind"] == "data-notification"
+    assert "were not handed on" in outcome.err or len(outcome.objects) == 1_200
+
+
 def test_what_is_remembered_is_bounded(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
     told = Told(clock=clock)
     for number in range(listening_told._MOST_TOLD * 2):
-        told.heard(Received(datetime.now(UTC), f"tcp://192.0.2.1:{number}", Dropped("noise", b"")))
+        told.heard(Received(datetime.now(UTC), f"file {number}", Dropped("noise", b"")))
     assert len(told._said) == listening_told._MOST_TOLD
     capsys.readouterr()
 

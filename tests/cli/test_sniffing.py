@@ -15,10 +15,10 @@ import pytest
 
 from cosemic.cli.sniffing import command_of
 from cosemic.link.signon_messages import LineSettings
-from cosemic.push.sniffing import judge
-from cosemic.push.sources import parse_source
+from cosemic.push.listening.urls import parse_source
+from cosemic.push.sniffing.judging import judge
 from cosemic.transports.targets import parse_url
-from tests.push.test_sniffing import P1, P1_SEVEN_BITS, PROTECTED, hdlc, mbus
+from tests.push.sniffing.test_sniffing import P1, P1_SEVEN_BITS, PROTECTED, hdlc, mbus
 from tests.push.uart import Setting, receive, send
 
 

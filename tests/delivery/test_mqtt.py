@@ -23,6 +23,7 @@ from cosemic.delivery.spool import Spool
 from tests.delivery.brokers import DEADLINE, MOSQUITTO, Mosquitto, broker, needs_mosquitto, subscriber
 from tests.delivery.home_assistant import check_config, check_value, value_of
 from tests.delivery.messages import energy, undecoded
+from tests.delivery.test_webhook import certificate
 
 QUICK = PipelineLimits(lane=LaneLimits(first_pause=0.01, longest_pause=0.05), drain=DEADLINE)
 CUTS = 400 if os.environ.get("COSEMIC_SOAK") else 40
@@ -174,6 +175,47 @@ async def test_passwords_and_refusals(tmp_path: Path) -> None:
             await output.deliver(records(1))
             await watcher.until(lambda: len(watcher.messages) == 1)
             await output.close()
+
+
+@needs_mosquitto
+async def test_tls_is_verified(tmp_path: Path) -> None:
+    file, _ = certificate(tmp_path, "localhost")
+    extra = ("allow_anonymous true", f"certfile {file}", f"keyfile {file.with_suffix('.key')}")
+    async with broker(tmp_path, *extra) as mosquitto:
+        url = f"mqtts://localhost:{mosquitto.port}"
+        for ca_file in (None, str(certificate(tmp_path, "example.org")[0])):
+            output = MqttOutput(Broker.parse(url, "cosemic-test", ca_file=ca_file))
+            with pytest.raises(OutputUnavailable, match="certificate is not trusted"):
+                await output.deliver(records(1))
+            await output.close()
+        output = MqttOutput(Broker.parse(url, "cosemic-test", ca_file=str(file)))
+        await output.deliver(records(20))
+        connection = output._connection
+        assert connection is not None
+        found = await connection.read_back(["cosemic/cellar/state", "cosemic/attic/state"])
+        await output.close()
+    assert json.loads(found["cosemic/cellar/state"])["id"] == records(20)[-1].id
+    assert list(found) == ["cosemic/cellar/state"]
+
+
+@needs_mosquitto
+async def test_a_broker_that_does_not_let_us_read_gets_messages_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules = tmp_path / "rules"
+    rules.write_text("topic write cosemic/#\ntopic write homeassistant/#\nuser watcher\ntopic readwrite #\n")
+    passwords = tmp_path / "passwords"
+    create = await asyncio.create_subprocess_exec("mosquitto_passwd", "-b", "-c", str(passwords), "watcher", "x")
+    assert await create.wait() == 0
+    extra = ("allow_anonymous true", f"acl_file {rules}", f"password_file {passwords}")
+    async with broker(tmp_path, *extra) as mosquitto:  # noqa: SIM117
+        async with subscriber(mosquitto.port, "cosemic/+/message", user=("watcher", "x")) as watcher:
+            output = output_to(mosquitto.port)
+            await output.deliver(records(3))
+            await output.deliver(records(3, 3))
+            await watcher.until(lambda: len(watcher.messages) == 6)
+            await output.close()
+    assert "check its access rules" in caplog.text
 
 
 @needs_mosquitto

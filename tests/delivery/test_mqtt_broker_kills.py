@@ -71,3 +71,26 @@ async def test_a_killed_broker_loses_and_doubles_nothing(tmp_path: Path) -> None
     print(f"{KILLS} kills, {sent} messages, {len(ids) - sent} doubled")
     assert pipeline.statistics[output.name].refused == 0
     assert pipeline.statistics[output.name].lost == 0
+
+
+@needs_mosquitto
+async def test_a_broker_that_is_away_for_an_hour_gets_all_of_it_once(tmp_path: Path) -> None:
+    """An hour of a meter that sends each second, kept on the disk, over an end of the process in between."""
+    folder = tmp_path / "spool"
+    seconds = 3600
+    async with broker(tmp_path) as mosquitto, subscriber(mosquitto.port, "cosemic/+/message") as watcher:
+        await mosquitto.save()
+        begin = watcher.subscriptions
+        await mosquitto.kill()
+        for half in (range(seconds // 2), range(seconds // 2, seconds)):
+            output = MqttOutput(Broker("127.0.0.1", mosquitto.port, "cosemic-test"))
+            async with Pipeline([output], Spool(folder, sync=False), limits=QUICK) as pipeline:
+                for second in half:
+                    await pipeline.put(energy(second, at=MOMENT + timedelta(seconds=second)))
+        await mosquitto.start()
+        await watcher.resubscribed(begin)
+        output = MqttOutput(Broker("127.0.0.1", mosquitto.port, "cosemic-test"))
+        async with Pipeline([output], Spool(folder, sync=False), limits=QUICK):
+            await watcher.until(lambda: len(watcher.messages) >= seconds)
+    values = [document["readings"][0]["value"] for document in watcher.payloads("/message")]  # type: ignore[index]
+    assert values == [1_234_567 + second for second in range(seconds)]

@@ -271,9 +271,9 @@ async def test_the_end_of_a_pipe_ends_it() -> None:
     output = Collector("pipe", behave)
 
     async def listen() -> None:
-        async with Pipeline([output], limits=limits()) as pipeline:
+        async with Pipeline([output], limits=limits(drain=3600.0)) as pipeline:
             await pipeline.put(energy(1))
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(3600.0):
                 await asyncio.Event().wait()
 
     with pytest.raises(OutputClosed, match="nobody reads"):

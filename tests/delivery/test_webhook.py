@@ -100,8 +100,9 @@ async def test_the_signature_is_over_time_and_body() -> None:
 
 
 @pytest.mark.parametrize(("status", "error"), [
-    (400, OutputRefused), (404, OutputRefused), (413, OutputRefused), (408, OutputUnavailable), (429, OutputUnavailable),
-    (500, OutputUnavailable), (503, OutputUnavailable), (301, OutputUnavailable), (307, OutputUnavailable),
+    (400, OutputRefused), (404, OutputRefused), (413, OutputRefused), (408, OutputUnavailable),
+    (429, OutputUnavailable), (500, OutputUnavailable), (503, OutputUnavailable),
+    (301, OutputUnavailable), (307, OutputUnavailable),
 ])  # fmt: skip
 async def test_what_an_answer_means(status: int, error: type[Exception]) -> None:
     with receiving() as receiver:

@@ -7,6 +7,7 @@ import os
 import queue
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -284,3 +285,32 @@ def test_captures_of_real_meters_as_files(case: dict[str, str], tmp_path: Path) 
         assert document["kind"] != "undecoded"
         assert document["readings"] or document["values"]
         assert listening.end() == 0
+
+
+@pytest.mark.parametrize("way", ["tcp", "udp", "hdlc", "mbus-tcp"])
+def test_simulated_meters_push(way: str, tmp_path: Path) -> None:
+    scheme = "udp" if way == "udp" else "tcp"
+    demo = ("--ek", "000102030405060708090A0B0C0D0E0F", "--ak", "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF")
+    arguments = (f"{scheme}://127.0.0.1:0", "--json", *demo, "--allow-example-keys", "--count", "6")
+    with listen(*arguments, "--sqlite", str(tmp_path / "readings.db")) as listening:
+        (place,) = listening.places()
+        options = ("--meters", "3", "--push-every", "1", "--push-protection", "authenticated-encrypted")
+        ports = ("--wrapper-port", "0", "--hdlc-port", "0", "--push-to", f"{way}://127.0.0.1:{port_of(place)}")
+        meters = subprocess.Popen(
+            [sys.executable, "-m", "cosemic.cli", "simulate", *ports, *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"COSEMIC_STATE": str(tmp_path)},
+        )
+        try:
+            documents = [listening.document() for _ in range(6)]
+            assert listening.end() == 0
+        finally:
+            meters.terminate()
+            meters.wait(LIMIT)
+        assert all(document["verified"] for document in documents)
+        assert len({document["system_title"] for document in documents}) == 3
+        assert all(document["readings"] for document in documents)
+    with sqlite3.connect(tmp_path / "readings.db") as database:
+        assert database.execute("SELECT count(*) FROM messages").fetchone() == (6,)
+    database.close()

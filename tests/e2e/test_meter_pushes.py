@@ -30,9 +30,9 @@ from cosemic.meter.demo_pushes import DEMO_OBJECTS, demo_agenda
 from cosemic.meter.push_framing import PushFraming
 from cosemic.meter.pushing import Outcome, PushEnded
 from cosemic.meter.server import MeterServer, running
-from cosemic.push.keys import MeterKeys
-from cosemic.push.listener import PushListener
+from cosemic.push.listening.listener import PushListener
 from cosemic.push.messages import Push
+from cosemic.push.protection.keys import MeterKeys
 from cosemic.security.context import SecurityContext
 
 KEYS = MeterKeys(ENCRYPTION_KEY, AUTHENTICATION_KEY, allow_example_keys=True)

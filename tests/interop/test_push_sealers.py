@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from cosemic.push.decryption import PushRefused, PushSecurity
-from cosemic.push.general_keys import GeneralKeys
-from cosemic.push.keys import MeterKeys
 from cosemic.push.messages import Diagnosis
+from cosemic.push.protection.decryption import PushRefused, PushSecurity
+from cosemic.push.protection.general_keys import GeneralKeys
+from cosemic.push.protection.keys import MeterKeys
 from cosemic.security.ec import SoftwareKey
 from cosemic.security.suites import GeneralAad, SigningInput
 from tests.interop.peers import DRIVERS, python_of

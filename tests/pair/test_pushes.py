@@ -16,10 +16,10 @@ from cosemic.meter.demo_pushes import add_pushes, demo_agenda
 from cosemic.meter.push_framing import PushFraming
 from cosemic.meter.push_values import PushShape
 from cosemic.meter.pushing import Outcome
-from cosemic.push.confirmation import confirmation
 from cosemic.push.decoder import PushDecoder
-from cosemic.push.keys import MeterKeys
+from cosemic.push.listening.confirmation import confirmation
 from cosemic.push.messages import Label, Push
+from cosemic.push.protection.keys import MeterKeys
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 SERVICES = [TransportService.TCP, TransportService.UDP, TransportService.HDLC, TransportService.M_BUS]

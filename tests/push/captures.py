@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from cosemic.push.decoder import PushDecoder
-from cosemic.push.keys import MeterKeys
+from cosemic.push.protection.keys import MeterKeys
 from tests.vectors.collection import load
 
 KINDS = ("push-hdlc", "push-mbus", "push-raw", "mbus-quirk")

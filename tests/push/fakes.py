@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cosemic.push.listening.intake import Origin
 from cosemic.push.messages import Decoded, Diagnosis, Push, Undecoded
-from cosemic.push.sources_intake import Origin
 from cosemic.push.telegrams import Dropped, Framing, Telegram
 
 
@@ -15,6 +15,9 @@ class LineDecoder:
     def feed(self, octets: bytes) -> list[Decoded]:
         *lines, self.held = (self.held + octets).split(b"\n")
         return [_decoded(line) for line in lines]
+
+    def end_of_datagram(self) -> list[Decoded]:
+        return []
 
     def idle(self) -> list[Decoded]:
         held, self.held = self.held, b""

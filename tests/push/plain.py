@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cosemic.codec import axdr
-from cosemic.push.meaning import interpret
+from cosemic.push.meaning.interpreting import interpret
 from cosemic.push.messages import Push
 from cosemic.push.telegrams import Framing, Telegram
 from tests.vectors.collection import load

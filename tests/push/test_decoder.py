@@ -11,9 +11,9 @@ import pytest
 from cosemic.codec.typed import Value
 from cosemic.cosem.values import scale
 from cosemic.push.decoder import Interpreter, PushDecoder
-from cosemic.push.keys import KeyTable, MeterKeys
 from cosemic.push.messages import Decoded, Diagnosis, Push, Undecoded
 from cosemic.push.meters import KnownMeter, MetersByTitle
+from cosemic.push.protection.keys import KeyTable, MeterKeys
 from cosemic.push.telegrams import Dropped
 from cosemic.units import unit_symbol
 from tests.push.captures import CASES, READABLE, decoder_for, noise, octets_of, pieces

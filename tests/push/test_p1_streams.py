@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cosemic.obis import ObisCode
 from cosemic.push.decoder import PushDecoder
-from cosemic.push.keys import MeterKeys
 from cosemic.push.messages import Diagnosis, Push, Undecoded
+from cosemic.push.protection.keys import MeterKeys
 from cosemic.push.telegrams import Dropped
 from tests.push import p1_texts
 from tests.push.p1_texts import text

@@ -11,8 +11,8 @@ from typing import Any
 from cosemic.captures import Chunk, open_capture
 from cosemic.explain import Keys
 from cosemic.push.decoder import PushDecoder
-from cosemic.push.keys import KeyTable, MeterKeys
 from cosemic.push.messages import Decoded
+from cosemic.push.protection.keys import KeyTable, MeterKeys
 from cosemic.redacting import Redacted, redact
 
 SALT = b"the same in each run of a test"

@@ -12,28 +12,32 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cosemic.cli.failing import CommandError
-from cosemic.cli.listening_told import Told
+from cosemic.cli.listening_told import Budget, Told
 from cosemic.cli.options import OutputOptions, show_log
 from cosemic.cli.parsing import key_octets, password_octets, read_secret
 from cosemic.delivery.options import DeliveryOptions, outputs_from, pipeline_from
 from cosemic.delivery.outputs import OutputClosed
 from cosemic.delivery.spool import SpoolError
 from cosemic.push.decoder import Interpreter
-from cosemic.push.inventory import Inventory, InventoryError
-from cosemic.push.inventory_file import zone_of
-from cosemic.push.keys import MeterKeys, PushKeys, UnusableKey
-from cosemic.push.layout import LayoutError
-from cosemic.push.layouts import layout as named_layout
-from cosemic.push.limits import Limits
-from cosemic.push.listener import PushListener, Received
-from cosemic.push.messages import Push
+from cosemic.push.listening.inventory import Inventory, InventoryError
+from cosemic.push.listening.inventory_file import zone_of
+from cosemic.push.listening.limits import Limits
+from cosemic.push.listening.listener import PushListener, Received
+from cosemic.push.meaning.layout import LayoutError
+from cosemic.push.meaning.layouts import layout as named_layout
+from cosemic.push.messages import Push, Undecoded
 from cosemic.push.meters import KnownMeter, KnownMeters, OneMeter
+from cosemic.push.protection.keys import MeterKeys, PushKeys, UnusableKey
 from cosemic.push.telegrams import Dropped
 
 if TYPE_CHECKING:
     from cosemic.captures.recording import RecordingWriter
     from cosemic.cli.commands.listen import DeliverySettings, KeyOptions, LimitOptions
     from cosemic.delivery.pipeline import Pipeline
+
+
+_UNDECODED_A_MINUTE = 1_000
+"""What cannot be decoded anybody can send: it is not to push readings out of a spool."""
 
 
 def listen_to(
@@ -92,10 +96,10 @@ async def _run(
             on_octets=recorder.on_octets,
             confirms=options.spool is None,
         )
+        outputs = outputs_from(options)
     except ValueError as error:
         raise CommandError(str(error)) from None
     told.watch(listener.urls)
-    outputs = outputs_from(options)
     with contextlib.ExitStack() as stack, _warnings(told, output):
         recorder.open(stack)
         try:
@@ -122,12 +126,13 @@ async def _deliver(listener: PushListener, pipeline: Pipeline, limits: LimitOpti
 
     timer = None if limits.seconds is None else loop.call_later(limits.seconds, over)
     good = 0
+    budget = Budget(_UNDECODED_A_MINUTE)
     async with asyncio.TaskGroup() as tasks:
         watching = tasks.create_task(_repeat(told.look))
         try:
             while (received := await listener.next()) is not None:
                 told.heard(received)
-                if isinstance(received.item, Dropped):
+                if isinstance(received.item, Dropped) or (isinstance(received.item, Undecoded) and not budget.allows()):
                     continue
                 if received.confirmer is None:
                     await pipeline.put(received)
@@ -143,6 +148,8 @@ async def _deliver(listener: PushListener, pipeline: Pipeline, limits: LimitOpti
             watching.cancel()
             if timer is not None:
                 timer.cancel()
+    if budget.kept_back:
+        told.say(f"{budget.kept_back} messages that could not be decoded were not handed on")
     if good or told.is_interrupted:
         return 0
     told.nothing(f"within {limits.seconds:g} s" if is_over else "")

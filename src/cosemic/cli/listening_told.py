@@ -8,15 +8,16 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from cosemic.push.listener import Received
+from cosemic.push.listening.listener import Received
+from cosemic.push.listening.statistics import Statistics
+from cosemic.push.listening.urls import SourceUrl
 from cosemic.push.messages import Diagnosis, Push, Undecoded
-from cosemic.push.sources import SourceUrl
-from cosemic.push.statistics import Statistics
 from cosemic.push.telegrams import Dropped
 
 _PATIENCE = 30.0
 """Seconds after which a silent line is told of: most meters push every 1 to 10 s, some once a minute."""
 _MOST_TOLD = 1_000
+_IN_A_MINUTE = 30
 _AGAIN = 600.0
 _ENOUGH = 64
 """Octets without a telegram that are more than a beginning."""
@@ -59,6 +60,29 @@ class _Line:
     is_told: bool = False
 
 
+class Budget:
+    """So many in a minute, and no more: whoever can send can make troubles without end."""
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._minute = 0
+        self._spent = 0
+        self.kept_back = 0
+
+    def allows(self) -> bool:
+        """Spend one; False, and counted in ``kept_back``, where none is left."""
+        minute = int(self._clock() // 60)
+        if minute != self._minute:
+            self._minute = minute
+            self._spent = 0
+        self._spent += 1
+        if self._spent <= self._most:
+            return True
+        self.kept_back += 1
+        return False
+
+
 class Told:
     """The user's side of a listener."""
 
@@ -71,6 +95,7 @@ class Told:
         self._clock = clock
         self._lines: dict[str, _Line] = {}
         self._said: dict[tuple[str, str], tuple[float, int]] = {}
+        self._budget = Budget(_IN_A_MINUTE, clock)
 
     def say(self, text: str) -> None:
         """One line on stderr."""
@@ -95,10 +120,10 @@ class Told:
         if line is not None and not isinstance(item, Dropped):
             line.telegrams += 1
         if isinstance(item, Undecoded):
-            who = item.meter or (item.system_title.hex().upper() if item.system_title else received.source)
+            who = item.meter or (item.system_title.hex().upper() if item.system_title else _host(received.source))
             self._once(f"{item.diagnosis.name} {who}", f"{received.source}: {self._sentence(item)}")
         elif isinstance(item, Push):
-            who = item.meter or item.meter_id or received.source
+            who = item.meter or item.meter_id or _host(received.source)
             if item.hint is not None:
                 self._once(f"hint {who}", f"{received.source}: layout: {item.hint}")
             if item.protection is not None and not item.protection.is_verified:
@@ -107,7 +132,7 @@ class Told:
                     f"unverified {who}", f"{received.source}: messages of {title} are not verified: may be forged"
                 )
         elif line is None:
-            self._once(f"dropped {received.source}", f"{received.source}: {_dropped(item)}")
+            self._once(f"dropped {_host(received.source)}", f"{received.source}: {_dropped(item)}")
 
     def _sentence(self, item: Undecoded) -> str:
         """The text of the decoder in the words of the command, or of the inventory where that has the settings."""
@@ -130,8 +155,12 @@ class Told:
         if key not in self._said and len(self._said) >= _MOST_TOLD:
             self._said.pop(next(iter(self._said)))
         self._said[key] = (now, 0)
-        if not self._is_quiet:
-            self.say(f"{text} ({more} more before)" if more else text)
+        if self._is_quiet or not self._budget.allows():
+            return
+        self.say(f"{text} ({more} more before)" if more else text)
+        if self._budget.kept_back:
+            self.say(f"{self._budget.kept_back} further troubles were not told")
+            self._budget.kept_back = 0
 
     # -- what does not come --------------------------------------------------------------------------------------------
     def look(self) -> None:
@@ -165,6 +194,11 @@ class Told:
             if number:
                 parts.append(f"{number} {what}")
         self.say(", ".join(parts))
+
+
+def _host(source: str) -> str:
+    """The source without the port of the sender, which is another one for each connection."""
+    return re.sub(r"(?<=.):\d+$", "", source) if source.startswith(("tcp://", "udp://", "tls://")) else source
 
 
 def _silence(line: _Line, seconds: float) -> str:

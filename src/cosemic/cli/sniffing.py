@@ -11,8 +11,8 @@ from cosemic.cli.failing import CommandError
 from cosemic.cli.options import OutputOptions, warn
 from cosemic.cli.output import dumps, say
 from cosemic.link.signon_messages import LineSettings
-from cosemic.push.sniffing import Sound, Verdict
-from cosemic.push.sniffing_driver import PLAN, Refused, SniffLimits, SniffReport, Step, sniff
+from cosemic.push.sniffing.driver import PLAN, Refused, SniffLimits, SniffReport, Step, sniff
+from cosemic.push.sniffing.judging import Sound, Verdict
 from cosemic.transports.streams import Stream, connect_stream
 from cosemic.transports.targets import Target, parse_url
 

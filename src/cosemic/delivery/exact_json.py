@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Final, TypeAlias
 
@@ -40,7 +41,23 @@ def _float(value: float) -> str:
 
 
 def _mapping(value: Mapping[str, object]) -> str:
-    return "{" + ", ".join([f"{encode_basestring(key)}: {dumps(item)}" for key, item in value.items()]) + "}"
+    pieces: list[str] = []
+    for key, item in value.items():
+        if isinstance(item, str):  # most of a document, without the call
+            text = encode_basestring(item)
+        elif item is None:
+            text = "null"
+        elif type(item) is int:
+            text = repr(item)
+        else:
+            text = dumps(item)
+        pieces.append(_key(key) + text)
+    return "{" + ", ".join(pieces) + "}"
+
+
+@lru_cache(1024)
+def _key(key: str) -> str:
+    return f"{encode_basestring(key)}: "
 
 
 def _sequence(value: list[object] | tuple[object, ...]) -> str:

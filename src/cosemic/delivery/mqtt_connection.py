@@ -121,6 +121,7 @@ class MqttConnection(asyncio.Protocol):
         self._retained: dict[str, bytes] | None = None
         self._fence: tuple[bytes, asyncio.Future[bytes]] | None = None
         self._is_answered = True
+        self._can_read = True
 
     @property
     def is_open(self) -> bool:
@@ -140,14 +141,9 @@ class MqttConnection(asyncio.Protocol):
                     raise self._unavailable(self._trouble)
                 if self._answer.result():
                     raise self._unavailable(refusal(self._answer.result()))
-                await self._subscribe(self._subscriptions, 1)
-                if self._echoes:
-                    try:
-                        await self._subscribe(self._echoes, 1)
-                    except OutputUnavailable as error:
-                        if not self.is_open:
-                            raise
-                        _log.warning("%s; after a broken connection messages may come twice", error)
+                refused = await self._subscribe((*self._subscriptions, *self._echoes), 1)
+                if refused:
+                    self._cannot_read(refused[0])
                 await self.publish([(self._status_topic, "online", True)])[0]
         except OutputUnavailable:
             await self._end()
@@ -170,6 +166,7 @@ class MqttConnection(asyncio.Protocol):
         try:
             for event in self._reader.feed(data):
                 self._take(event)
+            self._hurry()
         except PacketError as error:
             self._fail(f"what answers speaks no MQTT: {error}")
 
@@ -187,6 +184,12 @@ class MqttConnection(asyncio.Protocol):
                 future.set_exception(self._unavailable(self._trouble))
         if not self._ended.done():
             self._ended.set_result(0)
+
+    def _hurry(self) -> None:
+        """Have TCP acknowledge at once: a broker that waits for that holds its next packet back for 40 ms (Nagle)."""
+        if self._transport is not None and hasattr(socket, "TCP_QUICKACK"):
+            with contextlib.suppress(OSError):
+                self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _take_the_rest(self) -> None:
         """What has arrived and was not read: after an error in writing, asyncio reads no more."""
@@ -233,8 +236,9 @@ class MqttConnection(asyncio.Protocol):
 
     async def read_back(self, topics: Sequence[str]) -> dict[str, bytes]:
         """What is retained under topics now; one that nothing is retained under is left out. One call at a time."""
-        self._retained = {}
-        fence = asyncio.get_running_loop().create_future()
+        if not self._can_read:
+            return {}
+        fence = self._loop.create_future()
         self._fence = (secrets.token_bytes(8).hex().encode(), fence)
         self._watch(fence)
         found: dict[str, bytes] = {}
@@ -247,6 +251,10 @@ class MqttConnection(asyncio.Protocol):
                 packet, future = self._expect()
                 self._write(publish(self._fence_topic, self._fence[0], packet))
                 await future
+                await asyncio.wait([fence], timeout=_ECHO)
+                if not fence.done():
+                    self._cannot_read(self._fence_topic)
+                    return {}
                 await fence
                 for begin in range(0, len(topics), _AT_ONCE):
                     packet, future = self._expect()
@@ -305,13 +313,20 @@ class MqttConnection(asyncio.Protocol):
         with contextlib.suppress(OutputUnavailable):
             self._write(acknowledge(packet))
 
-    async def _subscribe(self, topics: Sequence[str], qos: int) -> None:
+    async def _subscribe(self, topics: Sequence[str], qos: int) -> list[str]:
+        """Subscribe; the topics that the broker does not let us read."""
         packet, future = self._expect()
         self._write(subscribe(packet, topics, qos))
         codes = await future
-        if any(code & 0x80 for code in codes):
-            refused = [topic for topic, code in zip(topics, codes, strict=False) if code & 0x80]
-            raise self._unavailable(f"the broker does not let us read {refused[0]}; check its access rules")
+        return [topic for topic, code in zip(topics, codes, strict=False) if code & 0x80]
+
+    def _cannot_read(self, topic: str) -> None:
+        self._can_read = False
+        _log.warning(
+            "%s does not let us read %s: after a broken connection messages may come twice; check its access rules",
+            self.broker.address,
+            topic,
+        )
 
     def _expect(self) -> tuple[int, asyncio.Future[bytes]]:
         """A packet identifier that is free, and what is done when it is acknowledged."""
@@ -332,6 +347,7 @@ class MqttConnection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing() or self._ended.done():
             raise self._unavailable(self._trouble)
         self._transport.write(octets)
+        self._hurry()
 
     async def _end(self) -> None:
         if self._transport is not None:
@@ -358,3 +374,5 @@ def _words(error: BaseException) -> str:
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _AT_ONCE: Final = 100
 _CHUNK: Final = 1 << 16
+_ECHO: Final = 3.0
+"""Seconds within which a broker that has confirmed a message hands it back to us, if it does so at all."""

@@ -145,7 +145,7 @@ class Pipeline:
                 except Exception as error:
                     failure = error  # that of the block, which is not to come out in a group
                 finally:
-                    await self._drain()
+                    await self._drain(running)
                     for task in running:
                         task.cancel()
         except BaseExceptionGroup as group:
@@ -307,11 +307,16 @@ class Pipeline:
         async with self._disk:
             return await _to_the_end(asyncio.to_thread(work, self._spool))
 
-    async def _drain(self) -> None:
-        """Let the outputs have what is there; those that fail are not waited for when the spool keeps it."""
+    async def _drain(self, running: Sequence[asyncio.Task[None]]) -> None:
+        """Let the outputs have what is there; those that fail are not waited for when the spool keeps it.
+
+        Nothing is waited for when one of the tasks has ended: then all of them have been cancelled.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.drain):
                 while any(self._is_worth_waiting_for(lane) for lane in self._lanes):
+                    if any(task.done() for task in running):
+                        return
                     self._progress.clear()
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(_LOOK_AGAIN):

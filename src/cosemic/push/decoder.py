@@ -13,13 +13,13 @@ from datetime import tzinfo
 from typing import Protocol, runtime_checkable
 
 from cosemic.errors import DecodeError
-from cosemic.push.decryption import Opened, PushRefused, PushSecurity
-from cosemic.push.keys import PushKeys
-from cosemic.push.layout import Layout
-from cosemic.push.meaning import NoPush, interpret
+from cosemic.push.meaning.interpreting import NoPush, interpret
+from cosemic.push.meaning.layout import Layout
 from cosemic.push.messages import Decoded, Diagnosis, Push, Undecoded
 from cosemic.push.meters import KnownMeter, KnownMeters, OneMeter
 from cosemic.push.p1 import P1Error, interpret_p1
+from cosemic.push.protection.decryption import Opened, PushRefused, PushSecurity
+from cosemic.push.protection.keys import PushKeys
 from cosemic.push.reader import StreamReader
 from cosemic.push.telegrams import Content, Dropped, Framing, Heard, Telegram
 from cosemic.tolerances import DEFAULT, Tolerance

@@ -8,7 +8,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from cosemic.push.layout import Layout
+    from cosemic.push.meaning.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from cosemic.errors import DlmsError
 from cosemic.explain.annotations import Cursor, Fault, Page
 from cosemic.explain.apdus import walk_apdu
 from cosemic.explain.conversation import Conversation, Keys
-from cosemic.push.plausibility import Likeness, judge
+from cosemic.push.protection.plausibility import Likeness, judge
 from cosemic.redacting.pseudonyms import Pseudonyms
 from cosemic.security.cipher import CipherKey
 from cosemic.security.suites import AUTHENTICATED, BROADCAST, COMPRESSED, ENCRYPTED, HEADER, HEADER_LENGTH, TAG_LENGTH

@@ -23,7 +23,7 @@ class KeyOptions:
     inventory: Path | None = None
     "TOML file of meters: keys, names, layouts; read again on SIGHUP."
     ek: Annotated[str | None, Parameter(env_var="COSEMIC_EK")] = None
-    "Encryption key of all meters that are not in the inventory: HEX, env:NAME or file:PATH."
+    "Encryption key of all meters (an inventory has its own): HEX, env:NAME or file:PATH."
     ak: Annotated[str | None, Parameter(env_var="COSEMIC_AK")] = None
     "Authentication key: HEX, env:NAME or file:PATH."
     broadcast_key: str | None = None

@@ -1,0 +1,1 @@
+"""The asynchronous side: sources of octets, limits for whoever sends them, the inventory of meters."""

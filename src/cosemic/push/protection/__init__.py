@@ -1,0 +1,1 @@
+"""Protected pushes: keys by system title, opening, and the reason where one does not open."""
