@@ -23,9 +23,15 @@ MAX_TEXT: Final = 65_536
 """Octets of a text that are looked at; the longest of the published rules has about 4,000."""
 
 _END: Final = re.compile(rb"[\r\n]!([0-9A-Fa-f]{0,4})[ \t\x00]*(?:[\r\n]|\Z)")
+_MARK: Final = re.compile(rb"[\r\n]!")
 _LINE_ENDS: Final = re.compile(rb"\r\n|\r|\n")
+_SLASH_WITH_PARITY: Final = b"\xaf"
 _PARITY_STRIPPED: Final = bytes(octet & 0x7F for octet in range(256))
 _EVEN: Final = bytes(octet for octet in range(256) if octet.bit_count() % 2 == 0)
+_LOOK_AT_LINE: Final = (
+    "octets were lost or changed (see that the speed is right, the cable short, and the buffer of the adapter large "
+    "enough)"
+)
 _SHAPES: Final = TextShapes()
 
 
@@ -82,18 +88,19 @@ def _read_plainly(text: bytes, zone: tzinfo | None, *, is_new: bool) -> Contents
 
 def _checked(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) -> bytes:
     """The text from its ``/`` to its last line, the check sum compared; parity bits and line ends mended if allowed."""
-    text = text.lstrip(b"\r\n \t\x00")
+    text = text.lstrip(b"\r\n\x8d \t\x00")
     if len(text) > MAX_TEXT:
         raise P1Error(Diagnosis.NOT_UNDERSTOOD, f"a P1 text of {len(text)} octets; {MAX_TEXT} are the most")
-    if not text.isascii() and Tolerance.TEXT_PARITY in tolerances and not text.translate(None, _EVEN):
-        text = text.translate(_PARITY_STRIPPED)
-        _tolerate(Tolerance.TEXT_PARITY, "the line is 7E1 and was read as 8N1", notes)
+    if text.startswith(_SLASH_WITH_PARITY):
+        text = _without_parity(text, tolerances, notes)
     if not text.startswith(b"/"):
         raise P1Error(Diagnosis.NOT_UNDERSTOOD, "a P1 text begins with '/', this one does not", octets=text)
     end = _end_of(text)
     if end is None:
-        if b"\n!" in text:
-            raise P1Error(Diagnosis.DAMAGED, "what follows the '!' of the P1 text is no check sum", octets=text)
+        if _MARK.search(text):
+            raise P1Error(
+                Diagnosis.DAMAGED, f"what follows the '!' of the P1 text is no check sum: {_LOOK_AT_LINE}", octets=text
+            )
         raise P1Error(Diagnosis.TRUNCATED, "the P1 text has no end (a line with '!'): octets were lost", octets=text)
     if end[1]:
         _check(text[: end.start() + 2], end[1], tolerances, notes)
@@ -110,24 +117,40 @@ def _end_of(text: bytes) -> re.Match[bytes] | None:
     return None
 
 
+def _without_parity(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) -> bytes:
+    """The seven bits of each octet, where all have an even parity in bit 7."""
+    if Tolerance.TEXT_PARITY not in tolerances:
+        raise P1Error(
+            Diagnosis.NOT_UNDERSTOOD, "a P1 text with a parity in bit 7: set the line to 7E1, not to 8N1", octets=text
+        )
+    odd = len(text.translate(None, _EVEN))
+    if odd:
+        raise P1Error(
+            Diagnosis.DAMAGED,
+            f"{odd} octets of the P1 text have a wrong parity (its line is 7E1, read as 8N1): {_LOOK_AT_LINE}",
+            octets=text,
+        )
+    _tolerate(Tolerance.TEXT_PARITY, "the line is 7E1 and was read as 8N1", notes)
+    return text.translate(_PARITY_STRIPPED)
+
+
 def _check(covered: bytes, digits: bytes, tolerances: frozenset[Tolerance], notes: list[str]) -> None:
     expected = int(digits, 16)
     actual = crc16_arc(covered)
+    is_mended = actual != expected and crc16_arc(_LINE_ENDS.sub(b"\r\n", covered)) == expected
+    if actual != expected and not (is_mended and Tolerance.TEXT_LINE_ENDS in tolerances):
+        raise P1Error(
+            Diagnosis.DAMAGED,
+            f"the check sum of the P1 text is {expected:04X}, its octets give {actual:04X}: "
+            + ("it holds with line ends of CR LF, which were changed on the way" if is_mended else _LOOK_AT_LINE),
+            octets=covered,
+        )
     if len(digits) < 4:
-        if actual != expected or Tolerance.TEXT_CHECKSUM_DIGITS not in tolerances:
+        if Tolerance.TEXT_CHECKSUM_DIGITS not in tolerances:
             raise P1Error(Diagnosis.DAMAGED, f"a check sum of {len(digits)} digits; it has four", octets=covered)
         _tolerate(Tolerance.TEXT_CHECKSUM_DIGITS, "the check sum holds, but lacks its zeros in front", notes)
-    if actual == expected:
-        return
-    if Tolerance.TEXT_LINE_ENDS in tolerances and crc16_arc(_LINE_ENDS.sub(b"\r\n", covered)) == expected:
+    if is_mended:
         _tolerate(Tolerance.TEXT_LINE_ENDS, "the check sum holds with the line ends that the meter sent", notes)
-        return
-    raise P1Error(
-        Diagnosis.DAMAGED,
-        f"the check sum of the P1 text is {expected:04X}, its octets give {actual:04X}: octets were lost or changed "
-        "(see that the speed is right, the cable short, and the buffer of the adapter large enough)",
-        octets=covered,
-    )
 
 
 def _tolerate(tolerance: Tolerance, detail: str, notes: list[str]) -> None:
