@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from cosemic.obis import ObisCode
-from cosemic.push.messages import SLOTS, Label, PushReading
+from cosemic.push.messages import Label, PushReading, make_reading
 from cosemic.push.p1_codes import Form, find_code
 from cosemic.push.p1_contents import METER_ID, Contents, identification_of, meter_id_of, time_of
 from cosemic.push.p1_dialects import VERSION
@@ -80,7 +80,7 @@ class TextShape:
     def read(self, text: bytes) -> Contents | None:
         """What a text of this shape says; None where only the plain way can tell."""
         letters = text.decode("latin-1")
-        kept, zone = self._kept, self.zone
+        kept, zone, make = self._kept, self.zone, make_reading
         readings: list[PushReading] = []
         odds: list[tuple[int, _Odd]] = []
         for index, kind, start, end, stop, name, unit, obis, device, medium in self._steps:
@@ -92,20 +92,7 @@ class TextShape:
                     value = Decimal(letters[start:stop]) if kind == _NUMBER else read_time(raw, zone)
                     if value is None:
                         return None
-                    made: PushReading = _new(PushReading)
-                    _set_name(made, name)
-                    _set_value(made, value)
-                    _set_unit(made, unit)
-                    _set_obis(made, obis)
-                    _set_class_id(made, None)
-                    _set_attribute(made, None)
-                    _set_raw(made, raw)
-                    _set_scaler(made, None)
-                    _set_unit_code(made, 255)
-                    _set_time(made, None)
-                    _set_device(made, device)
-                    _set_label(made, _TEXT)
-                    reading = made
+                    reading = make(name, value, unit, obis, None, None, raw, None, 255, None, device, _TEXT)
                 elif kind == _HEAD:
                     reading = identification_of(raw)
                 else:
@@ -135,7 +122,7 @@ class TextShapes:
     """Shapes that were met; bounded, as a sender chooses what they are. A shape is made when a mask comes again."""
 
     __slots__ = ("_by_mask", "_octets")
-    _OCTETS: Final = 1 << 17
+    _OCTETS: Final = 1 << 18
     _OF_ONE_MASK: Final = 4
 
     def __init__(self) -> None:
@@ -145,7 +132,7 @@ class TextShapes:
 
     @property
     def octets(self) -> int:
-        """The octets of all masks."""
+        """The octets of all masks and of the texts of all shapes; what is kept is up to a hundred times as much."""
         return self._octets
 
     def find(self, text: bytes, zone: tzinfo | None) -> TextShape | None:
@@ -164,21 +151,28 @@ class TextShapes:
             return
         mask = text.translate(_DIGITS)
         if mask not in self._by_mask:
-            if self._octets + len(text) > self._OCTETS:
-                self._by_mask = {}
-                self._octets = 0
-            self._octets += len(text)
+            self._make_room(len(text))
             self._by_mask[mask] = []
             return
-        shapes = self._by_mask[mask]
-        if shapes is None:
+        if self._by_mask[mask] is None:
             return
         shape = shape_of(text, asked, zone, layout)
         if shape is None:
             self._by_mask[mask] = None
             return
-        del shapes[self._OF_ONE_MASK - 1 :]
+        self._make_room(len(text))
+        shapes = self._by_mask.get(mask) or []
+        if len(shapes) >= self._OF_ONE_MASK:
+            shapes.pop()
+            self._octets -= len(text)
         shapes.insert(0, shape)
+        self._by_mask[mask] = shapes
+
+    def _make_room(self, octets: int) -> None:
+        if self._octets + octets > self._OCTETS:
+            self._by_mask = {}
+            self._octets = 0
+        self._octets += octets
 
 
 def shape_of(text: bytes, asked: tzinfo | None, zone: tzinfo, layout: str) -> TextShape | None:
@@ -225,10 +219,3 @@ def shape_of(text: bytes, asked: tzinfo | None, zone: tzinfo, layout: str) -> Te
         medium = media.get(code.device) if code.is_device_value else None
         steps.append(_Step(kind, at, end, stop, reading.name, reading.unit, code.obis, code.device, medium))
     return TextShape(text, bytes(pinned), steps, asked, zone, layout)
-
-
-_new = object.__new__
-(
-    _set_name, _set_value, _set_unit, _set_obis, _set_class_id, _set_attribute, _set_raw, _set_scaler, _set_unit_code,
-    _set_time, _set_device, _set_label,
-) = SLOTS  # fmt: skip

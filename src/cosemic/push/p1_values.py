@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from cosemic.codec.typed import Value
-from cosemic.push.messages import Label, PushReading
+from cosemic.push.messages import Label, PushReading, make_reading
 from cosemic.push.p1_codes import KNOWN, MEDIA, UNITS, Code, Form, find_code
 from cosemic.push.p1_times import TIME, read_time
 
@@ -57,15 +57,15 @@ class LineReader:
                 exact = Decimal(number)
                 if time:
                     raws, moment, name = (time, raw), self._time(code, time), self._name(code)
-                    add(PushReading(name, exact, symbol, obis, None, None, raws, None, 255, moment, device, _TEXT))
+                    add(make_reading(name, exact, symbol, obis, None, None, raws, None, 255, moment, device, _TEXT))
                 else:
-                    add(PushReading(code.name, exact, symbol, obis, None, None, raw, None, 255, None, device, _TEXT))
+                    add(make_reading(code.name, exact, symbol, obis, None, None, raw, None, 255, None, device, _TEXT))
                     if code.is_device_type:
                         self._device(code, number)
             elif (number or group) and not time:
                 raw = number or group[:-1]
                 value, symbol = self._value(code, raw)
-                add(PushReading(code.name, value, symbol, obis, None, None, raw, None, 255, None, device, _TEXT))
+                add(make_reading(code.name, value, symbol, obis, None, None, raw, None, 255, None, device, _TEXT))
             elif head or rest or group:
                 self._line(code, head, f"({time})({number or group[:-1]})" if time else rest)
             if len(readings) > _MAX_READINGS:
@@ -133,7 +133,7 @@ class LineReader:
                     continue
                 value, unit = self._value(column, cell)
                 name = f"{column.name}, entry {number}"
-                add(PushReading(name, value, unit, obis, _BUFFER, 2, row, None, 255, time, device, _TEXT))
+                add(make_reading(name, value, unit, obis, _BUFFER, 2, row, None, 255, time, device, _TEXT))
 
     def _profile(self, code: Code, groups: list[str]) -> bool:
         """``(time)(status)(minutes)(columns)(code)(unit)…(value)…``; whether it was one."""
@@ -174,7 +174,7 @@ class LineReader:
         attribute: int | None = None,
     ) -> None:
         name = code.name if name is None else name
-        reading = PushReading(
+        reading = make_reading(
             name, value, unit, code.obis, class_id, attribute, raw, None, 255, time, code.device, Label.TEXT
         )
         self.readings.append(reading)
