@@ -7,17 +7,15 @@ Values are what the text says, in the unit of the text: a P1 text counts energy 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Final
 
 from cosemic.errors import DecodeError
 from cosemic.link.crc import crc16_arc
-from cosemic.obis import ObisCode
-from cosemic.push.messages import Diagnosis, Label, Protection, Push, PushReading
-from cosemic.push.p1_dialects import find_dialect
+from cosemic.push.messages import Diagnosis, Protection, Push
+from cosemic.push.p1_contents import Contents, read_contents
+from cosemic.push.p1_shapes import TextShapes
 from cosemic.push.p1_times import zone_of
-from cosemic.push.p1_values import LineReader
 from cosemic.push.telegrams import Telegram
 from cosemic.tolerances import DEFAULT, Tolerance, note
 
@@ -34,10 +32,7 @@ _LOOK_AT_LINE: Final = (
     "octets were lost or changed (see that the speed is right, the cable short, and the buffer of the adapter large "
     "enough)"
 )
-_METER_ID: Final = tuple(
-    ObisCode.parse(code).octets
-    for code in ("0-0:96.1.1", "0-0:42.0.0", "0-0:96.1.0", "1-0:96.1.0", "0-0:0.0.0", "1-0:0.0.0")
-)
+_SHAPES: Final = TextShapes()
 
 
 class P1Error(DecodeError):
@@ -63,25 +58,32 @@ def interpret_p1(
     """
     notes: list[str] = []
     text = _checked(text, tolerances, notes)
+    shape = _SHAPES.find(text, zone)
+    contents = (None if shape is None else shape.read(text)) or _read_plainly(text, zone, is_new=shape is None)
+    return Push(
+        "p1-text",
+        contents.readings,
+        telegram,
+        contents.time,
+        None,
+        protection,
+        contents.meter_id,
+        layout=contents.layout,
+        notes=(*notes, *contents.notes),
+    )
+
+
+def _read_plainly(text: bytes, zone: tzinfo | None, *, is_new: bool) -> Contents:
     lines = text[1:].decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
     head, _, body = lines.partition("\n")
     identification = head.strip()
     if not identification:
         raise P1Error(Diagnosis.NOT_UNDERSTOOD, "a P1 text whose first line is empty: no maker, no meter", octets=text)
-    reader = LineReader(zone_of(identification) if zone is None else zone)
-    readings = reader.read(body)
-    found = {reading.obis.octets: reading for reading in readings if reading.obis is not None}
-    clock = found.get(ObisCode.CLOCK.octets)
-    return Push(
-        kind="p1-text",
-        readings=(PushReading("Identification", identification, raw=identification, label=Label.TEXT), *readings),
-        telegram=telegram,
-        time=clock.value if clock is not None and isinstance(clock.value, datetime) else None,
-        protection=protection,
-        meter_id=_meter_id(found),
-        layout=find_dialect(identification, found),
-        notes=(*notes, *reader.notes),
-    )
+    found_zone = zone_of(identification) if zone is None else zone
+    contents = read_contents(identification, body, found_zone)
+    if is_new:
+        _SHAPES.learn(text, zone, found_zone, contents.layout)
+    return contents
 
 
 def _checked(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) -> bytes:
@@ -93,7 +95,7 @@ def _checked(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) ->
         text = _without_parity(text, tolerances, notes)
     if not text.startswith(b"/"):
         raise P1Error(Diagnosis.NOT_UNDERSTOOD, "a P1 text begins with '/', this one does not", octets=text)
-    end = _END.search(text)
+    end = _end_of(text)
     if end is None:
         if _MARK.search(text):
             raise P1Error(
@@ -109,6 +111,16 @@ def _checked(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) ->
             octets=text,
         )
     return text[: end.start()]
+
+
+def _end_of(text: bytes) -> re.Match[bytes] | None:
+    """The first line with a ``!`` and perhaps a check sum; found by the ``!``, which stands in few other places."""
+    mark = text.find(b"!")
+    while mark > 0:
+        if end := _END.match(text, mark - 1):
+            return end
+        mark = text.find(b"!", mark + 1)
+    return None
 
 
 def _without_parity(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) -> bytes:
@@ -150,11 +162,3 @@ def _check(covered: bytes, digits: bytes, tolerances: frozenset[Tolerance], note
 def _tolerate(tolerance: Tolerance, detail: str, notes: list[str]) -> None:
     note(tolerance, detail)
     notes.append(detail)
-
-
-def _meter_id(found: Mapping[bytes, PushReading]) -> str | None:
-    for code in _METER_ID:
-        reading = found.get(code)
-        if reading is not None and isinstance(reading.value, str) and reading.value:
-            return reading.value
-    return None
