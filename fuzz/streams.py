@@ -12,7 +12,7 @@ from cosemic.link.crc import crc16_arc
 from cosemic.link.frames import HdlcFrame
 from cosemic.link.mbus import MbusFrame, segments
 from cosemic.link.wrapper import WrapperPdu
-from cosemic.push.p1 import P1Error, interpret_p1
+from cosemic.push.p1.texts import P1Error, interpret_p1
 from cosemic.push.reader import StreamReader
 from cosemic.push.telegrams import Content, Dropped, Framing, Heard, Telegram
 from cosemic.tolerances import DEFAULT, STRICT

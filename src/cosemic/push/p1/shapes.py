@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 
 from cosemic.obis import ObisCode
 from cosemic.push.messages import Label, PushReading, make_reading
-from cosemic.push.p1_codes import Form, find_code
-from cosemic.push.p1_contents import METER_ID, Contents, identification_of, meter_id_of, time_of
-from cosemic.push.p1_dialects import VERSION
-from cosemic.push.p1_times import TIME, read_time
-from cosemic.push.p1_values import LINE, LineReader
+from cosemic.push.p1.codes import Form, find_code
+from cosemic.push.p1.contents import METER_ID, Contents, identification_of, meter_id_of, time_of
+from cosemic.push.p1.dialects import VERSION
+from cosemic.push.p1.times import TIME, read_time
+from cosemic.push.p1.values import LINE, LineReader
 
 LONGEST: Final = 8192
 """Octets of a text that may have a shape. Each reading takes three at least, so there are never too many of them."""

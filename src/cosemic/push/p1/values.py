@@ -10,8 +10,8 @@ from typing import Final
 
 from cosemic.codec.typed import Value
 from cosemic.push.messages import Label, PushReading, make_reading
-from cosemic.push.p1_codes import KNOWN, MEDIA, UNITS, Code, Form, find_code
-from cosemic.push.p1_times import TIME, read_time
+from cosemic.push.p1.codes import KNOWN, MEDIA, UNITS, Code, Form, find_code
+from cosemic.push.p1.times import TIME, read_time
 
 # One line: the code; perhaps a time in brackets; then one number with its unit, or one text (with its bracket, so that
 # an empty one is something), in brackets; or whatever else there is.

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 from cosemic.obis import ObisCode
 from cosemic.push.messages import Label, PushReading
-from cosemic.push.p1_dialects import find_dialect
-from cosemic.push.p1_values import LineReader
+from cosemic.push.p1.dialects import find_dialect
+from cosemic.push.p1.values import LineReader
 
 METER_ID: Final = tuple(
     ObisCode.parse(code).octets

@@ -13,9 +13,9 @@ from typing import Final
 from cosemic.errors import DecodeError
 from cosemic.link.crc import crc16_arc
 from cosemic.push.messages import Diagnosis, Protection, Push
-from cosemic.push.p1_contents import Contents, read_contents
-from cosemic.push.p1_shapes import TextShapes
-from cosemic.push.p1_times import zone_of
+from cosemic.push.p1.contents import Contents, read_contents
+from cosemic.push.p1.shapes import TextShapes
+from cosemic.push.p1.times import zone_of
 from cosemic.push.telegrams import Telegram
 from cosemic.tolerances import DEFAULT, Tolerance, note
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosemic.push import p1
 from cosemic.push.messages import Label, Push, PushReading, make_reading
-from cosemic.push.p1 import interpret_p1
-from cosemic.push.p1_contents import Contents, read_contents
-from cosemic.push.p1_shapes import LONGEST, TextShapes
-from cosemic.push.p1_times import zone_of
+from cosemic.push.p1 import texts as p1
+from cosemic.push.p1.contents import Contents, read_contents
+from cosemic.push.p1.shapes import LONGEST, TextShapes
+from cosemic.push.p1.texts import interpret_p1
+from cosemic.push.p1.times import zone_of
 from tests.push import p1_texts
 from tests.push.p1_texts import telegram, text
 
