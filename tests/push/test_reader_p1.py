@@ -227,6 +227,16 @@ def test_a_bit_that_changed_in_a_text_with_parity() -> None:
     assert "1 octets of the P1 text have a wrong parity" in refused.text
 
 
+def test_a_bit_that_changed_in_a_text_without_check_sum() -> None:
+    good = text(p1_texts.DSMR_2, checksum=False)
+    bad = good[:100] + bytes((good[100] ^ 0x80,)) + good[101:]
+    refused, push = decode(bad + good, whole, DEFAULT)
+    assert isinstance(push, Push)
+    assert isinstance(refused, Undecoded)
+    assert refused.diagnosis is Diagnosis.DAMAGED
+    assert "has octets above 7F" in refused.text
+
+
 def test_a_text_that_is_cut_is_dropped_with_a_reason() -> None:
     for octets in (DSMR, HEAT, with_parity(DSMR), with_parity(HEAT), with_line_feeds(HEAT)):
         for size in (60, len(octets) // 2, len(octets) - 8):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from cosemic.link.crc import crc16_arc, crc16_x25
 from cosemic.push.reader import StreamReader
 from cosemic.push.telegrams import Dropped, Framing, Heard, Telegram
+from cosemic.tolerances import STRICT
 from tests.push.captures import CASES
 from tests.push.p1_texts import crc_bit_by_bit
 from tests.push.streams import FRAMED, P1_TEXT, blocks, hdlc, mbus, notification, wrapped
@@ -103,6 +104,12 @@ def test_the_cut_of_a_stream_changes_nothing(parts: list[bytes | None], seed: in
     if None not in whole:
         assert read(list(octets), framing=framing, max_telegram=limit) == found
         check_order(found, whole[0] or b"")
+
+
+def test_the_reason_for_a_frame_without_octets_does_not_depend_on_the_cut() -> None:
+    stream = b"h\x00\x00h45"
+    found = read([stream], tolerances=STRICT)
+    assert read([stream[at : at + 1] for at in range(len(stream))], tolerances=STRICT) == found
 
 
 @settings(max_examples=200, deadline=None)

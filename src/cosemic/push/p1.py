@@ -104,6 +104,12 @@ def _checked(text: bytes, tolerances: frozenset[Tolerance], notes: list[str]) ->
         raise P1Error(Diagnosis.TRUNCATED, "the P1 text has no end (a line with '!'): octets were lost", octets=text)
     if end[1]:
         _check(text[: end.start() + 2], end[1], tolerances, notes)
+    elif not text[: end.start()].isascii():
+        raise P1Error(
+            Diagnosis.DAMAGED,
+            f"a P1 text without a check sum that has octets above 7F, and has to have none: {_LOOK_AT_LINE}",
+            octets=text,
+        )
     return text[: end.start()]
 
 

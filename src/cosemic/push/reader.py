@@ -271,7 +271,8 @@ class StreamReader:
             if data[place + 3 : place + 4] == b"h" and data[place + 1] == data[place + 2]:
                 length = data[place + 1] + (256 if data[place + 1] <= self._most_overflow else 0)
                 self._taint(place + length + 6)
-                what = "cut short" if place + length + 6 > len(data) else "damaged: the check sum is wrong"
+                is_cut = at_end and place + length + 6 > len(data)
+                what = "cut short" if is_cut else "damaged: the check sum is wrong"
                 self._suspicion(place).suspect(f"an M-Bus frame that is {what}", _MBUS, 2)
             return 0
         self._tell_noise(found)

@@ -108,7 +108,7 @@ class Text:
                 return begins
         other = self._alphabet.other.search(data, at + self._seen)
         if other is None:
-            if have - at > max_octets:
+            if have - at >= max_octets + _LONGEST_BEGINNING:
                 self.reason = f"a P1 text of more than {max_octets} octets"
                 return 0
             # what begins another text may be the last that is there
@@ -116,12 +116,12 @@ class Text:
             return 0 if at_end else -(have + 1)
         stop = other.start()
         mark = stop + 1
+        if mark - at > max_octets:
+            self.reason = f"a P1 text of more than {max_octets} octets"
+            return 0
         if data[stop] != _MARK:
             if data[stop] not in STARTS:
                 self.reason = f"a P1 text that is cut short or damaged: it has the octet {data[stop]:02X}"
-            return 0
-        if mark - at > max_octets:
-            self.reason = f"a P1 text of more than {max_octets} octets"
             return 0
         self._seen = stop - at
         self._mark = mark - at
