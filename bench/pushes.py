@@ -275,7 +275,7 @@ def pydlms_text_reader():
 
 def _based(value, unit):
     """In W, Wh and the like: amshan has no kilo."""
-    return round(float(value) * (1000 if unit and unit.startswith("k") else 1), 6)
+    return float(value * (1000 if unit and unit.startswith("k") else 1))
 
 
 def _is_number(value):
@@ -335,12 +335,11 @@ AMSHAN = {
 
 #: (item, library): why values differ
 _RAW = "it gives the numbers as sent; scaler and unit are not in the push, and our layout knows them"
-_CUT = "it cuts off what floating point leaves below a watt: 32.321 kW become 32320 W"
+_CUT = "it multiplies floats by 1000 and cuts off what is behind the point: 32.321 kW become 32320 W"
 EXPLAINED: dict[tuple[str, str], str] = {
     ("kaifa_se", "pydlms"): _RAW,
     ("cyprus_blocks", "pydlms"): _RAW,
-    ("p1_dsmr5", "amshan"): _CUT,
-    ("p1_dsmr5_busy", "amshan"): _CUT,
+    **{(item, "amshan"): _CUT for item in TEXTS},
 }
 
 

@@ -122,6 +122,33 @@ def test_what_decides_how_others_are_read_belongs_to_the_shape() -> None:
         same(contents, plainly(other))
 
 
+def test_digits_in_units_belong_to_the_shape() -> None:
+    shapes, octets = TextShapes(), lines_of("/X5\n\n0-0:1.0.0(250101000000W)\n1-0:1.8.0(1.5*m3)")
+    for _ in range(3):
+        by_shape(shapes, octets)
+    assert shapes.find(octets.replace(b"1.5*m3", b"2.6*m3"), None) is not None
+    assert shapes.find(octets.replace(b"1.5*m3", b"1.5*m2"), None) is None
+
+
+def test_a_profile_has_no_shape() -> None:
+    """The codes of its columns stand in brackets, and may be that of the clock."""
+    shapes = TextShapes()
+    lines = "/X5\n\n0-0:1.0.0(250101000000W)\n0-1:24.3.0(120325010000)(00)(60)(1)(0-1:24.2.0)(m3)(1)(2)"
+    for _ in range(4):
+        assert by_shape(shapes, lines_of(lines)) is None
+
+
+def test_two_zones_alternating() -> None:
+    shapes = TextShapes()
+    octets = lines_of("/X5\n\n0-0:1.0.0(250101000000)\n0-1:24.2.1(250101000000)(00001.000*m3)")
+    zones = (None, ZoneInfo("Europe/Vilnius"), UTC)
+    found = [by_shape(shapes, octets, zone) for _ in range(4) for zone in zones]
+    for contents, zone in zip(found[6:], zones * 2, strict=True):
+        assert contents is not None
+        same(contents, plainly(octets, zone))
+    assert len({contents.time for contents in found[6:] if contents is not None}) == 3
+
+
 def test_times_that_are_none() -> None:
     shapes = TextShapes()
     octets = lines_of("/X5\n\n0-0:1.0.0(250101000000W)\n0-1:24.2.1(250101000000W)(00001.000*m3)")
