@@ -249,3 +249,17 @@ def test_the_check_sum_of_texts_is_that_of_its_definition(octets: bytes) -> None
 
 def test_the_published_check_value() -> None:
     assert crc16_arc(b"123456789") == 0xBB3D
+
+
+def test_a_frame_inside_an_apdu_that_fails_late_is_found_at_every_cut() -> None:
+    stream = bytes.fromhex(
+        "0f00000001000102092f0f00ff7ea00d210223132806e6e7009eb47e7ea034210003000c370000ff020904414243440202000300000108440f40"
+    )
+
+    def heard(pieces: list[bytes]) -> list[Heard]:
+        reader = StreamReader()
+        return [item for piece in pieces for item in reader.feed(piece)] + reader.end()
+
+    whole = heard([stream])
+    for cut in range(1, len(stream)):
+        assert heard([stream[:cut], stream[cut:]]) == whole, cut

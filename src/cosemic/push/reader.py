@@ -339,6 +339,15 @@ class StreamReader:
             end = look.end(data, place, in_noise=in_noise)
             start = place
             has_begun = look.has_begun
+        if not end and look.walked:
+            # At other cuts this walk would have waited, and a frame on its way would have been found.
+            frame = self._frame_within(data, place, place + look.walked, at_end, False)
+            if frame > 0:
+                self._taint(frame)
+                return 0
+            if frame < 0:
+                self._look = look
+                return frame
         if not end or abs(end) - start > self._max_telegram:
             return self._refused(look, place, data[place], found)
         is_whole = 0 < end <= size
