@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.listening import LIMIT, connect, cosemic, energy, listen, port_of
+from tests.e2e.listening import LIMIT, Listening, connect, cosemic, energy, listen, port_of
 from tests.push.samples import AUTHENTICATION_KEY, KEY, hdlc, mbus, notification, sealed, wrapper
 
 KEYS = ("--ek", KEY.hex(), "--ak", AUTHENTICATION_KEY.hex())
@@ -98,14 +98,16 @@ def test_a_line_that_is_pulled_out() -> None:
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
-def push_some(place: str) -> bytes:
-    """Protected pushes in three framings, one connection each; the octets of the last."""
+def push_some(place: str, listening: Listening) -> tuple[list[dict[str, Any]], bytes]:
+    """Protected pushes in three framings, one connection each, one after the other; what came, the last octets."""
     octets = b""
+    documents = []
     for number, frame in enumerate((wrapper, hdlc, mbus), start=1):
         octets = frame(sealed(notification(number), number))
         with connect(place) as sender:
             sender.sendall(octets)
-    return octets
+            documents.append(listening.document())
+    return documents, octets
 
 
 def read(path: Path, *keys: str) -> list[dict[str, Any]]:
@@ -113,10 +115,6 @@ def read(path: Path, *keys: str) -> list[dict[str, Any]]:
     assert done.returncode == 0, done.stderr
     assert f"reading {path}" in done.stderr
     return [json.loads(text) for text in done.stdout.splitlines()]
-
-
-def ordered(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(documents, key=lambda document: document["invocation_counter"])
 
 
 def shown(document: dict[str, Any], *, identifiers: bool = True) -> list[object]:
@@ -149,10 +147,9 @@ def test_a_recording_gives_the_same_again(tmp_path: Path) -> None:
     recording = tmp_path / "meter.rec"
     with listen("tcp://127.0.0.1:0", "--json", *KEYS, "--record", str(recording), "--count", "3") as listening:
         (place,) = listening.places()
-        push_some(place)
-        live = ordered([listening.document() for _ in range(3)])
+        live, _ = push_some(place, listening)
         assert listening.end() == 0
-    again = ordered(read(recording))
+    again = read(recording)
     assert [energy(document) for document in again] == [10, 20, 30]
     for one, other in zip(live, again, strict=True):
         assert one["source"] == other["source"]
@@ -189,8 +186,7 @@ def test_a_capture_of_tcpdump(tmp_path: Path) -> None:
             )
             if "listening on" not in first:
                 pytest.skip(f"tcpdump may not capture here: {first.strip()}")
-            last = push_some(place)
-            live = ordered([listening.document() for _ in range(3)])
+            live, last = push_some(place, listening)
             assert listening.end() == 0
             deadline = time.monotonic() + LIMIT
             while last not in capture.read_bytes():
@@ -199,7 +195,7 @@ def test_a_capture_of_tcpdump(tmp_path: Path) -> None:
         finally:
             dump.send_signal(signal.SIGINT)
             dump.communicate(timeout=LIMIT)
-    found = ordered(read(capture))
+    found = read(capture)
     assert [shown(document) for document in found] == [shown(document) for document in live]
     assert [document["source"] for document in found] == [document["source"] for document in live]
     check_redacted(capture, "shown.pcap", read(capture))
