@@ -85,7 +85,7 @@ def parse_source(url: str) -> SourceUrl:
     if scheme in ("hdlc", "connect+hdlc", "mbus-tcp"):
         way = "connect+tcp" if scheme != "hdlc" else "tcp"
         raise ValueError(f"{scheme}:// in {url!r}: write {way}://, which recognises the framing by itself")
-    near = difflib.get_close_matches(scheme, (*_SERVERS, *_CONNECTING, *_LINES), 1, 0.5)
+    near = difflib.get_close_matches(scheme, (*_SERVERS, *_CONNECTING, *_LINES), 1, 0.6)
     meant = f"is {near[0]}:// meant? There are" if near else "there are"
     raise ValueError(f"unknown scheme {scheme}:// in {url!r}; {meant} {_KNOWN}")
 
