@@ -167,7 +167,11 @@ _PUSHES = (
     bytes.fromhex("0F000000010C07EA0605050C252D00FF8880020209060100010800FF0600000007"),
     bytes.fromhex("0F00000001000204090600006001 00FF09083132333435363738 09060100010800FF0600003039".replace(" ", "")),
     bytes.fromhex("0F40000000000101020309060100010700FF060000011802020F00161B"),
-    bytes.fromhex("0F0000000100020301010204120003090601 00010800FF0F02120000 0600000001090C07EA0605050C252D00FF8880".replace(" ", "")),  # noqa: E501
+    bytes.fromhex(
+        "0F0000000100020301010204120003090601 00010800FF0F02120000 0600000001090C07EA0605050C252D00FF8880".replace(
+            " ", ""
+        )
+    ),  # noqa: E501
     bytes.fromhex("C200000100006001 00FF020600000007".replace(" ", "")),
     b"/FUZ5X\r\n\r\n0-0:96.1.1(4530303031)\r\n1-0:1.8.0(000001.000*kWh)\r\n!0000\r\n",
 )
@@ -184,4 +188,3 @@ def seeds(target: str) -> Iterator[bytes]:
             for framing in range(6):
                 yield b"\x00\x40" + message + bytes((framing,)) + b"\xc0" + message + bytes((framing,))
         yield b"\x00\x40\x00\x20" + short + b"\x81\x20\x01"
-
