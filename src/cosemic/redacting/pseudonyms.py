@@ -20,6 +20,7 @@ _SETTING = r"(?:baud(?:rate)?|bytesize|data_?bits|parity|stop_?bits|idle|framing
 _SETTINGS = re.compile(rf"{_SETTING}(?:&{_SETTING})*")
 _PRINTABLE = frozenset(range(32, 127))
 _MOST_TRIES = 64
+_TITLE = 8
 
 
 class Pseudonyms:
@@ -55,7 +56,7 @@ class Pseudonyms:
             if in_hex and (inner := _text_in_hex(original)) is not None:
                 shown = self.octets(inner).hex()
                 return (shown.upper() if original == original.upper() else shown).encode()
-            kept = _flag(text)
+            kept = 0 if text[3:4].isalpha() and len(text) != _TITLE else _flag(text)  # a word, or a name
             return text[:kept] + self._mask("text", text[kept:]) + original[len(text) :]
         kept = _flag(original)
         return original[:kept] + self._mask("octets", original[kept:])
