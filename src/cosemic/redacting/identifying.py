@@ -63,7 +63,7 @@ class Member:
 
     @property
     def is_of_network(self) -> bool:
-        """Whether its longer numbers are addresses, or ids of devices; the code tells where the class does not stand."""
+        """Whether its longer numbers are addresses, or ids of devices; the code tells where there is no class."""
         if self.class_id is None and self.obis is not None:
             return self.obis[0] == 0 and self.obis[2] in _NETWORK_GROUPS
         return self.class_id in _NETWORK_CLASSES
