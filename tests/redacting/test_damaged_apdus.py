@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from cosemic.explain import explain_chunks
 from cosemic.redacting import redact
 from tests.redacting.support import SALT, joined
 from tests.redacting.test_planted import chunks, frames, push
@@ -41,3 +42,28 @@ def test_wrong_octets(shape: str, framing: str, wrong: list[tuple[int, int]]) ->
     given_chunks = chunks(frames(bytes(apdu), framing))
     assume(IDENTITY.encode() in joined(given_chunks))
     assert IDENTITY.encode() not in joined(redact(given_chunks, salt=SALT).chunks)
+
+
+@pytest.mark.parametrize(
+    "apdu",
+    [
+        "6129a109060760857405080101a214SECRETa305a103020100be10040e0800065f1f040062fe1f00800007",
+        "6129a109060760857405080101a203020100a314SECRET05a103020100be10040e0800065f1f040062fe1f00800007",
+    ],
+)
+def test_fields_of_a_login_that_are_too_long(apdu: str) -> None:
+    octets = bytes.fromhex(apdu.replace("SECRET", IDENTITY.encode().hex() + "20" * 12))
+    given_chunks = chunks(frames(octets, "wrapper"))
+    assert IDENTITY.encode() in joined(given_chunks)
+    assert IDENTITY.encode() not in joined(redact(given_chunks, salt=SALT).chunks)
+
+
+def test_a_number_of_who_calls() -> None:
+    number = int(IDENTITY).to_bytes(4)
+    inside = bytes.fromhex("a109060760857405080101") + b"\xa8\x06\x02\x04" + number
+    inside += bytes.fromhex("be10040e01000000065f1f0400007e1fffff")
+    given_chunks = chunks(frames(b"\x60" + bytes((len(inside),)) + inside, "wrapper"))
+    assert explain_chunks(given_chunks).ok
+    result = redact(given_chunks, salt=SALT).chunks
+    assert number not in joined(result)
+    assert explain_chunks(result).ok
