@@ -7,6 +7,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cosemic.explain import explain_chunks
+from cosemic.link.addresses import HdlcAddress
+from cosemic.link.frames import HdlcFrame
 from cosemic.redacting import redact
 from tests.redacting.support import SALT, joined
 from tests.redacting.test_planted import chunks, frames, push
@@ -67,3 +69,13 @@ def test_a_number_of_who_calls() -> None:
     result = redact(given_chunks, salt=SALT).chunks
     assert number not in joined(result)
     assert explain_chunks(result).ok
+
+
+@pytest.mark.parametrize("control", [0x93, 0x73, 0x97])
+def test_data_of_users_in_the_frames_of_a_link(control: int) -> None:
+    parameters = bytes.fromhex("8180140502008006020080070400000001080400000001")
+    frame = HdlcFrame(HdlcAddress(16), HdlcAddress(1, 17), control, parameters + b"\xf0\x08" + IDENTITY.encode())
+    (chunk,) = redact(chunks([frame.encode()]), salt=SALT).chunks
+    assert IDENTITY.encode() not in chunk.octets
+    if control != 0x97:
+        assert HdlcFrame.decode(chunk.octets).information[: len(parameters)] == parameters

@@ -208,6 +208,9 @@ class _Flow:
             return
         kind = frame.kind.name
         if kind in ("SET_NORMAL_RESPONSE_MODE", "UNNUMBERED_ACKNOWLEDGEMENT", "FRAME_REJECT"):
+            octets = part.read()
+            known = 3 if kind == "FRAME_REJECT" else 3 + octets[2] if octets[:2] == b"\x81\x80" and octets[2:] else 0
+            self._marks.unknown(part.part(known, len(part)))  # behind the parameters: data of users
             return
         if kind not in ("INFORMATION", "UNNUMBERED_INFORMATION"):
             self._marks.unknown(part)
