@@ -92,7 +92,7 @@ def _looked_at(found: list[Decoded], sent: list[_Sent]) -> list[Push]:
         pushes.append(item)
         protection = item.protection
         if protection is None:
-            require(item.meter in (None, "plain", "second"), "a plain message under the name of a keyed meter", item)
+            require(item.meter in (None, "plain"), "a plain message under the name of a keyed meter", item)
             continue
         require(protection.is_verified, "a message without a tag is taken", item)
         right = [one for one in sent if (one.title, one.counter) == (item.system_title, protection.invocation_counter)]
