@@ -25,6 +25,10 @@ from cosemic.push.telegrams import Content, Dropped, Framing, Heard, Telegram
 from cosemic.tolerances import DEFAULT, Tolerance
 
 _NOTHING = KnownMeter()
+_PLAIN = (
+    "the message is not protected, and there are keys for the meter that it seems to come from; such messages are "
+    "accepted from others only. If it does not protect what it sends, say so (accept_plain in its part of the inventory)"
+)
 
 
 @runtime_checkable
@@ -98,10 +102,13 @@ class Interpreter:
             protection = opened.protection
             title = None if protection is None else protection.system_title
             known = meters.by_sender(title, source) or _NOTHING
+            if known.has_keys and not known.accepts_plain and protection is None:
+                return Undecoded(Diagnosis.NOT_PROTECTED, _PLAIN, telegram, meter=known.name)
         try:
             push = self._understand(telegram, opened, known)
             if meters is not None and known.name is None and push.meter_id is not None:
-                known = meters.by_identity(push.meter_id) or known
+                found = meters.by_identity(push.meter_id)
+                known = known if found is None or found.has_keys else found
                 if known.is_of_use:  # it is known only now whose it is
                     push = self._understand(telegram, opened, known)
         except DecodeError as error:

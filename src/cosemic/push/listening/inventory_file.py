@@ -127,6 +127,7 @@ class _Reader:
             self._definition(merged, where),
             self._zone(merged.get("zone"), where),
             bool(own.get(_PLAIN)),
+            any(key in _KEYS for key in own),
         )
         return Entry(
             meter,
