@@ -27,7 +27,7 @@ from cosemic.tolerances import DEFAULT, Tolerance
 _NOTHING = KnownMeter()
 _PLAIN = (
     "the message is not protected, and there are keys for the meter that it seems to come from; such messages are "
-    "accepted from others only. If it does not protect what it sends, say so (accept_plain in its part of the inventory)"
+    "accepted from others only. If it does not protect what it sends, say so: accept_plain in its part of the inventory"
 )
 
 
