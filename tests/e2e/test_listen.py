@@ -172,6 +172,24 @@ def test_the_inventory_is_read_again_on_a_signal(tmp_path: Path) -> None:
             assert listening.document()["meter"] == "new"
 
 
+def test_keys_that_the_inventory_has_only_later(tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory.toml"
+    inventory.write_text('[meters.garden]\nmeter_id = "TST0001"\n')
+    with listen("tcp://127.0.0.1:0", "--json", "--inventory", str(inventory)) as listening:
+        (place,) = listening.places()
+        with connect(place) as sender:
+            sender.sendall(wrapper(sealed(notification(4), 1)))
+            assert listening.document()["diagnosis"] == "key-missing"
+            keys = f'ek = "{KEY.hex()}"\nak = "{AUTHENTICATION_KEY.hex()}"'
+            inventory.write_text(f'[meters.cellar]\nsystem_title = "{TITLE.hex()}"\n{keys}\n')
+            inventory.chmod(0o600)
+            listening.process.send_signal(signal.SIGHUP)
+            assert listening.sentence("the inventory was read again: 1 meter")
+            sender.sendall(wrapper(sealed(notification(4), 2)))
+            document = listening.document()
+            assert (document["meter"], document["verified"]) == ("cellar", True)
+
+
 def test_standard_input_and_a_reader_that_leaves(tmp_path: Path) -> None:
     with listen("-", "--json", stdin=subprocess.PIPE) as listening:
         stdin = listening.process.stdin

@@ -214,7 +214,7 @@ def _interpreter(keys: KeyOptions, inventory: Inventory | None, counters: Counte
     if inventory is not None:
         if default is not None:
             raise CommandError("give keys in the inventory (under [defaults]) or by --ek, not in both")
-        found = inventory if inventory.has_keys else None
+        found = inventory  # also without a key: it may have some when it is read again
     try:
         zone = None if keys.zone is None else zone_of(keys.zone)
     except ValueError as error:
@@ -224,7 +224,7 @@ def _interpreter(keys: KeyOptions, inventory: Inventory | None, counters: Counte
         found,
         meters=meters,
         zone=zone,
-        accept_plain=True if keys.accept_plain else None,
+        accept_plain=keys.accept_plain or found is None or (inventory is not None and not inventory.has_keys),
         system_title=title,
         counters=counters,
     )
