@@ -263,3 +263,13 @@ def test_a_frame_inside_an_apdu_that_fails_late_is_found_at_every_cut() -> None:
     whole = heard([stream])
     for cut in range(1, len(stream)):
         assert heard([stream[:cut], stream[cut:]]) == whole, cut
+
+
+def test_ciphertext_that_ends_like_the_beginning_of_a_frame_does_not_keep_a_wrapper_pdu_waiting() -> None:
+    for tail in (b"\x7e", b"\x7e\xa8", b"\x7e\xa0\x80\x03", b"h", b"h\x20\x20", b"h\x20\x20h\x53", b"/", b"/ABC"):
+        apdu = b"\xdb\x08TST\x00\x00\x00\x00\x01\x40\x30\x00\x00\x00\x01" + bytes(59 - len(tail)) + tail
+        reader = StreamReader()
+        (telegram,) = reader.feed(wrapped(apdu))
+        assert isinstance(telegram, Telegram)
+        assert (telegram.framing, telegram.octets) == (Framing.WRAPPER, apdu)
+        assert reader.end() == []

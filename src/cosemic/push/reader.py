@@ -353,7 +353,9 @@ class StreamReader:
         is_whole = 0 < end <= size
         need = 0 if is_whole else -abs(end)
         if not is_due or framing is _APDU:
-            frame = self._frame_within(data, place, end, at_end, is_due)
+            # What fills its wrapper is not kept waiting by octets at its end that may begin a frame.
+            is_sure = is_due or (is_whole and framing is _WRAPPER and not in_noise and _is_filled(data, start, end))
+            frame = self._frame_within(data, place, end, at_end, is_sure)
             if frame > 0:
                 self._taint(frame)
                 return 0
@@ -410,7 +412,7 @@ class StreamReader:
         if start != place:
             apdu = bytes(data[start:end])
             # among noise the APDU has to fill its wrapper
-            is_filled = not in_noise or look.end(apdu, 0, in_noise=False) == len(apdu)
+            is_filled = not in_noise or _is_filled(data, start, end)
             return end if is_filled and apdus.is_likely_push(apdu, 0) else 0
         if not in_noise:
             if apdus.is_rare(data, place) or self._is_expected(data, place):
@@ -478,3 +480,9 @@ class StreamReader:
 
 
 _HDLC, _WRAPPER, _MBUS, _APDU, _P1 = Framing
+
+
+def _is_filled(data: bytes | bytearray, start: int, end: int) -> bool:
+    """Whether a push lies from ``start`` to ``end``, and nothing else."""
+    apdu = bytes(data[start:end])
+    return apdus.is_likely_push(apdu, 0) and apdus.Look().end(apdu, 0, in_noise=False) == len(apdu)
