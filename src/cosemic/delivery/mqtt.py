@@ -21,7 +21,9 @@ from typing import Final
 
 from cosemic.delivery.documents import ReadingDocument
 from cosemic.delivery.home_assistant import Discovery
-from cosemic.delivery.mqtt_connection import Broker, MqttConnection
+from cosemic.delivery.mqtt_broker import Broker
+from cosemic.delivery.mqtt_client import require_paho
+from cosemic.delivery.mqtt_connection import MqttConnection
 from cosemic.delivery.names import code_slug, meter_slug
 from cosemic.delivery.outputs import OutputRefused, OutputUnavailable, Record
 from cosemic.delivery.states import MeterState, MeterStates
@@ -32,7 +34,7 @@ class _Sent:
     """What waits for its confirmation. With ``has_message`` the last but one of ``calls`` is the message itself."""
 
     record: Record
-    calls: list[asyncio.Future[bytes]]
+    calls: list[asyncio.Future[None]]
     has_message: bool
 
 
@@ -40,12 +42,13 @@ class MqttOutput:
     """Publishes to a broker, with ``discovery`` for Home Assistant. Secrets are in ``broker`` and nowhere else.
 
     ``window`` messages are under way at the same time. With few of them a broker has little in memory that it has
-    confirmed and not yet handed on.
+    confirmed and not yet handed on. MissingExtra without paho-mqtt.
     """
 
     def __init__(
         self, broker: Broker, *, prefix: str = "cosemic", discovery: Discovery | None = None, window: int = 8
     ) -> None:
+        require_paho()
         if not prefix or set(prefix) & set("+#\0 ") or prefix.startswith(("/", "$")) or prefix.endswith("/"):
             raise ValueError(f"a prefix of topics is such as cosemic or home/meters, not {prefix!r}")
         self.name = f"mqtt:{broker.host}:{broker.port}/{prefix}"
