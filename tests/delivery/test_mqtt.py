@@ -19,7 +19,7 @@ from cosemic.delivery.mqtt_broker import Broker
 from cosemic.delivery.outputs import OutputUnavailable, Record
 from cosemic.delivery.pipeline import Pipeline, PipelineLimits
 from cosemic.delivery.spool import Spool
-from tests.delivery.brokers import DEADLINE, MOSQUITTO, Mosquitto, broker, needs_mosquitto, subscriber
+from tests.delivery.brokers import DEADLINE, Mosquitto, broker, needs_mosquitto, subscriber
 from tests.delivery.home_assistant import check_config, check_value, value_of
 from tests.delivery.messages import energy, undecoded
 from tests.delivery.test_webhook import certificate
@@ -312,7 +312,3 @@ async def test_connections_cut_at_any_octet_lose_and_double_nothing(tmp_path: Pa
     for meter in meters:
         own = [str(one["id"]) for one in watcher.payloads(f"{meter}/message")]
         assert own == sorted(own)
-
-
-def test_where_mosquitto_is_installed_it_is_used() -> None:
-    assert MOSQUITTO or not os.environ.get("COSEMIC_NEEDS_MOSQUITTO"), "Mosquitto is to be here and is not"

@@ -21,7 +21,7 @@ from typing import Final
 
 from cosemic.delivery.documents import ReadingDocument
 from cosemic.delivery.home_assistant import Discovery
-from cosemic.delivery.mqtt_broker import Broker
+from cosemic.delivery.mqtt_broker import Broker, PublishRefused
 from cosemic.delivery.mqtt_client import require_paho
 from cosemic.delivery.mqtt_connection import MqttConnection
 from cosemic.delivery.names import code_slug, meter_slug
@@ -99,6 +99,9 @@ class MqttOutput:
             while waiting:
                 await self._confirm(waiting)
                 confirmed += 1
+        except PublishRefused as error:
+            await self._disown(connection, waiting)
+            raise OutputUnavailable(str(error), delivered=confirmed) from None
         except OutputUnavailable as error:
             raise self._judge(batch[confirmed], error, confirmed) from None
         finally:
@@ -200,6 +203,17 @@ class MqttOutput:
         self._confirmed.discard(identity)
         self._came_back.discard(identity)
 
+    async def _disown(self, connection: MqttConnection, waiting: Sequence[_Sent]) -> None:
+        """The states behind messages that the broker has refused are there: they are not to name these any more."""
+        messages: list[tuple[str, str, bool]] = []
+        for meter in {meter_slug(sent.record.document) for sent in waiting if not _is_confirmed(sent)}:
+            state = self._states.named(meter)
+            state.last = None
+            messages.append((self.state_topic(meter), state.text(), True))
+        with contextlib.suppress(OutputUnavailable):
+            for call in connection.publish(messages):
+                await call
+
     def _give_up(self, connection: MqttConnection, waiting: Sequence[_Sent]) -> None:
         """Forget what is not confirmed, except for messages that are and whose state is not.
 
@@ -208,8 +222,7 @@ class MqttOutput:
         if waiting:
             connection.abort()
         for sent in waiting:
-            message = sent.calls[-2] if sent.has_message else None
-            if message is not None and message.done() and not message.cancelled() and message.exception() is None:
+            if sent.has_message and _is_confirmed(sent):
                 self._confirmed.add(sent.record.id)
 
     def _judge(self, record: Record, error: OutputUnavailable, confirmed: int) -> OutputUnavailable | OutputRefused:
@@ -256,6 +269,12 @@ class MqttOutput:
                 some = configs[begin : begin + _AT_ONCE]
                 for call in connection.publish([(topic, config, True) for topic, config in some]):
                     await call
+
+
+def _is_confirmed(sent: _Sent) -> bool:
+    """Whether the broker has the message."""
+    call = sent.calls[-2] if sent.has_message else None
+    return call is None or (call.done() and not call.cancelled() and call.exception() is None)
 
 
 _ID: Final = re.compile(rb'\{"id": "([0-9a-f-]{1,64})"')

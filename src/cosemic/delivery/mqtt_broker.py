@@ -52,6 +52,7 @@ class Broker:
         if parts.scheme == "mqtts":
             try:
                 tls = ssl.create_default_context(cafile=ca_file)
+                tls.sslsocket_class = _TlsSocket
             except (OSError, ssl.SSLError) as error:
                 raise ValueError(f"the certificates in {ca_file} cannot be read: {error}") from None
         user = user or (unquote(parts.username) if parts.username else None)
@@ -73,6 +74,18 @@ class VersionUnknown(OutputUnavailable):
 
 class PublishRefused(OutputUnavailable):
     """A broker that is there does not take this message (a reason code of MQTT 5 from 0x80 on)."""
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """Closed when the other side is not trusted or does not answer: paho leaves that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """The same otherwise."""
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}

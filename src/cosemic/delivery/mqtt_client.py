@@ -70,7 +70,7 @@ class MqttClient:
         client.max_inflight_messages = 0  # counted here: what paho has in its queue it has no word on
         client.will_set(*will, qos=1, retain=True)
         if broker.user is not None or broker.password is not None:  # in 3.1.1 a password needs a name beside it
-            client.username_pw_set(broker.user or "", broker.password)
+            client.username_pw_set(_utf8(broker.user) or "", _utf8(broker.password))
         if broker.tls is not None:
             client.tls_set_context(broker.tls)
         client.on_connect = self._connected
@@ -188,7 +188,8 @@ class MqttClient:
         self._is_watched = True
         sock = self._socket
         assert sock is not None
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self._loop.add_reader(sock, self._read)
         except NotImplementedError:  # the loop of Windows
@@ -267,12 +268,10 @@ class MqttClient:
         self._waiting.clear()
 
     def _drop_socket(self) -> None:
-        """The client is not used any more; where it is collected it is not to come back to us."""
-        client, sock = self._client, self._socket
+        sock = self._socket
         if sock is not None:
             self._forget(sock)
             sock.close()
-        client.on_socket_close = client.on_socket_unregister_write = client.on_socket_register_write = None
 
     def _forget(self, sock: Any) -> None:
         if self._is_watched and not self._is_polled:
@@ -345,17 +344,23 @@ class MqttClient:
             self._loop.call_soon(self._flush)
 
     def _has_written(self, _client: Any, _data: Any, sock: Any) -> None:
-        if self._is_watched and not self._is_polled:
+        if self.is_open and not self._is_polled:
             self._loop.remove_writer(sock)
 
     def _closes(self, _client: Any, _data: Any, sock: Any) -> None:
-        self._forget(sock)
+        if self.is_open:
+            self._forget(sock)
 
 
 def _quiet(future: asyncio.Future[Any]) -> asyncio.Future[Any]:
     """An end of the connection that nobody waits for is not worth a complaint."""
     future.add_done_callback(lambda done: None if done.cancelled() else done.exception() and None)
     return future
+
+
+def _utf8(text: str | None) -> str | None:
+    """Without what UTF-8 has no octets for; an error of paho's about it would show what it is."""
+    return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _words(error: BaseException) -> str:
