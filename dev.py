@@ -6,8 +6,9 @@
     python3 dev.py lint            format, lint, types, import contracts, module sizes
     python3 dev.py check           lint and test: all that a reviewer runs, documentation examples among them
     python3 dev.py fix             format and mend what the linter can mend
-    python3 dev.py soak            the long runs, over an hour: 10,000 fault seeds, 2,000 kills, fuzzing
+    python3 dev.py soak            the long runs, over an hour: 10,000 fault seeds, 3,000 kills, fuzzing, a listener
     python3 dev.py bench [ARGS]    the benchmarks, against the peers, in one run
+    python3 dev.py bench pushes    those of pushes: octets to readings; 'bench listening' for thousands of meters
     python3 dev.py run ARGS        the cosemic command of this checkout
 
 The virtual environment is ``.venv`` in the checkout; the foreign libraries that the tests talk to live in
@@ -69,7 +70,7 @@ def _demo(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    python = _environment("cli,serial")
+    python = _environment("listen")
     return _call(python, "-m", "cosemic.cli", *arguments)
 
 
@@ -109,12 +110,18 @@ def _soak(arguments: Sequence[str]) -> int:
     for tests, count in (("tests/pair/test_faults.py", 10_000), ("tests/security/test_counters.py", 2_000)):
         os.environ["COSEMIC_SOAK"] = str(count)
         status |= _call(python, "-m", "pytest", tests, "--timeout=7200", *arguments)
+    os.environ["COSEMIC_SOAK"] = "1"
+    killed = ("tests/delivery", "-k", "killed or cut_at_any")
+    status |= _call(python, "-m", "pytest", *killed, "--timeout=1800", *arguments)
+    status |= _call(python, "bench/listening.py", "--seconds", "600")
     return _call(python, "fuzz/run.py", "--seconds", "1800") or status
 
 
 def _bench(arguments: Sequence[str]) -> int:
     python = _environment("dev")
     _peers()
+    if arguments and arguments[0] in ("pushes", "listening"):
+        return _call(python, f"bench/{arguments[0]}.py", *arguments[1:])
     return _call(python, "bench/run.py", *arguments)
 
 

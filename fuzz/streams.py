@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 
 from cosemic.apdu.base import encode_apdu
@@ -11,8 +12,10 @@ from cosemic.link.crc import crc16_arc
 from cosemic.link.frames import HdlcFrame
 from cosemic.link.mbus import MbusFrame, segments
 from cosemic.link.wrapper import WrapperPdu
+from cosemic.push.p1.texts import P1Error, interpret_p1
 from cosemic.push.reader import StreamReader
 from cosemic.push.telegrams import Content, Dropped, Framing, Heard, Telegram
+from cosemic.tolerances import DEFAULT, STRICT
 from fuzz.pieces import Pieces
 from fuzz.violation import require
 
@@ -33,8 +36,11 @@ def push_stream(data: bytes) -> None:
         else:
             parts[-1] += part
 
+    tolerances = STRICT if shape & 0x40 else DEFAULT
+
     def reader() -> StreamReader:
-        return StreamReader(_FRAMINGS[shape % 8 % len(_FRAMINGS)], max_telegram=limit, max_senders=3)
+        framing = _FRAMINGS[shape % 8 % len(_FRAMINGS)]
+        return StreamReader(framing, max_telegram=limit, max_senders=3, tolerances=tolerances)
 
     whole = _read(reader(), ([part] for part in parts), limit)
     cut = _read(reader(), (list(_cut(part, seed)) for part in parts), limit)
@@ -50,6 +56,8 @@ def push_stream(data: bytes) -> None:
             require(len(item.octets) <= limit + 6, "a telegram is too long", len(item.octets))
         if isinstance(item, Telegram) and item.framing is Framing.P1:
             require(item.content is Content.P1_TEXT and item.octets in stream, "a text that did not come", item)
+            with contextlib.suppress(P1Error):
+                interpret_p1(item, item.octets, tolerances=tolerances)
         require(0 <= item.offset <= len(stream), "an offset outside the stream", item.offset)
         told += len(item.octets)
     require(told <= 2 * len(stream), "more is told of than came", told)
@@ -120,8 +128,17 @@ def _block(pieces: Pieces, kind: int) -> bytes:
 
 
 def _text(pieces: Pieces, kind: int) -> bytes:
-    body = b"/ABC5\r\n\r\n" + pieces.short().hex().encode() + b"\r\n!"
-    return body + (b"%04X\r\n" % crc16_arc(body) if kind & 0x40 else b"\r\n")
+    """A text as meters send it, or bent: line feeds, parity bits, an odd name, another check sum."""
+    bends = pieces.octet()
+    name = b"/ABC-D" if bends & 1 else b"/ABC5"
+    body = name + b"\r\n\r\n" + pieces.short().hex().encode() + b"(1)\r\n!"
+    check = crc16_arc(body) + (bends >> 1 & 1)
+    octets = body + (b"%0*X\r\n" % (1 + (bends >> 2 & 3), check) if kind & 0x40 else b"\r\n")
+    if bends & 0x10:
+        octets = octets.replace(b"\r\n", b"\n" if bends & 0x20 else b"\r")
+    if bends & 0x40:
+        octets = bytes(octet | (octet.bit_count() & 1) << 7 for octet in octets)
+    return octets[:-1] if bends & 0x80 else octets
 
 
 def _octets(pieces: Pieces, kind: int) -> bytes:
@@ -161,6 +178,10 @@ def seeds(target: str) -> Iterator[bytes]:
         _BENT,
         b"/ABC5\r\n\r\n1-0:1.8.0(000001*kWh)\r\n!\r\n",
         b"\xe5\x10\x40\x01\x41\x16",
+        b"/NWA-HEAT\n\n0-1:24.2.1(012.345*GJ)\n!0B9F\n",
+        b"/NWA-HEAT\r\r0-1:24.2.1(012.345*GJ)\r!B9F\r",
+        b"\xaf\x41\x42\xc3\x35\x8d\x0a\x8d\x0a\xb1\xae\xb8\x28\xb1\xa9\x8d\x0a!\x8d\x0a",
+        b"/ABC5\r\n1.8.0(1)\r\n!1234/ABC5\r\n1.8.0(1)\r\n! \t\r\n!12\x80\r\n",
     ]
     for number, octets in enumerate(framed):
         for shape in (0, number % 6, 0x18):
@@ -174,4 +195,6 @@ def seeds(target: str) -> Iterator[bytes]:
             yield bytes((limit, 9, 6, 1)) + short + b"\x46\x82" + short
             yield bytes((limit, 5, 0x42)) + short + b"\x01\x01\x13" + short + b"\x10\x08" + short
             yield bytes((limit, 1, 3, 0)) + short + b"\x03\x11" + short + b"\x07" + short
+            for bends in (0x00, 0x01, 0x02, 0x0C, 0x1C, 0x30, 0x41, 0x50, 0x8C):
+                yield bytes((limit, 7, 0x47, bends)) + short + bytes((0x87, bends)) + short + b"\x47\x0c" + short
             yield bytes((limit, 2, 0x47)) + short + b"\x87" + short + b"\x02" + short

@@ -157,7 +157,7 @@ def test_the_capture_behind_a_damaged_one(case: dict[str, Any]) -> None:
     check_damage(octets_of(case), apdu_of(case))
 
 
-@pytest.mark.parametrize("name", ["hdlc-data-notification", "hdlc-segments-general-glo", "mbus-general-glo-long", "p1"])
+@pytest.mark.parametrize("name", ["hdlc-data-notification", "hdlc-segments-general-glo", "mbus-general-glo-long"])
 def test_the_telegram_behind_a_damaged_one(name: str) -> None:
     octets, apdu, _, _ = FRAMED[name]
     check_damage(octets, apdu)

@@ -16,15 +16,31 @@ from hypothesis import strategies as st
 from cosemic.link.crc import crc16_arc, crc16_x25
 from cosemic.push.reader import StreamReader
 from cosemic.push.telegrams import Dropped, Framing, Heard, Telegram
+from cosemic.tolerances import STRICT
 from tests.push.captures import CASES
 from tests.push.p1_texts import crc_bit_by_bit
 from tests.push.streams import FRAMED, P1_TEXT, blocks, hdlc, mbus, notification, wrapped
 
-STREAMS = [octets for octets, *_ in FRAMED.values()] + [bytes.fromhex(case["bytes"]) for case in CASES]
+_TEXTS = [P1_TEXT.replace(b"\r\n", b"\n"), P1_TEXT.replace(b"\r\n", b"\r"), P1_TEXT.replace(b"ISK5", b"NWA-")]
+_TEXTS += [bytes(octet | (octet.bit_count() & 1) << 7 for octet in octets) for octets in (P1_TEXT, *_TEXTS)]
+STREAMS = [octets for octets, *_ in FRAMED.values()] + [bytes.fromhex(case["bytes"]) for case in CASES] + _TEXTS
 
 _BEGINNINGS = [
     *(b"\x7e", b"\x7e\xa0\x20", b"\x7e\xa7\xff", b"h", b"h\x20\x20h", b"\xe5", b"\x10", b"/", b"/ABC5", b"\n!"),
     *(b"\x00\x01", b"\x00\x01\x00\x01\x00\x67\x00\x20\x0f", b"\x0f\x00\x00\x00\x00\x00\x02\x02", b"\xdb\x08ABC"),
+    *(
+        b"\xaf",
+        b"\xaf\x41\x42\xc3\x35",
+        b"/NWA-X\n",
+        b"/NWA-",
+        b"\n!12",
+        b"\r!",
+        b"\x8d!",
+        b"\n!\r",
+        b"\r",
+        b"\n",
+        b"1(1)",
+    ),
     *(b"\xe6\xe7\x00", b"\xe0\x00\x00\x01\x00\x00\x10\x0f", b"\xdd\x00\x08ABC", b"\x18\x00\x01\x02"),
     *(b"\xc2\x00", b"\xca\x20\x30"),
 ]
@@ -90,6 +106,12 @@ def test_the_cut_of_a_stream_changes_nothing(parts: list[bytes | None], seed: in
         check_order(found, whole[0] or b"")
 
 
+def test_the_reason_for_a_frame_without_octets_does_not_depend_on_the_cut() -> None:
+    stream = b"h\x00\x00h45"
+    found = read([stream], tolerances=STRICT)
+    assert read([stream[at : at + 1] for at in range(len(stream))], tolerances=STRICT) == found
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=400))
 def test_noise_is_no_telegram(noise: bytes) -> None:
@@ -115,7 +137,19 @@ _UNITS = {
     "slashes": b"/",
     "beginnings of texts": b"/ABC5",
     "beginnings of texts without end": b"/ABC5\r\n\r\n1-0:1.8.0(000001*kWh)\r\n",
+    "beginnings of texts with odd names": b"/ABC",
+    "names of texts": b"/ABC-DEF",
+    "names of texts to the line end": b"/ABC-DEF\n",
+    "long names of texts": b"/ABC" + b"-" * 40,
+    "slashes with parity": b"\xaf",
+    "beginnings of texts with parity": b"\xaf\x41\x42\xc3\x35",
+    "beginnings of texts with parity without end": b"\xaf\x41\x42\xc3\x35\x8d\x0a\xb1\x28\xb1\xa9\x8d\x0a",
+    "texts with parity and with a wrong check sum": b"\xaf\x41\x42\xc3\x35\x8d\x0a\xb1\x28\xb1\xa9\x0a!\xb1\x8d\x0a",
     "ends of texts": b"/ABC5\r\n!1234\r\n",
+    "last lines of texts": b"/ABC5\r\n1(1)\r\n!12345678901234567",
+    "texts with a wrong check sum": b"/ABC5\r\n1(1)\r\n!1234\r\n",
+    "texts without values": b"/ABC-\n" + b"a" * 1000 + b"\n!1234\n",
+    "line ends": b"\r\n!",
     "text": b"a line of a text\r\n",
     "first general blocks": b"\xe0\x40\x00\x01\x00\x00\x04\x0f\x00\x00\x00",
     "first general blocks in frames": hdlc(blocks(notification())[0]),
@@ -215,3 +249,17 @@ def test_the_check_sum_of_texts_is_that_of_its_definition(octets: bytes) -> None
 
 def test_the_published_check_value() -> None:
     assert crc16_arc(b"123456789") == 0xBB3D
+
+
+def test_a_frame_inside_an_apdu_that_fails_late_is_found_at_every_cut() -> None:
+    stream = bytes.fromhex(
+        "0f00000001000102092f0f00ff7ea00d210223132806e6e7009eb47e7ea034210003000c370000ff020904414243440202000300000108440f40"
+    )
+
+    def heard(pieces: list[bytes]) -> list[Heard]:
+        reader = StreamReader()
+        return [item for piece in pieces for item in reader.feed(piece)] + reader.end()
+
+    whole = heard([stream])
+    for cut in range(1, len(stream)):
+        assert heard([stream[:cut], stream[cut:]]) == whole, cut

@@ -41,8 +41,8 @@ _SENT = re.compile(r">>>|\btx\b|\bsent\b|\bsend\b|\bwrite\b|\bwrote\b|->", re.IG
 _HEARD = re.compile(r"<<<|\brx\b|\breceived\b|\brecv\b|\bread\b|<-", re.IGNORECASE)
 _COMMENT = re.compile(r"#|;|//")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\-_\s]{16,}={0,2}\s*")
-_P1 = re.compile(r"^/[A-Za-z]{3}[0-9A-Za-z ]", re.MULTILINE)
-_TELEGRAM = re.compile(rb"^/(?:[A-Za-z]{3}[0-9A-Za-z ]|\?[0-9A-Za-z ]{0,32}!)", re.MULTILINE)
+_P1 = re.compile(r"^/[A-Za-z]{3}[0-9A-Za-z \\-]", re.MULTILINE)
+_TELEGRAM = re.compile(rb"^/(?:[A-Za-z]{3}[0-9A-Za-z \\-]|\?[0-9A-Za-z ]{0,32}!)", re.MULTILINE)
 _PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
 _LONGEST_DUMP_LINE = 400
 _LEAST = 4

@@ -7,6 +7,7 @@ bit-reversed by one ``bytes.translate``; that is an order of magnitude faster th
 from __future__ import annotations
 
 from binascii import crc_hqx
+from functools import lru_cache
 
 REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 """Each octet with its bits in the opposite order; for ``bytes.translate``."""
@@ -40,12 +41,19 @@ def crc16_arc(octets: bytes | bytearray) -> int:
     """
     number = int.from_bytes(octets.translate(REVERSED), "big") << 16
     parity = number.bit_count() & 1
-    power = 1 << max(0, (len(octets) // 4).bit_length())
-    while power:
-        mask = (1 << 15 * power) - 1
-        while high := number >> 15 * power:
+    for shift, mask, power in _trinomials((len(octets) // 4).bit_length()):
+        # Twice is enough: what comes in has fewer than 43 * power bits, and each time takes 14 * power of them.
+        high = number >> shift
+        number = number & mask ^ high ^ high << power
+        high = number >> shift
+        if high:
             number = number & mask ^ high ^ high << power
-        power >>= 1
     if number.bit_count() & 1 != parity:
         number ^= 0x8003
     return REVERSED[number & 0xFF] << 8 | REVERSED[number >> 8]
+
+
+@lru_cache(maxsize=32)
+def _trinomials(largest: int) -> tuple[tuple[int, int, int], ...]:
+    """(x^15 + x + 1)^(2^k) from the largest k down to 0: the first exponent, the bits below it, the second exponent."""
+    return tuple((15 << k, (1 << (15 << k)) - 1, 1 << k) for k in range(largest, -1, -1))

@@ -17,7 +17,7 @@ from cosemic.push.meaning.interpreting import NoPush, interpret
 from cosemic.push.meaning.layout import Layout
 from cosemic.push.messages import Decoded, Diagnosis, Push, Undecoded
 from cosemic.push.meters import KnownMeter, KnownMeters, OneMeter
-from cosemic.push.p1 import P1Error, interpret_p1
+from cosemic.push.p1.texts import P1Error, interpret_p1
 from cosemic.push.protection.decryption import Opened, PushRefused, PushSecurity
 from cosemic.push.protection.keys import PushKeys
 from cosemic.push.reader import StreamReader

@@ -1,10 +1,10 @@
 """From octets to whole telegrams: whatever framing a stream has, found in it by itself.
 
-A place of the stream is looked at for what may begin there. What has a check sum (HDLC, M-Bus, P1 texts) is believed
-when that holds. The wrapper and APDUs without a frame have none: they have to look right, more so behind octets that
-were none, and they are not believed where a frame with a right check sum begins within them. Where nothing begins,
-reading goes on one octet behind, so that a damaged frame never takes a good one with it. What comes out does not depend
-on how the stream is cut.
+A place of the stream is looked at for what may begin there. What has a check sum (HDLC, M-Bus) is believed when that
+holds; a P1 text when it has values, as whoever reads it says whether its check sum holds. The wrapper and APDUs without
+a frame have none: they have to look right, more so behind octets that were none, and they are not believed where a
+frame or text with a right check sum begins within them. Where nothing begins, reading goes on one octet behind, so that
+a damaged frame never takes a good one with it. What comes out does not depend on how the stream is cut.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 from cosemic.link.frames import FLAG, WRONG_FCS, HdlcFrame, frame_at
 from cosemic.link.llc import HEADERS
 from cosemic.link.mbus import long_frame, long_frame_end
-from cosemic.push.framings import apdus, blocks, hdlc, wrapper
+from cosemic.push.framings import apdus, blocks, hdlc, p1, wrapper
 from cosemic.push.framings.assembly import Assembly
 from cosemic.push.framings.noise import Noise
 from cosemic.push.framings.p1 import Text
@@ -25,7 +25,7 @@ from cosemic.tolerances import DEFAULT, Tolerance
 MAX_TELEGRAM: Final = 1 << 16
 MAX_SENDERS: Final = 16
 
-_LONG, _SLASH = 0x68, 0x2F
+_LONG: Final = 0x68
 _SHORT_FRAMES: Final = b"\x10\xe5"
 _LONGEST_HEADER: Final = 14
 _LEAST_FRAME: Final = 8
@@ -33,12 +33,16 @@ _WRAPPER_HEADER: Final = 8
 _MOST_OVERFLOW: Final = 0x3F
 _MOST_TRIES: Final = 8
 
-_PROTECTED: Final = rb"\x7e(?=[\xa0-\xaf]|\Z)|h(?=(.)\1h|(.)\2\Z|.?\Z)|/(?=[A-Za-z]{3}[0-9]|[A-Za-z]{0,3}\Z)"
-_FRAMES: Final = re.compile(_PROTECTED, re.DOTALL)
+_LINE_FEEDS: Final = b"\r\n\x8d"
+
+_PROTECTED: Final = rb"\x7e(?=[\xa0-\xaf]|\Z)|h(?=(.)\1h|(.)\2\Z|.?\Z)|"
+_FRAMES: Final = re.compile(_PROTECTED + p1.SURE, re.DOTALL)
 """Where a frame with a check sum may begin; at the end of what is there also what may become one."""
 
 _ANYTHING: Final = re.compile(
-    _PROTECTED + rb"|\x00(?=\x01|\Z)|\x0f(?=[\x00\x10\x20\x30\x40\x50\x60\x70\x80\x90\xa0\xb0\xc0\xd0\xe0\xf0]|\Z)"
+    _PROTECTED
+    + p1.ANY
+    + rb"|\x00(?=\x01|\Z)|\x0f(?=[\x00\x10\x20\x30\x40\x50\x60\x70\x80\x90\xa0\xb0\xc0\xd0\xe0\xf0]|\Z)"
     rb"|[\xdb\xdc](?=\x08|\Z)|[\xdd\xdf\xe0]",
     re.DOTALL,
 )
@@ -176,12 +180,14 @@ class StreamReader:
                 end = self._hdlc_frame(data, place, at_end, found)
             elif first == _LONG:
                 end = self._mbus_frame(data, place, at_end, found)
-            elif first == _SLASH:
+            elif first in p1.STARTS:
                 end = self._p1_text(data, place, at_end, found)
             elif first == 0 or first in apdus.STARTS:
                 end = self._unprotected(data, place, at_end, found)
             elif first in _SHORT_FRAMES:
                 end = self._short_frame(data, place, at_end)
+            elif first in _LINE_FEEDS and self._known is _P1 and self._noise is None:
+                end = place + 1  # empty lines between texts
             else:
                 end = 0
             if end < 0:
@@ -265,7 +271,8 @@ class StreamReader:
             if data[place + 3 : place + 4] == b"h" and data[place + 1] == data[place + 2]:
                 length = data[place + 1] + (256 if data[place + 1] <= self._most_overflow else 0)
                 self._taint(place + length + 6)
-                what = "cut short" if place + length + 6 > len(data) else "damaged: the check sum is wrong"
+                is_cut = at_end and place + length + 6 > len(data)
+                what = "cut short" if is_cut else "damaged: the check sum is wrong"
                 self._suspicion(place).suspect(f"an M-Bus frame that is {what}", _MBUS, 2)
             return 0
         self._tell_noise(found)
@@ -291,14 +298,14 @@ class StreamReader:
     def _p1_text(self, data: bytes | bytearray, place: int, at_end: bool, found: list[Heard]) -> int:
         if self._framing is not None and self._framing is not _P1:
             return 0
-        text = self._text or Text()
+        text = self._text or Text(Tolerance.TEXT_PARITY in self._tolerances)
         end = text.end(data, place, self._max_telegram, at_end=at_end)
         if end < 0:
             self._text = text
         elif end:
             self._tell_noise(found)
             self._known = _P1
-            octets = bytes(data[place:end]).rstrip(b"\r\n")
+            octets = bytes(data[place:end]).rstrip(_LINE_FEEDS if data[place] & 0x80 else b"\r\n")
             found.append(Telegram(_P1, octets, Content.P1_TEXT, offset=self._offset + place))
         elif text.reason:
             self._suspicion(place).suspect(text.reason, _P1, 2)
@@ -332,6 +339,15 @@ class StreamReader:
             end = look.end(data, place, in_noise=in_noise)
             start = place
             has_begun = look.has_begun
+        if not end and look.walked:
+            # At other cuts this walk would have waited, and a frame on its way would have been found.
+            frame = self._frame_within(data, place, place + look.walked, at_end, False)
+            if frame > 0:
+                self._taint(frame)
+                return 0
+            if frame < 0:
+                self._look = look
+                return frame
         if not end or abs(end) - start > self._max_telegram:
             return self._refused(look, place, data[place], found)
         is_whole = 0 < end <= size
@@ -453,9 +469,12 @@ class StreamReader:
             return long_frame_end(data, place, most_overflow=self._most_overflow, at_end=at_end)
         if self._framing not in (None, _P1):
             return 0
-        ends = Text().end(data, place, self._max_telegram, at_end=at_end)
+        text = Text(Tolerance.TEXT_PARITY in self._tolerances)
+        ends = text.end(data, place, self._max_telegram, at_end=at_end)
+        if ends > 0:
+            return ends if text.holds(data, place) else 0
         # looked at anew each time, so not for each octet
-        return ends if ends >= 0 else -(len(data) + 1 + (len(data) - place) // 8)
+        return ends and -(len(data) + 1 + (len(data) - place) // 8)
 
 
 _HDLC, _WRAPPER, _MBUS, _APDU, _P1 = Framing

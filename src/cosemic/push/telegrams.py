@@ -28,10 +28,10 @@ class Content(enum.Enum):
 class Telegram:
     """One whole APDU, segments and general blocks put together, or one text of a P1 port.
 
-    ``octets`` are those of the APDU, or of the text from its ``/`` to the check sum. ``source`` and ``destination`` are
-    the addresses or access points of the frame as numbers, None where the framing has none. ``offset`` is the place in
-    the stream where its first frame began. ``is_complete`` is False where the stream ended, or the line fell silent,
-    before it did: what is there may still be of use to a diagnosis.
+    ``octets`` are those of the APDU, or of the text from its ``/`` to the check sum, as they came. ``source`` and
+    ``destination`` are the addresses or access points of the frame as numbers, None where the framing has none.
+    ``offset`` is the place in the stream where its first frame began. ``is_complete`` is False where the stream ended,
+    or the line fell silent, before it did: what is there may still be of use to a diagnosis.
     """
 
     framing: Framing

@@ -350,7 +350,7 @@ class PushSecurity:
 
 
 def _content_of(octets: bytes) -> Content:
-    return Content.P1_TEXT if octets[:1] == b"/" else Content.APDU
+    return Content.P1_TEXT if octets[:1] in (b"/", b"\xaf") else Content.APDU  # AF: with an even parity in bit 7
 
 
 def _token(signed: Signed) -> bytes:

@@ -9,7 +9,7 @@ from typing import Final
 from cosemic.link.events import FrameDropped
 from cosemic.link.frames import FrameReader
 from cosemic.link.mbus import MbusFrame, MbusReader
-from cosemic.push.p1 import P1Error, interpret_p1
+from cosemic.push.p1.texts import P1Error, interpret_p1
 from cosemic.push.telegrams import Content, Framing, Telegram
 
 CODE: Final = re.compile(rb"[0-9]-[0-9]{1,3}:[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:\*[0-9]{1,3})?\(")

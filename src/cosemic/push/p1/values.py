@@ -9,13 +9,13 @@ from functools import lru_cache
 from typing import Final
 
 from cosemic.codec.typed import Value
-from cosemic.push.messages import Label, PushReading
-from cosemic.push.p1_codes import KNOWN, MEDIA, UNITS, Code, Form, find_code
-from cosemic.push.p1_times import TIME, read_time
+from cosemic.push.messages import Label, PushReading, make_reading
+from cosemic.push.p1.codes import KNOWN, MEDIA, UNITS, Code, Form, find_code
+from cosemic.push.p1.times import TIME, read_time
 
 # One line: the code; perhaps a time in brackets; then one number with its unit, or one text (with its bracket, so that
 # an empty one is something), in brackets; or whatever else there is.
-_LINE: Final = re.compile(
+LINE: Final = re.compile(
     r"([^(\n]*)(?:\((?:([0-9]{12}[SWsw]?)\)\()?"
     r"(?:([-+]?[0-9]+(?:\.[0-9]+)?)(?:\*([^()\n]*))?\)|([^()\n]*\)))\n|([^\n]*)\n)"
 )
@@ -36,9 +36,9 @@ class LineReader:
 
     __slots__ = ("media", "notes", "readings", "zone")
 
-    def __init__(self, zone: tzinfo) -> None:
+    def __init__(self, zone: tzinfo, media: dict[int, str] | None = None) -> None:
         self.zone = zone
-        self.media: dict[int, str] = {}
+        self.media: dict[int, str] = {} if media is None else media
         self.notes: list[str] = []
         self.readings: list[PushReading] = []
 
@@ -47,7 +47,7 @@ class LineReader:
         body = body.replace("\n(", "(") + "\n"  # DSMR 2 and 3 put the value of a profile on a line of its own
         readings = self.readings
         add, known = readings.append, KNOWN
-        for head, time, number, unit, group, rest in _LINE.findall(body):
+        for head, time, number, unit, group, rest in LINE.findall(body):
             code = known.get(head) or find_code(head)
             obis, device = code.obis, code.device
             if number and (unit or code.is_number):
@@ -57,15 +57,15 @@ class LineReader:
                 exact = Decimal(number)
                 if time:
                     raws, moment, name = (time, raw), self._time(code, time), self._name(code)
-                    add(PushReading(name, exact, symbol, obis, None, None, raws, None, 255, moment, device, _TEXT))
+                    add(make_reading(name, exact, symbol, obis, None, None, raws, None, 255, moment, device, _TEXT))
                 else:
-                    add(PushReading(code.name, exact, symbol, obis, None, None, raw, None, 255, None, device, _TEXT))
+                    add(make_reading(code.name, exact, symbol, obis, None, None, raw, None, 255, None, device, _TEXT))
                     if code.is_device_type:
                         self._device(code, number)
             elif (number or group) and not time:
                 raw = number or group[:-1]
                 value, symbol = self._value(code, raw)
-                add(PushReading(code.name, value, symbol, obis, None, None, raw, None, 255, None, device, _TEXT))
+                add(make_reading(code.name, value, symbol, obis, None, None, raw, None, 255, None, device, _TEXT))
             elif head or rest or group:
                 self._line(code, head, f"({time})({number or group[:-1]})" if time else rest)
             if len(readings) > _MAX_READINGS:
@@ -133,7 +133,7 @@ class LineReader:
                     continue
                 value, unit = self._value(column, cell)
                 name = f"{column.name}, entry {number}"
-                add(PushReading(name, value, unit, obis, _BUFFER, 2, row, None, 255, time, device, _TEXT))
+                add(make_reading(name, value, unit, obis, _BUFFER, 2, row, None, 255, time, device, _TEXT))
 
     def _profile(self, code: Code, groups: list[str]) -> bool:
         """``(time)(status)(minutes)(columns)(code)(unit)…(value)…``; whether it was one."""
@@ -174,7 +174,7 @@ class LineReader:
         attribute: int | None = None,
     ) -> None:
         name = code.name if name is None else name
-        reading = PushReading(
+        reading = make_reading(
             name, value, unit, code.obis, class_id, attribute, raw, None, 255, time, code.device, Label.TEXT
         )
         self.readings.append(reading)

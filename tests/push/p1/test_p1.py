@@ -16,9 +16,9 @@ from cosemic.errors import DecodeError
 from cosemic.link.crc import crc16_arc
 from cosemic.obis import ObisCode
 from cosemic.push.messages import Diagnosis, Label, Push, PushReading
-from cosemic.push.p1 import P1Error, interpret_p1
-from cosemic.push.p1_codes import KNOWN
-from cosemic.push.p1_times import read_time, zone_of
+from cosemic.push.p1.codes import KNOWN
+from cosemic.push.p1.texts import P1Error, interpret_p1
+from cosemic.push.p1.times import read_time, zone_of
 from cosemic.tolerances import DEFAULT, STRICT
 from tests.push import p1_texts
 from tests.push.p1_texts import crc_bit_by_bit, telegram, text

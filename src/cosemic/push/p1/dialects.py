@@ -8,7 +8,7 @@ from typing import Final
 from cosemic.obis import ObisCode
 from cosemic.push.messages import PushReading
 
-_VERSION: Final = ObisCode.parse("1-3:0.2.8").octets
+VERSION: Final = ObisCode.parse("1-3:0.2.8").octets
 _SWISS_IMPORT: Final = ObisCode.parse("1-1:1.8.1").octets
 _BELGIAN_VERSION: Final = ObisCode.parse("0-0:96.1.4").octets
 _EQUIPMENT: Final = ObisCode.parse("0-0:96.1.1").octets
@@ -26,7 +26,7 @@ def find_dialect(identification: str, found: Mapping[bytes, PushReading]) -> str
         return "P1 Switzerland"
     if _BELGIAN_VERSION in found or maker == "FLU":
         return "P1 Belgium (eMUCS)"
-    version = found.get(_VERSION)
+    version = found.get(VERSION)
     if maker == "EST":
         return "P1 Austria"
     if maker == "LUX" or (version is not None and _DEVICE_NAME in found and _IMPORT in found):
