@@ -280,8 +280,8 @@ async def test_what_accepts_and_says_nothing_has_a_deadline(scheme: str) -> None
 
 
 def threads() -> set[str]:
-    """Those of asyncio for names of hosts and the like stay, and are ended with the loop."""
-    return {thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}
+    """Those of asyncio, for names of hosts and for processes, are its own business and end with the loop."""
+    return {thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio")}
 
 
 async def settled(before: int | None) -> int:
