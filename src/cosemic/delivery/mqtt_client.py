@@ -53,12 +53,26 @@ class MqttClient:
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+        class Patient(Client):
+            """Does not close the socket at an error in writing: confirmations that arrived would be lost with it."""
+
+            cannot_send = False
+
+            def _sock_send(self, buf: bytes | bytearray) -> int:
+                try:
+                    return super()._sock_send(buf)
+                except BlockingIOError:
+                    raise
+                except OSError:
+                    self.cannot_send = True
+                    raise BlockingIOError from None
+
         self._broker = broker
         self._is_5 = version == 5
         self._on_message = on_message
         self._on_refused = on_refused
         self._loop = asyncio.get_running_loop()
-        client = self._client = Client(
+        client = self._client = Patient(
             CallbackAPIVersion.VERSION2,
             broker.client_id,
             clean_session=None if self._is_5 else False,
@@ -211,6 +225,10 @@ class MqttClient:
             return
         self._read()  # an error in writing would lose the confirmations that are here
         self._drive(self._client.loop_write)
+        if self._client.cannot_send:
+            for _ in range(_PACKETS):
+                self._read()
+            self._end("the connection has ended")
         sock = self._socket
         if sock is not None and self._client.want_write() and not self._is_polled:
             self._loop.add_writer(sock, self._flush)
