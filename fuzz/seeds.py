@@ -16,7 +16,7 @@ from cosemic.link.frames import HdlcFrame
 from cosemic.link.parameters import HdlcParameters
 from cosemic.link.wrapper import WrapperPdu
 from cosemic.times import CosemDateTime
-from fuzz import captures, profiles, push_security, streams, ways
+from fuzz import captures, profiles, push_decoders, push_security, streams, ways
 
 VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors"
 
@@ -35,6 +35,8 @@ def corpus(target: str) -> list[bytes]:
         return sorted(seeds | set(profiles.seeds(target)))
     if target in streams.TARGETS:
         return sorted(seeds | set(streams.seeds(target)))
+    if target in push_decoders.TARGETS:
+        return sorted(seeds | set(push_decoders.seeds(target)))
     if target in push_security.TARGETS:
         return sorted(seeds | set(push_security.seeds(target)))
     seeds.update(_OF_TARGET[target]() if target in _OF_TARGET else _scripts(target))

@@ -30,7 +30,7 @@ from cosemic.security.context import AssociationSecurity, SecurityContext, Secur
 from cosemic.security.counters import MemoryCounters
 from cosemic.times import CosemDate, CosemDateTime, CosemTime
 from cosemic.tolerances import ALL, DEFAULT, STRICT
-from fuzz import captures, profiles, push_security, streams, talks, ways
+from fuzz import captures, profiles, push_decoders, push_security, streams, talks, ways
 from fuzz.pieces import Pieces
 from fuzz.violation import ViolationError, require
 
@@ -366,6 +366,7 @@ TARGETS: dict[str, Target] = {
     **profiles.TARGETS,
     **captures.TARGETS,
     **push_security.TARGETS,
+    **push_decoders.TARGETS,
     **streams.TARGETS,
 }
 """Every target by name."""

@@ -54,7 +54,7 @@ def energies(outcome: Outcome) -> list[object]:
         reading["value"]
         for document in outcome.objects
         for reading in document["readings"]
-        if reading["obis"] == "1-0:1.8.0*255"
+        if reading["obis"] == "1.0.1.8.0.255"
     ]
 
 
@@ -63,7 +63,7 @@ def test_json_lines_of_a_file(cosemic: Run, capture: Capture) -> None:
     assert outcome.code == 0
     assert energies(outcome) == [10, 20]
     assert outcome.objects[0]["meter_id"] == "TST0001"
-    assert outcome.err.splitlines()[0].startswith("cosemic: listening on /")
+    assert outcome.err.splitlines()[0].startswith("cosemic: reading /")
     assert outcome.err.splitlines()[-1] == "cosemic: 2 messages with 4 readings"
 
 

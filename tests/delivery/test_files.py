@@ -134,7 +134,7 @@ async def test_csv(tmp_path: Path) -> None:
     assert len(rows) == 2 * (2 * 3 + 2)
     assert tuple(rows[0]) == COLUMNS
     assert rows[2]["value"] == "230.1"
-    assert rows[0]["obis"] == "1-0:1.8.0*255"
+    assert rows[0]["obis"] == "1.0.1.8.0.255"
     assert rows[6]["error"] == "no key for this meter; give --ek"
     assert rows[6]["value"] == ""
 
@@ -173,7 +173,7 @@ async def test_sqlite_takes_a_message_once(tmp_path: Path) -> None:
     assert database.execute("SELECT count(*) FROM messages").fetchone() == (7,)
     assert database.execute("SELECT count(*) FROM readings").fetchone() == (15,)
     found = database.execute(
-        "SELECT value, number_value, unit FROM readings WHERE obis = '1-0:32.7.0*255' ORDER BY message LIMIT 1"
+        "SELECT value, number_value, unit FROM readings WHERE obis = '1.0.32.7.0.255' ORDER BY message LIMIT 1"
     ).fetchone()
     assert found == ("230.1", 230.1, "V")
     assert database.execute("SELECT error FROM messages WHERE kind = 'undecoded'").fetchone() == (
@@ -241,7 +241,7 @@ async def test_the_table_as_lines() -> None:
     await output.close()
     text = file.getvalue()
     assert "Active energy import  1234567 Wh" in text
-    assert "undecoded: no key for this meter; give --ek" in text
+    assert "undecoded: key-missing" in text
     assert "dropped: the check sum does not hold" in text
 
 
@@ -256,7 +256,7 @@ async def test_the_table_on_a_terminal() -> None:
 
 
 async def test_a_meter_cannot_move_the_cursor() -> None:
-    text = "\x1b[2J\x1b]0;title\x07\r\n\u202e[red]x[/red]"
+    text = "[red]x[/red]\x1b[2J\x1b]0;title\x07\r\n\u202e"
     push = Push("p1-text", (reading(text, "0-0:96.13.0", text, text),), energy().item.telegram, meter=text, hint=text)
     for live in (False, True):
         file = io.StringIO()

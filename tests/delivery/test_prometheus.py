@@ -53,10 +53,10 @@ async def test_values_messages_errors_and_age() -> None:
     found = await scrape(output)
     one = {"meter": "cellar", "device": "0"}
     assert found["cosemic_energy_watt_hours"] == {
-        labels(obis="1-0:1.8.0*255", name="Active energy import", **one): 1234571.0
+        labels(obis="1.0.1.8.0.255", name="Active energy import", **one): 1234571.0
     }
-    assert found["cosemic_power_watts"] == {labels(obis="1-0:1.7.0*255", name="Active power import", **one): 349.0}
-    assert found["cosemic_voltage_volts"] == {labels(obis="1-0:32.7.0*255", name="Voltage L1", **one): 230.5}
+    assert found["cosemic_power_watts"] == {labels(obis="1.0.1.7.0.255", name="Active power import", **one): 349.0}
+    assert found["cosemic_voltage_volts"] == {labels(obis="1.0.32.7.0.255", name="Voltage L1", **one): 230.5}
     assert found["cosemic_messages_total"] == {
         labels(meter="cellar", kind="data-notification"): 5.0,
         labels(meter="unidentified", kind="undecoded"): 2.0,

@@ -2,112 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
-import queue
 import signal
 import socket
 import sqlite3
 import ssl
 import subprocess
 import sys
-import threading
 import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.listening import LIMIT, connect, energy, listen, port_of
 from tests.push.samples import AUTHENTICATION_KEY, KEY, TITLE, hdlc, mbus, notification, sealed, wrapper
 from tests.transports.authority import Authority
 from tests.vectors.collection import REASON, load
 
-LIMIT = 60.0
 KEYS = ("--ek", KEY.hex(), "--ak", AUTHENTICATION_KEY.hex())
-
-
-class Listening:
-    """One process. ``lines`` are those of standard output, ``told`` those of stderr, as they come."""
-
-    def __init__(self, *arguments: str, **more: Any) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "cosemic.cli", "listen", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            **more,
-        )
-        self.lines: queue.Queue[str | None] = queue.Queue()
-        self.told: queue.Queue[str | None] = queue.Queue()
-        self._threads = [
-            threading.Thread(target=self._read, args=(file, lines), daemon=True)
-            for file, lines in ((self.process.stdout, self.lines), (self.process.stderr, self.told))
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    @staticmethod
-    def _read(file: Any, lines: queue.Queue[str | None]) -> None:
-        for line in file:
-            lines.put(line.rstrip("\n"))
-        lines.put(None)
-
-    def places(self) -> list[str]:
-        """What the first line on stderr says, with the ports that were chosen."""
-        first = self.told.get(timeout=LIMIT)
-        assert first is not None
-        assert first.startswith("cosemic: listening on ")
-        return first.removeprefix("cosemic: listening on ").split(", ")
-
-    def document(self) -> dict[str, Any]:
-        line = self.lines.get(timeout=LIMIT)
-        assert line is not None
-        return json.loads(line)
-
-    def sentence(self, part: str) -> str:
-        """The next line on stderr that has this in it."""
-        while (line := self.told.get(timeout=LIMIT)) is not None:
-            if part in line:
-                return line
-        raise AssertionError(f"{part!r} was never told")
-
-    def end(self) -> int:
-        code = self.process.wait(LIMIT)
-        for thread in self._threads:
-            thread.join(LIMIT)
-        return code
-
-
-@contextmanager
-def listen(*arguments: str, **more: Any) -> Iterator[Listening]:
-    listening = Listening(*arguments, **more)
-    try:
-        yield listening
-    finally:
-        if listening.process.poll() is None:
-            listening.process.kill()
-        listening.end()
-        for file in (listening.process.stdout, listening.process.stderr):
-            if file is not None:
-                file.close()
-
-
-def port_of(place: str) -> int:
-    return int(place.rpartition(":")[2])
-
-
-def connect(place: str) -> socket.socket:
-    sender = socket.create_connection(("127.0.0.1", port_of(place)), timeout=LIMIT)
-    sender.settimeout(LIMIT)
-    return sender
-
-
-def energy(document: dict[str, Any]) -> object:
-    (value,) = [reading["value"] for reading in document["readings"] if reading["obis"] == "1-0:1.8.0*255"]
-    return value
 
 
 def test_meters_over_tcp_and_udp() -> None:
@@ -259,13 +172,31 @@ def test_the_inventory_is_read_again_on_a_signal(tmp_path: Path) -> None:
             assert listening.document()["meter"] == "new"
 
 
+def test_keys_that_the_inventory_has_only_later(tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory.toml"
+    inventory.write_text('[meters.garden]\nmeter_id = "TST0001"\n')
+    with listen("tcp://127.0.0.1:0", "--json", "--inventory", str(inventory)) as listening:
+        (place,) = listening.places()
+        with connect(place) as sender:
+            sender.sendall(wrapper(sealed(notification(4), 1)))
+            assert listening.document()["diagnosis"] == "key-missing"
+            keys = f'ek = "{KEY.hex()}"\nak = "{AUTHENTICATION_KEY.hex()}"'
+            inventory.write_text(f'[meters.cellar]\nsystem_title = "{TITLE.hex()}"\n{keys}\n')
+            inventory.chmod(0o600)
+            listening.process.send_signal(signal.SIGHUP)
+            assert listening.sentence("the inventory was read again: 1 meter")
+            sender.sendall(wrapper(sealed(notification(4), 2)))
+            document = listening.document()
+            assert (document["meter"], document["verified"]) == ("cellar", True)
+
+
 def test_standard_input_and_a_reader_that_leaves(tmp_path: Path) -> None:
     with listen("-", "--json", stdin=subprocess.PIPE) as listening:
         stdin = listening.process.stdin
         assert stdin is not None
         stdin.write(hdlc(notification()).hex() + "\n")
         stdin.flush()
-        assert listening.places() == ["stdin"]
+        assert listening.sentence("reading stdin")
         assert energy(listening.document()) == 12340  # before the end of it
         stdin.close()
         assert listening.end() == 0

@@ -45,6 +45,8 @@ _P1 = re.compile(r"^/[A-Za-z]{3}[0-9A-Za-z \\-]", re.MULTILINE)
 _TELEGRAM = re.compile(rb"^/(?:[A-Za-z]{3}[0-9A-Za-z \\-]|\?[0-9A-Za-z ]{0,32}!)", re.MULTILINE)
 _PRINTABLE = bytes(range(32, 127)) + b"\t\r\n"
 _LONGEST_DUMP_LINE = 400
+_MOST_REPEATED = 64 << 20
+"""Octets that the lines ``*`` of a text stand for, all together."""
 _LEAST = 4
 """Fewer octets in a line of a log are a time, or a number of something."""
 
@@ -159,6 +161,7 @@ def _read_dump(text: str, style: TextStyle) -> list[Chunk]:
     dumps: list[bytearray] = []
     step = 0  # octets of the line before, for '*'
     repeated = False
+    made = 0
     radix = _radix(text)
     for line in text.splitlines():
         if not line.strip():
@@ -171,8 +174,9 @@ def _read_dump(text: str, style: TextStyle) -> list[Chunk]:
         if offset is None:
             continue
         if dumps and repeated and step and offset > len(dumps[-1]):
-            if offset - len(dumps[-1]) > 64 << 20:
-                raise DecodeError(f"a dump that repeats a line up to offset {offset}")
+            made += offset - len(dumps[-1])
+            if made > _MOST_REPEATED:
+                raise DecodeError(f"a dump that repeats lines up to offset {offset}, for more than 64 MiB in all")
             last = bytes(dumps[-1][-step:])
             dumps[-1] += (last * ((offset - len(dumps[-1])) // step + 1))[: offset - len(dumps[-1])]
         repeated = False

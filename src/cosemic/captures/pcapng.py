@@ -19,6 +19,7 @@ _NAME, _FLAGS, _RESOLUTION, _TIME_OFFSET = 2, 2, 9, 14
 _COMMENT, _APPLICATION = 1, 4
 _LONGEST_BLOCK = LONGEST_PACKET + 65_536
 _MOST_INTERFACES = 4096
+_LONGEST_NAME = 1024
 _DIRECTIONS = {1: Direction.RECEIVED, 2: Direction.SENT}
 
 
@@ -118,7 +119,7 @@ def _interface(body: bytes, order: str) -> _Interface | None:
     return _Interface(
         link_type,
         snap_length,
-        options.get(_NAME, b"").decode("utf-8", "replace"),
+        options.get(_NAME, b"")[:_LONGEST_NAME].decode("utf-8", "replace"),
         resolution[0] if resolution else 6,
         struct.unpack(f"{order}q", offset)[0] if len(offset) == 8 else 0,
     )
@@ -184,7 +185,7 @@ class PcapngWriter:
         number = self._interfaces.get((link_type, name))
         if number is None:
             number = self._interfaces[link_type, name] = len(self._interfaces)
-            shown = _option(_NAME, name.encode("utf-8", "replace")[:1024]) + _END if name else b""
+            shown = _option(_NAME, name.encode("utf-8", "replace")[:_LONGEST_NAME]) + _END if name else b""
             self._block(_INTERFACE, struct.pack("<HHI", link_type, 0, 0) + shown)
         seconds, microseconds = since_epoch(at)
         ticks = seconds * 1_000_000 + microseconds

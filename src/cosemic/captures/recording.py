@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -28,8 +29,8 @@ HEADER = "# cosemic recording 1"
 _CUT = "# cut short"
 _PRINTABLE = "".join(chr(code) for code in range(33, 127) if chr(code) != "%")
 _RECORD = re.compile(
-    rb"(?P<at>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}(?:[+-][0-9:]{5,8}|Z)) +(?P<source>[!-~]+) +(?P<direction>[<>]) *"
-    rb"(?P<octets>[0-9A-Fa-f ]*?) *(?:#(?P<comment>.*))?"
+    rb"(?P<at>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}(?:[+-][0-9:]{5,8}|Z)) +(?P<source>[!-~]+) +(?P<direction>[<>])"
+    rb"(?P<octets>[0-9A-Fa-f ]*+)(?:#(?P<comment>.*))?"
 )
 _LONGEST_LINE = 4 << 20
 
@@ -48,8 +49,9 @@ class RecordingWriter:
     """Appends to a recording, one write to the operating system for each record; rotates by size where asked to.
 
     ``rotate_at`` octets close the file: it becomes ``PATH.1``, that one ``PATH.2``, up to ``keep``; older ones go. The
-    files can be read by their owner only, as they hold personal data. OSError as the file system gives it, each time;
-    the next record is tried again and what was half written is marked as such.
+    files can be read by their owner only, as they hold personal data; one that is there already is made so where it is
+    ours. OSError as the file system gives it, each time; the next record is tried again and what was half written is
+    marked as such.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, rotate_at: int | None = None, keep: int = 4) -> None:
@@ -63,26 +65,26 @@ class RecordingWriter:
         self._descriptor = -1
         self._size = 0
         self._is_torn = False
+        self._is_closed = False
         self._open()
 
     def write(self, at: datetime, source: str, direction: Direction | str, octets: bytes) -> None:
         """Append what came (``<``) or went (``>``). ValueError as of :func:`format_record`; OSError."""
         line = format_record(at, source, direction, octets) + "\n"
-        if self._descriptor < 0:
-            raise ValueError("the recording is closed")
+        self._reopen()
         if self._rotate_at is not None and self._size > len(HEADER) + 1 and self._size + len(line) > self._rotate_at:
             self._rotate()
         self._append(line)
 
     def comment(self, text: str) -> None:
-        """Append a line for people."""
+        """Append a line for people. ValueError, OSError as of :meth:`write`."""
+        self._reopen()
         self._append("".join(f"# {line}\n" for line in text.splitlines()))
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._is_closed = True
+        self._release()
 
     def __enter__(self) -> Self:
         return self
@@ -92,11 +94,26 @@ class RecordingWriter:
     ) -> None:
         self.close()
 
+    def _release(self) -> None:
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def _reopen(self) -> None:
+        """Open the file where an error left it closed."""
+        if self._is_closed:
+            raise ValueError("the recording is closed")
+        if self._descriptor < 0:
+            self._open()
+
     def _open(self) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         self._descriptor = os.open(self.path, flags, 0o600)
         try:
-            self._size = os.fstat(self._descriptor).st_size
+            status = os.fstat(self._descriptor)
+            self._size = status.st_size
+            if os.name == "posix" and stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
+                os.fchmod(self._descriptor, 0o600)
             if not self._size:
                 self._append(f"{HEADER}\n")
                 return
@@ -106,7 +123,7 @@ class RecordingWriter:
                 file.seek(-1, os.SEEK_END)
                 self._is_torn = file.read(1) != b"\n"
         except BaseException:
-            self.close()
+            self._release()
             raise
 
     def _append(self, line: str) -> None:
@@ -119,12 +136,14 @@ class RecordingWriter:
         self._is_torn = False
 
     def _rotate(self) -> None:
-        self.close()
-        for number in range(self._keep, 0, -1):
-            older = self._numbered(number - 1) if number > 1 else self.path
-            if older.exists():
-                os.replace(older, self._numbered(number))
-        self._open()
+        self._release()
+        try:
+            for number in range(self._keep, 0, -1):
+                older = self._numbered(number - 1) if number > 1 else self.path
+                if older.exists():
+                    os.replace(older, self._numbered(number))
+        finally:
+            self._open()
 
     def _numbered(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}")

@@ -86,7 +86,7 @@ class Synthesis:
         """Address and port of an end; a name becomes an address of the range for tests."""
         text = text.partition("/")[0].partition("?")[0]
         host, colon, digits = text.rpartition(":")
-        if not colon or not digits.isdecimal():
+        if not colon or not digits.isdecimal() or len(digits) > 5:
             host, digits = text, str(port)
         host = host.strip("[]")
         try:

@@ -15,6 +15,7 @@ from cosemic.captures.recording import HEADER, format_record
 from cosemic.captures.synthesis import Synthesis, is_network
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def write_capture(
@@ -69,10 +70,10 @@ def _write_recording(file: BinaryIO, chunks: Iterable[Chunk], comments: Iterable
     lines = [HEADER, *_commented(comments)]
     at = _BEGINNING
     for chunk in chunks:
-        at = chunk.at or at + timedelta(microseconds=1)
         if chunk.note:
             lines += _commented([chunk.note])
         if chunk.octets:
+            at = chunk.at or min(at, _LATEST) + timedelta(microseconds=1)
             direction = Direction.RECEIVED if chunk.direction is Direction.UNKNOWN else chunk.direction
             lines.append(format_record(at, chunk.source, direction, chunk.octets))
         if len(lines) > 1000:

@@ -104,6 +104,8 @@ def _hint(error: BaseException, text: str) -> str:
         return ""
     if isinstance(error, LinkError) and ("certificate" in text or text.startswith("TLS: ")):
         return ""  # the text says what is to be done
+    if isinstance(error, LinkError) and any(part in text for part in _WITH_REMEDY):
+        return ""
     if isinstance(error, LinkError) and "/?!" in text:
         return "the settings of the URL are in docs/transports.md; 'cosemic doctor' tries others"
     if isinstance(error, LinkTimeout):
@@ -127,6 +129,10 @@ def _hint(error: BaseException, text: str) -> str:
     if isinstance(error, ServiceError):
         return service_remedy(error)
     return ""
+
+
+_WITH_REMEDY = ("cannot listen on ", " cannot be read: ", " is a folder; ")
+"""Of the listener: its errors say themselves what is to be done."""
 
 
 def _proof(text: str) -> str:

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosemic.cli.failing import CommandError
@@ -18,11 +18,14 @@ from cosemic.cli.parsing import key_octets, password_octets, read_secret
 from cosemic.delivery.options import DeliveryOptions, outputs_from, pipeline_from
 from cosemic.delivery.outputs import OutputClosed
 from cosemic.delivery.spool import SpoolError
+from cosemic.errors import SecurityError
 from cosemic.push.decoder import Interpreter
+from cosemic.push.listening.counter_file import CounterFile
 from cosemic.push.listening.inventory import Inventory, InventoryError
 from cosemic.push.listening.inventory_file import zone_of
 from cosemic.push.listening.limits import Limits
 from cosemic.push.listening.listener import PushListener, Received
+from cosemic.push.listening.urls import SourceUrl, parse_source
 from cosemic.push.meaning.layout import LayoutError
 from cosemic.push.meaning.layouts import layout as named_layout
 from cosemic.push.messages import Push, Undecoded
@@ -61,17 +64,19 @@ def listen_to(
     if limits.seconds is not None and not 0 < limits.seconds < 1e9:
         raise CommandError(f"--seconds is a number above 0, not {limits.seconds:g}")
     inventory = None
-    try:
-        bounds = Limits(connections=limits.max_connections, connections_per_address=limits.max_per_address)
-        if keys.inventory is not None:
-            inventory = Inventory.load(keys.inventory)
-        interpreter = _interpreter(keys, inventory)
-        options = _delivery_options(delivery, output)
-    except ValueError as error:  # of limits, inventory, keys, layout, zone; each says what to do
-        raise CommandError(str(error)) from None
-    if output.verbose:
-        show_log(output.verbose)
-    with _more_files(bounds.connections):
+    with contextlib.ExitStack() as stack:
+        try:
+            bounds = Limits(connections=limits.max_connections, connections_per_address=limits.max_per_address)
+            sources = [parse_source(url) for url in urls]
+            if keys.inventory is not None:
+                inventory = Inventory.load(keys.inventory)
+            options = _delivery_options(delivery, output)
+            interpreter = _interpreter(keys, inventory, _counters(sources, delivery, stack))
+        except ValueError as error:  # of limits, inventory, keys, layout, zone; each says what to do
+            raise CommandError(str(error)) from None
+        if output.verbose:
+            show_log(output.verbose)
+        stack.enter_context(_more_files(bounds.connections))
         return asyncio.run(_run(urls, interpreter, inventory, options, delivery, limits, bounds, output))
 
 
@@ -85,8 +90,7 @@ async def _run(
     bounds: Limits,
     output: OutputOptions,
 ) -> int:
-    live = options.table and sys.stdout.isatty() and sys.stderr.isatty()
-    told = Told(has_inventory=inventory is not None, is_quiet=live)
+    told = Told(has_inventory=inventory is not None)
     recorder = _Recorder(delivery, told)
     try:
         listener = PushListener(
@@ -104,14 +108,14 @@ async def _run(
         recorder.open(stack)
         try:
             async with pipeline_from(options, outputs) as pipeline, listener:
-                told.say("listening on " + ", ".join(listener.places))
-                stack.enter_context(_signals(listener, inventory, told))
+                stack.enter_context(_signals(listener, inventory, told))  # who reads the next line may send one
+                told.say(_opened(listener))
                 code = await _deliver(listener, pipeline, limits, told)
         except OutputClosed as error:
             told.say(str(error))
             return 0
     told.summary(listener.statistics)
-    return code
+    return 1 if any(pipeline.statistics[name].lost for name in pipeline.statistics) else code
 
 
 async def _deliver(listener: PushListener, pipeline: Pipeline, limits: LimitOptions, told: Told) -> int:
@@ -172,7 +176,28 @@ async def _repeat(step: Callable[[], object]) -> None:
 
 
 # -- what the options mean --------------------------------------------------------------------------------------------
-def _interpreter(keys: KeyOptions, inventory: Inventory | None) -> Interpreter:
+def _opened(listener: PushListener) -> str:
+    """What is listened on, and what is read to its end."""
+    names = {"stdin" if url.path == "-" else url.path for url in listener.urls if url.path}
+    files = [place for place in listener.places if place in names]
+    places = [place for place in listener.places if place not in names]
+    parts = (("listening on", places), ("reading", files))
+    return "; ".join(f"{what} {', '.join(which)}" for what, which in parts if which)
+
+
+def _counters(
+    sources: Sequence[SourceUrl], delivery: DeliverySettings, stack: contextlib.ExitStack
+) -> CounterFile | None:
+    """The counters that were accepted, beside the spool; not for files, which hold what was recorded."""
+    if delivery.spool is None or all(source.path for source in sources):
+        return None
+    try:
+        return stack.enter_context(CounterFile(delivery.spool / "counters.txt"))
+    except SecurityError as error:
+        raise CommandError(f"--spool: {error}") from None
+
+
+def _interpreter(keys: KeyOptions, inventory: Inventory | None, counters: CounterFile | None) -> Interpreter:
     default = _keys(keys)
     layout = None
     if keys.layout is not None:
@@ -189,7 +214,7 @@ def _interpreter(keys: KeyOptions, inventory: Inventory | None) -> Interpreter:
     if inventory is not None:
         if default is not None:
             raise CommandError("give keys in the inventory (under [defaults]) or by --ek, not in both")
-        found = inventory if inventory.has_keys else None
+        found = inventory  # also without a key: it may have some when it is read again
     try:
         zone = None if keys.zone is None else zone_of(keys.zone)
     except ValueError as error:
@@ -199,8 +224,9 @@ def _interpreter(keys: KeyOptions, inventory: Inventory | None) -> Interpreter:
         found,
         meters=meters,
         zone=zone,
-        accept_plain=True if keys.accept_plain else None,
+        accept_plain=keys.accept_plain or found is None or (inventory is not None and not inventory.has_keys),
         system_title=title,
+        counters=counters,
     )
 
 
@@ -233,6 +259,9 @@ def _delivery_options(delivery: DeliverySettings, output: OutputOptions) -> Deli
         raise CommandError("--json and --format table ask for two things on standard output; give one of them")
     if shown is not None and delivery.csv == "-":
         raise CommandError(f"--csv - and --format {shown} both want standard output; give --csv a file")
+    for option, path in (("--csv", delivery.csv), ("--sqlite", delivery.sqlite), ("--record", delivery.record)):
+        if path is not None and path != "-" and not (folder := Path(path).parent).is_dir():
+            raise CommandError(f"{option}: there is no folder {folder}")
     password, secret = delivery.mqtt_password, delivery.webhook_secret
     return DeliveryOptions(
         table=shown == "table",

@@ -86,12 +86,9 @@ class Budget:
 class Told:
     """The user's side of a listener."""
 
-    def __init__(
-        self, *, has_inventory: bool = False, is_quiet: bool = False, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, *, has_inventory: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self.is_interrupted = False
         self._has_inventory = has_inventory
-        self._is_quiet = is_quiet
         self._clock = clock
         self._lines: dict[str, _Line] = {}
         self._said: dict[tuple[str, str], tuple[float, int]] = {}
@@ -155,7 +152,7 @@ class Told:
         if key not in self._said and len(self._said) >= _MOST_TOLD:
             self._said.pop(next(iter(self._said)))
         self._said[key] = (now, 0)
-        if self._is_quiet or not self._budget.allows():
+        if not self._budget.allows():
             return
         self.say(f"{text} ({more} more before)" if more else text)
         if self._budget.kept_back:
@@ -170,18 +167,17 @@ class Told:
             if line.is_told or line.telegrams or now - line.since < _PATIENCE:
                 continue
             line.is_told = True
-            if not self._is_quiet:
-                self.say(f"{line.url}: {_silence(line, now - line.since)}")
+            self.say(f"{line.url}: {_silence(line, now - line.since)}")
 
     def nothing(self, when: str) -> None:
         """It ends without a reading."""
-        if not self._is_quiet and not self._said:
+        if not self._said:
             self.say(f"no message came{' ' if when else ''}{when}")
 
     def summary(self, statistics: Statistics) -> None:
         """The end in numbers."""
         pushes = sum(statistics.pushes.values())
-        parts = [f"{pushes} messages with {statistics.readings} readings"]
+        parts = [f"{_count(pushes, 'message')} with {_count(statistics.readings, 'reading')}"]
         undecoded = sum(statistics.undecoded.values())
         if undecoded:
             parts.append(f"{undecoded} not decoded")
@@ -194,6 +190,10 @@ class Told:
             if number:
                 parts.append(f"{number} {what}")
         self.say(", ".join(parts))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _host(source: str) -> str:

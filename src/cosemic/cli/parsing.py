@@ -224,7 +224,7 @@ def password_octets(text: str, option: str = "--password") -> bytes:
 def key_octets(text: str, option: str) -> bytes:
     """A key or system title: hexadecimal. The error does not quote it."""
     value = read_secret(text, option).removeprefix("hex:")
-    digits = re.sub(r"[\s:-]", "", value)
+    digits = re.sub(r"[\s:-]", "", value).removeprefix("0x")
     try:
         return bytes.fromhex(digits)
     except ValueError:
@@ -232,4 +232,8 @@ def key_octets(text: str, option: str) -> bytes:
             raise CommandError(
                 f"{option} has an odd number of hexadecimal digits ({len(digits)}); each octet has two"
             ) from None
-        raise CommandError(f"{option} is not hexadecimal") from None
+        if value == text and (
+            Path(text).expanduser().exists() or text.endswith((".ek", ".ak", ".key", ".txt", ".hex"))
+        ):
+            raise CommandError(f"{option} takes HEX, env:NAME or file:PATH; for a file write file:PATH") from None
+        raise CommandError(f"{option} is not hexadecimal; it takes HEX, env:NAME or file:PATH") from None

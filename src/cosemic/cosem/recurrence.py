@@ -34,7 +34,13 @@ def names_day(rule: CosemDate, day: date) -> bool:
 
 @lru_cache(maxsize=512)
 def days_in(rule: CosemDate, year: int) -> tuple[date, ...]:
-    """Every day of a year that a date with wildcards names, in order."""
+    """Every day of a year that a date with wildcards names, in order. ValueError as of :func:`names_day`."""
+    if rule.year not in (None, year) and rule.month not in (DAYLIGHT_SAVINGS_BEGIN, DAYLIGHT_SAVINGS_END):
+        return ()
+    if rule.day is not None and (rule.month is None or 1 <= rule.month <= 12):  # one day a month at most
+        months = range(1, 13) if rule.month is None else (rule.month,)
+        named = ((month, _day_of_month(rule, year, month)) for month in months)
+        return tuple(day for month, day in named if day is not None and day.month == month)
     first = date(year, 1, 1)
     days = (first + timedelta(days=number) for number in range(366))
     return tuple(day for day in days if day.year == year and names_day(rule, day))

@@ -34,7 +34,10 @@ class Message(Protocol):
 
 
 class ReadingDocument(TypedDict):
-    """One value. ``value`` is exact; octets are lower-case hex, times ISO 8601; ``label`` says whence the name is."""
+    """One value. ``value`` is exact; octets are lower-case hex, times ISO 8601; ``label`` says whence the name is.
+
+    ``obis`` is dotted, ``1.0.1.8.0.255``, as ``cosemic read --json`` writes it.
+    """
 
     name: str
     obis: str | None
@@ -183,7 +186,7 @@ def _reading(reading: PushReading) -> ReadingDocument:
     obis = reading.obis
     return {
         "name": reading.name,
-        "obis": None if obis is None else str(obis),
+        "obis": None if obis is None else obis.dotted,
         "class_id": reading.class_id,
         "attribute": reading.attribute,
         "value": plain_of(reading.value),

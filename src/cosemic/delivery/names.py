@@ -36,7 +36,7 @@ def meter_slug(document: Document) -> str:
 
 def reading_slug(reading: ReadingDocument) -> str:
     """A reading in words: ``active_energy_import``."""
-    return slug(reading["name"]) if reading["name"] or reading["obis"] is None else code_slug(reading)
+    return slug(_SYMBOL.sub("", reading["name"])) if reading["name"] or reading["obis"] is None else code_slug(reading)
 
 
 def code_slug(reading: ReadingDocument) -> str:
@@ -48,6 +48,8 @@ def code_slug(reading: ReadingDocument) -> str:
 
 
 _OTHERS: Final = re.compile(r"[^a-z0-9]+")
+_SYMBOL: Final = re.compile(r" \([+-][ARS]\)")
+"""Says what "import" and "export" say already, and would make a hash of the rest."""
 _PORT: Final = re.compile(r"(?<=[^/]):[0-9]+$")
 """Of a connection, which is another one each time."""
 _SEPARATORS: Final = re.compile(r"[\s_-]+")

@@ -336,8 +336,9 @@ class Pipeline:
                 _log.warning("%s: does not close: %s", lane.output.name, error or "no answer")
             missing = self._missing(lane)
             if missing > 0:
+                lane.statistics.lost += missing if self._spool is None else 0
                 kept = "lost" if self._spool is None else "in the spool for the next time"
-                _log.warning("%s: %d messages are not delivered; they are %s", lane.output.name, missing, kept)
+                _log.warning("%s: not delivered, and %s: %d messages", lane.output.name, kept, missing)
         for _, stored in self._incoming:
             if stored is not None and not stored.done():
                 stored.set_exception(SpoolError("it ended before the message was safe"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import threading
 import time
@@ -20,6 +21,8 @@ from cosemic.errors import MissingExtra
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
+
+_log = logging.getLogger("cosemic.delivery")
 
 METERS: Final = 10_000
 """As many meters have series, those heard last."""
@@ -108,6 +111,8 @@ class PrometheusOutput:
             text = f"port {self.port} of {self.address} cannot be had: {error.strerror or error}"
             raise OutputUnavailable(text) from None
         self.port = server.server_port
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        _log.warning("metrics are served on http://%s:%d/metrics", host, self.port)  # port 0 is told nowhere else
 
         def close() -> None:
             server.shutdown()

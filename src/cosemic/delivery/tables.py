@@ -6,6 +6,7 @@ import asyncio
 import io
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -89,9 +90,7 @@ class TableOutput:
             if key in values or len(values) < READINGS:
                 values[key] = (cell(reading["value"]), printable(reading["unit"]), reading["obis"] or "")
         if document["error"]:
-            self._trouble = f"{_clock(document)} {meter}: {document['error']}"
-        elif document["hint"]:
-            self._trouble = f"{_clock(document)} {meter}: {document['hint']}"
+            self._trouble = f"last trouble {_clock(document)}, {meter}: {_trouble_of(document)}"
         while len(self._latest) > METERS:
             oldest = next(iter(self._latest))
             del self._latest[oldest], self._heard[oldest]
@@ -101,7 +100,10 @@ class TableOutput:
         from rich.text import Text
 
         trouble = printable(self._trouble)
-        caption = Text(f"{self._count} messages" + (f"\n{trouble}" if trouble else ""), justify="left")
+        caption = Text(
+            f"{self._count} message{'' if self._count == 1 else 's'}" + (f"\n{trouble}" if trouble else ""),
+            justify="left",
+        )
         table = Table(caption=caption, caption_justify="left", box=None, pad_edge=False)
         for heading, side in (("meter", "left"), ("heard", "left"), ("reading", "left"), ("value", "right")):
             table.add_column(heading, justify="right" if side == "right" else "left")
@@ -118,10 +120,13 @@ class TableOutput:
 
 
 def lines(document: Document) -> Iterator[str]:
-    """A message as lines for people: one that says what it is, and one a reading."""
-    about = f"{document['received']}  {printable(stream_of(document))}"
+    """A message as lines for people: one that says what it is, and one a reading.
+
+    What is wrong with it is there in a word: the sentence is told beside the table, once and not with each message.
+    """
+    about = f"{_local(document['received'])}  {printable(stream_of(document))}"
     if document["error"]:
-        yield f"{about}  {document['kind']}: {printable(document['error'])}"
+        yield f"{about}  {document['kind']}: {printable(_trouble_of(document))}"
         return
     layout = f"  layout {printable(document['layout'])}" if document["layout"] else ""
     unverified = "  NOT VERIFIED" if document["verified"] is False else ""
@@ -131,8 +136,6 @@ def lines(document: Document) -> Iterator[str]:
     wide, deep = max(map(len, names), default=0), max(map(len, values), default=0)
     for name, value, reading in zip(names, values, document["readings"], strict=True):
         yield f"  {name:<{wide}}  {value:>{deep}} {printable(reading['unit']):<5} {reading['obis'] or ''}".rstrip()
-    if document["hint"]:
-        yield f"  {printable(document['hint'])}"
 
 
 def cell(value: Plain) -> str:
@@ -149,8 +152,17 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text)
 
 
+def _trouble_of(document: Document) -> str:
+    return (document["diagnosis"] if document["kind"] == "undecoded" else document["error"]) or "?"
+
+
 def _clock(document: Document) -> str:
-    return document["received"][11:19]
+    return _local(document["received"])[11:19]
+
+
+def _local(moment: str) -> str:
+    """A time of a document on the clock of this machine, to the second: ``2026-03-01 13:00:00+01:00``."""
+    return datetime.fromisoformat(moment).astimezone().isoformat(" ", "seconds")
 
 
 def _console(file: TextIO) -> Console:

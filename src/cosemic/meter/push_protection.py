@@ -21,6 +21,7 @@ from cosemic.security.suites import CIPHERING, SIGNED, GeneralKey, SigningOrder
 
 _MOST_LAYERS = 2
 _LONGEST = 255
+_MOST_RECIPIENTS = 16
 
 
 class LayerKind(enum.IntEnum):
@@ -214,6 +215,8 @@ class PushSealer:
         name = recipient or b""
         security = self._securities.get(name)
         if security is None:
+            while len(self._securities) >= _MOST_RECIPIENTS:  # clients write whom it goes to
+                self._securities.pop(next(iter(self._securities))).close()
             security = AssociationSecurity(self._context, role=Role.SERVER, peer_system_title=recipient or None)
             self._securities[name] = security
         return security

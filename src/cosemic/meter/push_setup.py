@@ -111,7 +111,7 @@ class PushSetup:
         """Whether a push at this time asks for a confirmation.
 
         Its operation method is "confirmed", the start date has come, and the last confirmation is older than the
-        confirmation interval, where there is one.
+        confirmation interval, where there is one. One from the time before the clock was set back does not count.
         """
         options = self.options
         if options.method is not OperationMethod.CONFIRMED:
@@ -125,7 +125,8 @@ class PushSetup:
                 return False
         if not options.confirmation_interval or self.last_confirmation is None:
             return True
-        return (now - self.last_confirmation).total_seconds() >= options.confirmation_interval
+        age = (now - self.last_confirmation).total_seconds()
+        return age < 0 or age >= options.confirmation_interval
 
     def meter_object(self) -> MeterObject:
         """The object that clients see."""

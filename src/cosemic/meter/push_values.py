@@ -7,7 +7,7 @@ null-data in its place, so that the others keep theirs.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from cosemic.apdu.services import SelectiveAccess
 from cosemic.codec import axdr
@@ -15,7 +15,7 @@ from cosemic.codec.axdr import Data
 from cosemic.cosem.push_objects import PushObject, Restriction, RestrictionType
 from cosemic.cosem.selection import CaptureObject, by_entry, by_range
 from cosemic.enums import AccessRight, DataType, InterfaceClass
-from cosemic.errors import DecodeError
+from cosemic.errors import DecodeError, LocalProtocolError
 from cosemic.meter.model import Access, LogicalDevice, SimulatedMeter
 from cosemic.meter.objects import Attribute, Level, MeterObject, Refusal
 
@@ -27,6 +27,8 @@ _WITH_UNIT: dict[int, int] = {
 }
 MOST_OBJECTS = 255
 """Push objects of one setup; a list from the network has an end."""
+MOST_OCTETS = 1 << 20
+"""Octets of all values of one push: a list may name a long profile many times."""
 
 
 class PushShape(enum.Enum):
@@ -49,11 +51,17 @@ def own_access(meter: SimulatedMeter, device: LogicalDevice) -> Access:
 
 
 def push_body(access: Access, objects: Iterable[PushObject], shape: PushShape = PushShape.VALUES) -> Data:
-    """The values of all push objects. Shapes with labels take attribute 2 of the objects, without the list itself."""
+    """The values of all push objects. Shapes with labels take attribute 2 of the objects, without the list itself.
+
+    LocalProtocolError where they have more than ``MOST_OCTETS`` octets.
+    """
     if shape is PushShape.VALUES:
-        return _structure([_value(access, item) for item in objects])
+        return _structure(list(_bounded(_value(access, item) for item in objects)))
     named = [item for item in objects if item.attribute == 2 and item.class_id != InterfaceClass.PUSH_SETUP]
-    pairs = [(Data.of(axdr.octet_string(bytes(item.obis))), _value(access, item), item) for item in named]
+    values = _bounded(_value(access, item) for item in named)
+    pairs = [
+        (Data.of(axdr.octet_string(bytes(item.obis))), value, item) for item, value in zip(named, values, strict=True)
+    ]
     if shape is PushShape.FLAT:
         return _structure([part for code, value, _ in pairs for part in (code, value)])
     elements = []
@@ -63,6 +71,15 @@ def push_body(access: Access, objects: Iterable[PushObject], shape: PushShape = 
             parts.append(_value(access, PushObject(item.class_id, item.obis, _WITH_UNIT[item.class_id])))
         elements.append(_structure(parts))
     return Data(b"\x01" + axdr.encode_length(len(elements)) + b"".join(map(bytes, elements)))
+
+
+def _bounded(values: Iterable[Data]) -> Iterator[Data]:
+    size = 0
+    for value in values:
+        size += len(bytes(value))
+        if size > MOST_OCTETS:
+            raise LocalProtocolError(f"the values of a push have more than {MOST_OCTETS} octets: shorten its list")
+        yield value
 
 
 def _value(access: Access, item: PushObject) -> Data:

@@ -25,6 +25,10 @@ from cosemic.push.telegrams import Content, Dropped, Framing, Heard, Telegram
 from cosemic.tolerances import DEFAULT, Tolerance
 
 _NOTHING = KnownMeter()
+_PLAIN = (
+    "the message is not protected, and there are keys for the meter that it seems to come from; such messages are "
+    "accepted from others only. If it does not protect what it sends, say so: accept_plain in its part of the inventory"
+)
 
 
 @runtime_checkable
@@ -81,7 +85,7 @@ class Interpreter:
         """What the telegram says, or why it says nothing; never raises for what a peer sent."""
         meters, source = self._known, self._source
         try:
-            opened = self._security.open(telegram.octets)
+            opened = self._open(telegram.octets)
         except PushRefused as refused:
             title = refused.system_title
             known = None if meters is None else meters.by_sender(title, source)
@@ -98,10 +102,13 @@ class Interpreter:
             protection = opened.protection
             title = None if protection is None else protection.system_title
             known = meters.by_sender(title, source) or _NOTHING
+            if known.has_keys and not known.accepts_plain and protection is None:
+                return Undecoded(Diagnosis.NOT_PROTECTED, _PLAIN, telegram, meter=known.name)
         try:
             push = self._understand(telegram, opened, known)
             if meters is not None and known.name is None and push.meter_id is not None:
-                known = meters.by_identity(push.meter_id) or known
+                found = meters.by_identity(push.meter_id)
+                known = known if found is None or found.has_keys else found
                 if known.is_of_use:  # it is known only now whose it is
                     push = self._understand(telegram, opened, known)
         except DecodeError as error:
@@ -109,6 +116,17 @@ class Interpreter:
         if known.name is not None or opened.notes:
             return replace(push, meter=known.name, notes=opened.notes + push.notes)
         return push
+
+    def _open(self, octets: bytes) -> Opened:
+        try:
+            return self._security.open(octets)
+        except PushRefused as refused:
+            if refused.diagnosis is not Diagnosis.NOT_PROTECTED or refused.system_title or self._known is None:
+                raise
+            known = self._known.by_sender(None, self._source)
+            if known is None or not known.accepts_plain:
+                raise
+        return self._security.open(octets, accept_plain=True)
 
     def _understand(self, telegram: Telegram, opened: Opened, known: KnownMeter) -> Push:
         zone = known.zone or self._zone

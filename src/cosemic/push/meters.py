@@ -13,12 +13,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KnownMeter:
-    """What helps to understand one meter. ``definition`` is what ``meaning.interpret`` takes for one."""
+    """What helps to understand one meter. ``definition`` is what ``meaning.interpret`` takes for one.
+
+    ``has_keys`` says that there are keys for this very meter: a message without protection is not taken for one of it,
+    not even where such messages are accepted from others, since anybody can send from its address. ``accepts_plain``
+    takes them from where this meter sends, whoever has keys.
+    """
 
     name: str | None = None
     layout: Layout | str | None = None
     definition: object = None
     zone: tzinfo | None = None
+    accepts_plain: bool = False
+    has_keys: bool = False
 
     @property
     def is_of_use(self) -> bool:

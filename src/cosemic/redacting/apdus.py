@@ -36,6 +36,10 @@ _SECRET_FIELDS = frozenset(
 _TITLES = frozenset(("system title", "originator system title"))
 _KNOWN_OPEN = frozenset(("conformance", "tag and length", "application context name", "mechanism name"))
 _LONGEST_OPEN = 8
+_LONGEST_LINE = 16
+"""Octets of a name, a result or the like; what is longer holds something else."""
+_NUMBER_HEADER, _SHORT_NUMBER = 4, 6
+"""Tags and lengths around a number of ACSE; with them, one of two octets."""
 _SERVICES = {
     "get-response": "get", "set-request": "set", "action-request": "action", "action-response": "action answer",
     "read-request": "read", "read-response": "read answer",
@@ -206,8 +210,12 @@ class ApduRedactor:
         elif line.field in ("date-time", "time"):
             if inner and not is_moment(inner):
                 self._marks.octets(content)
-        elif len(inner) > _LONGEST_OPEN and line.field not in _KNOWN_OPEN:
+        elif line.field.endswith("invocation id") and isinstance(line.value, int) and line.length > _SHORT_NUMBER:
+            self._marks.number(_tail(part, line.length - _NUMBER_HEADER), signed=True)
+        elif len(inner) > (_LONGEST_LINE if line.field in _KNOWN_OPEN else _LONGEST_OPEN):
             self._marks.octets(content)  # nobody said that this is harmless
+        elif not inner and line.length > _LONGEST_LINE:
+            self._marks.unknown(part.part(2, line.length))
 
     def _place(self, place: Place, octets: Scatter) -> None:
         part = octets.part(place.offset, place.length)

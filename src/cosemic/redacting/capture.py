@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,8 @@ _LAST_PHYSICAL = 0x3FFD
 _LAST_SEGMENT = 0x10
 _TRANSPORT = 0x20
 _MOST_NOISE_PIECES = 4096
+_SCHEME = re.compile(r"serial|rfc2217|mbus|hdlc|file|(?:connect\+|mbus-|hdlc-|hdlc\+)?(?:tcp|tls|udp)")
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +208,9 @@ class _Flow:
             return
         kind = frame.kind.name
         if kind in ("SET_NORMAL_RESPONSE_MODE", "UNNUMBERED_ACKNOWLEDGEMENT", "FRAME_REJECT"):
+            octets = part.read()
+            known = 3 if kind == "FRAME_REJECT" else 3 + octets[2] if octets[:2] == b"\x81\x80" and octets[2:] else 0
+            self._marks.unknown(part.part(known, len(part)))  # behind the parameters: data of users
             return
         if kind not in ("INFORMATION", "UNNUMBERED_INFORMATION"):
             self._marks.unknown(part)
@@ -307,12 +313,15 @@ def _is_value(octets: bytes) -> bool:
 
 
 def _source(source: str, marks: Marks) -> str:
-    scheme, found, rest = source.partition("://")
-    if not found or Keep.ADDRESSES in marks.keep:
+    if not source or Keep.ADDRESSES in marks.keep:
         return source
+    scheme, found, rest = source.partition("://")
+    if not found:
+        return marks.pseudonyms.device(source)
     if scheme in ("tcp", "udp", "tls"):
         return f"{scheme}://{_end(rest, marks)}"
-    return f"{scheme}://{marks.pseudonyms.device(rest)}"
+    shown = marks.pseudonyms.device(rest)
+    return f"{scheme}://{shown}" if _SCHEME.fullmatch(scheme) else shown
 
 
 def _end(end: str, marks: Marks) -> str:
@@ -320,7 +329,7 @@ def _end(end: str, marks: Marks) -> str:
     if not end or Keep.ADDRESSES in marks.keep:
         return end
     host, colon, port = end.rpartition(":")
-    if not colon or not port.isdigit():
+    if not colon or not _PORT.fullmatch(port):
         return marks.pseudonyms.address(end)
     masked = marks.pseudonyms.address(host.strip("[]"))
     return f"[{masked}]:{port}" if ":" in masked else f"{masked}:{port}"

@@ -23,6 +23,8 @@ _WORDS = frozenset(
 _NOT_IDENTIFYING = frozenset(("logical_name", "script_logical_name", "active_mask"))
 _NETWORK_CLASSES = frozenset((27, 28, 29, 40, 41, 42, 43, 44, 45, 46, 47, 48, 64, 72, 74, 76, 100, 101, 102, 151))
 """Modems, addresses, push destinations, security setups, M-Bus clients: their numbers are masked too."""
+_NETWORK_GROUPS = frozenset((2, 25, 26, 27, 28, 29, 30, 31))
+"""C of codes for modems, IP, PLC, ZigBee, wireless M-Bus."""
 
 _LIST_VERSION = re.compile(rb"[A-Za-z]{2,10}_?V?[0-9]{3,4}")
 
@@ -61,7 +63,9 @@ class Member:
 
     @property
     def is_of_network(self) -> bool:
-        """Whether its longer numbers are addresses, or ids of devices."""
+        """Whether its longer numbers are addresses, or ids of devices; the code tells where there is no class."""
+        if self.class_id is None and self.obis is not None:
+            return self.obis[0] == 0 and self.obis[2] in _NETWORK_GROUPS
         return self.class_id in _NETWORK_CLASSES
 
     @property

@@ -16,9 +16,11 @@ _FLAG = re.compile(rb"[A-Z]{3}(?=.{4})", re.DOTALL)
 _DIGITS = re.compile(r"[0-9]{5,}")
 _HEX = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
 _DEVICE = re.compile(r"(?:/dev/)?(?:tty[A-Za-z]{0,4}[0-9]{0,3}|COM[0-9]{1,3}|pts/[0-9]{1,3}|)")
-_SETTINGS = re.compile(r"[a-z_]{1,16}=[A-Za-z0-9.]{1,8}(?:&[a-z_]{1,16}=[A-Za-z0-9.]{1,8})*")
+_SETTING = r"(?:baud(?:rate)?|bytesize|data_?bits|parity|stop_?bits|idle|framing|timeout)=(?:[A-Za-z]{1,8}|[0-9.]{1,6})"
+_SETTINGS = re.compile(rf"{_SETTING}(?:&{_SETTING})*")
 _PRINTABLE = frozenset(range(32, 127))
 _MOST_TRIES = 64
+_TITLE = 8
 
 
 class Pseudonyms:
@@ -54,7 +56,7 @@ class Pseudonyms:
             if in_hex and (inner := _text_in_hex(original)) is not None:
                 shown = self.octets(inner).hex()
                 return (shown.upper() if original == original.upper() else shown).encode()
-            kept = _flag(text)
+            kept = 0 if text[3:4].isalpha() and len(text) != _TITLE else _flag(text)  # a word, or a name
             return text[:kept] + self._mask("text", text[kept:]) + original[len(text) :]
         kept = _flag(original)
         return original[:kept] + self._mask("octets", original[kept:])

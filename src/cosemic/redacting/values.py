@@ -75,10 +75,18 @@ def value_node(line: Line) -> Node | None:
     kind, name = match["type"], match["name"] or ""
     if kind in _CONTAINERS:
         return Node(line, kind, name, line.offset + line.length, 0)
-    if not line.length:
+    if not line.length or not _fits(line, kind):
         return None
     length = _SIZES[kind] if kind in _SIZES else _string_length(line, kind)
     return Node(line, kind, name, line.offset + line.length - length, length)
+
+
+def _fits(line: Line, kind: str) -> bool:
+    """Whether a line is as long as a value of a fixed size; fields of services may be called as a type is."""
+    size = _SIZES.get(kind)
+    if size is None or line.length == size:
+        return True
+    return line.length == size + 1 and _TYPES.get(line.octets[0]) == kind
 
 
 def _string_length(line: Line, kind: str) -> int:
@@ -195,6 +203,8 @@ def _place(node: Node, member: Member, keep_texts: bool) -> Place | None:
     marked = member.is_identifying or node.line.sensitivity is Sensitivity.IDENTITY
     if node.type in _STRINGS:
         return None if _may_stay(node, content, member, marked, keep_texts) else _octets(node)
+    if node.type == "date-time" and not is_moment(content):
+        return _octets(node)
     if node.type not in _WHOLE:
         return _octets(node) if marked and node.type in ("floating-point", "float32", "float64") else None
     signed = node.type in ("integer", "long", "double-long", "long64")

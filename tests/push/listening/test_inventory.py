@@ -235,7 +235,7 @@ def test_definitions(tmp_path: Path) -> None:
         ("[meters.a]\nzone = 'Atlantis'\n", "zone 'Atlantis' is unknown; write such as Europe/Vienna"),
         ("[meters.a]\npush_objects = '3/1.8.0'\n", "write CLASS/OBIS/ATTRIBUTE"),
         ("[meters.a]\npush_objects = '3/nonsense/2'\n", "nonsense"),
-        ("[meters.a]\nlayout = 'norway-kaifax'\n", "layout: there is no layout 'norway-kaifax'; there are"),
+        ("[meters.a]\nlayout = 'norway-kaifax'\n", "layout: there is no layout 'norway-kaifax'; is norway-kaifa or "),
         ("[meters.a]\nlayout = 'none.toml'\n", "layout: .*none.toml: there is no such file"),
         ("[meters.a]\nmodel = 'nowhere.json'\n", "model nowhere.json cannot be read"),
         ("[meters.a]\npush_setup = '0.0.25.9.0.255'\n", "give model = FILE too"),

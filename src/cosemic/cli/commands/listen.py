@@ -72,7 +72,7 @@ class DeliverySettings:
     webhook_secret: str | None = None
     "Sign what is posted (HMAC) with this: env:NAME, file:PATH or TEXT."
     spool: Path | None = None
-    "Folder where messages wait for outputs that are away; nothing is lost then."
+    "Folder where messages wait for outputs that are away, and counters for a restart; nothing is lost then."
     record: Path | None = None
     "Append all octets that come to this file, as they come."
 

@@ -44,7 +44,7 @@ def is_cut(apdu: bytes) -> bool:
 
 def begins_again(data: bytes | bytearray, at: int, end: int) -> int:
     """Where the next APDU of the same sender begins within what seems to be one; 0 if it does not, or none can tell."""
-    if data[at] not in _GENERAL or data[at + 1] != _TITLE:
+    if data[at] not in _GENERAL or at + 1 >= len(data) or data[at + 1] != _TITLE:
         return 0
     return max(data.find(data[at : at + 2 + _TITLE], at + 1, end), 0)
 

@@ -41,7 +41,7 @@ class FileSource:
         try:
             descriptor = os.dup(sys.stdin.fileno()) if self.url.path == "-" else os.open(self.url.path, os.O_RDONLY)
         except OSError as error:
-            raise LinkError(f"{name} cannot be read: {error.strerror or error}; check the path") from error
+            raise LinkError(f"{name} cannot be read: {error.strerror or error}; {_remedy(name)}") from error
         except ValueError as error:  # there is no stdin
             raise LinkError(f"{name} cannot be read: {error}") from error
         try:
@@ -120,6 +120,16 @@ class FileSource:
             origin = Origin(source or self._name, self.url.kind, None, self.url.framing)
             stream = self._streams[source, local] = _Stream(self.url, self.intake, origin)
         return stream
+
+
+def _remedy(name: str) -> str:
+    """What to do about a file that is not there; an address without its scheme looks like one."""
+    if not re.fullmatch(r"([\w.-]+:|\[[0-9A-Fa-f:.]+\]:)?[0-9]{2,5}", name):
+        return "check the path"
+    host, _, port = name.rpartition(":")
+    return f"if it is a port, write tcp://{host or '0.0.0.0'}:{port} to listen on it" + (
+        f", connect+tcp://{name} to connect to it" if host else ""
+    )
 
 
 class _Stream:

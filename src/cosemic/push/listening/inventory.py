@@ -196,6 +196,11 @@ def _tables_of(entries: dict[str, Entry], default: MeterKeys | None, name: str) 
                 f"{name}, [meters.{entry.name}]: there are keys, but nothing to know the meter's messages by before "
                 "they are opened: give its system_title, or the source that it sends from"
             )
+        if entry.known.accepts_plain and entry is not tables.lone and not entry.sources:
+            raise InventoryError(
+                f"{name}, [meters.{entry.name}]: accept_plain takes messages that nothing protects, and the source "
+                'alone tells which meter sent one: give that too, such as source = "192.0.2.17"'
+            )
         for identity in entry.identities:
             _add(tables.identities, identity.casefold(), entry, f"meter_id {identity}", name)
         for source in entry.sources:

@@ -14,7 +14,6 @@ from datetime import UTC, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from cosemic.cosem.meter_model import MeterModel
 from cosemic.obis import ObisCode
 from cosemic.push.meaning.definitions import PushDefinition
 from cosemic.push.meaning.layout import Layout, LayoutError
@@ -29,7 +28,8 @@ _KEYS: Final = ("ek", "ak", "broadcast_key")
 _FLAGS: Final = {"check_replay": True, "without_verifying": False, "allow_example_keys": False}
 _TEXTS: Final = ("system_title", "layout", "model", "push_setup", "zone", *_KEYS)
 _LISTS: Final = ("meter_id", "source", "push_objects")
-_KNOWN: Final = (*_TEXTS, *_LISTS, *_FLAGS)
+_PLAIN: Final = "accept_plain"
+_KNOWN: Final = (*_TEXTS, *_LISTS, *_FLAGS, _PLAIN)
 _DEFAULTS: Final = (*_KEYS, "layout", "model", "push_setup", "push_objects", "zone", *_FLAGS)
 _OFFSET: Final = re.compile(r"([+-])(\d{2}):?(\d{2})")
 _OBJECT: Final = re.compile(r"(\d+)/([^/]+)/(\d+)(?:/(\d+))?")
@@ -80,11 +80,15 @@ def _settings(given: object, where: str, name: str, known: tuple[str, ...]) -> d
         raise InventoryError(f"{name}, {where}: this must be a table of settings")
     settings = {key.replace("-", "_"): value for key, value in given.items()}
     for key, value in settings.items():
+        if key == _PLAIN and key not in known:
+            raise InventoryError(
+                f"{name}, {where}: {key} is for meters that are known by their source; for all it is --accept-plain"
+            )
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             meant = f"; {near[0]} is meant?" if near else f"; there are {', '.join(known)}"
             raise InventoryError(f"{name}, {where}: unknown setting {key!r}{meant}")
-        if key in _FLAGS:
+        if key in _FLAGS or key == _PLAIN:
             right, word = isinstance(value, bool), "true or false"
         elif key in _LISTS:
             right = isinstance(value, str) or (
@@ -122,6 +126,8 @@ class _Reader:
             self._layout(merged.get("layout"), where),
             self._definition(merged, where),
             self._zone(merged.get("zone"), where),
+            bool(own.get(_PLAIN)),
+            any(key in _KEYS for key in own),
         )
         return Entry(
             meter,
@@ -261,6 +267,8 @@ class _Reader:
         known = self._models.get((file, setup))
         if known is not None:
             return known
+        from cosemic.cosem.meter_model import MeterModel  # few inventories have one, and it loads much
+
         try:
             text = self._path(file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""UDP servers: a datagram is a whole telegram, or one of the general blocks of its sender."""
+"""UDP servers: a datagram is a whole telegram, or one of the blocks or segments of its sender."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from cosemic.push.messages import Decoded, Push
 _GENERAL_BLOCK_TRANSFER = 0xE0
 _HEADER = 8
 _VERSION = b"\x00\x01"
+_FLAG = b"\x7e"
+_FORMAT_AND_SEGMENTED = 0xA8
+"""Frame format 3 with the segmentation bit (ISO/IEC 13239, 4.9): more frames belong to this one."""
 _AT_ONCE = 50
 _LARGEST = 65_536
 _WATER = 1 << 22
@@ -24,7 +27,7 @@ _WATER = 1 << 22
 
 
 class _Sender:
-    """Whoever sends in blocks."""
+    """Whoever sends in blocks or segments."""
 
     __slots__ = ("address", "decoder", "heard", "origin", "port", "slot")
 
@@ -137,7 +140,7 @@ class UdpSource(asyncio.DatagramProtocol):
             return
         origin = Origin(place_of("udp", addr), "udp", plain_address(addr[0]), self.url.framing)
         intake.octets_came(origin, data)
-        if _is_block(data):
+        if _is_part(data):
             self._begin(origin, data, addr)
             return
 
@@ -193,7 +196,9 @@ class UdpSource(asyncio.DatagramProtocol):
         self.intake.statistics.confirmed += 1
 
 
-def _is_block(data: bytes) -> bool:
-    """Whether it is a block of general block transfer, in the wrapper or without."""
+def _is_part(data: bytes) -> bool:
+    """Whether others follow it: a block of general block transfer, in the wrapper or without, or an HDLC segment."""
+    if data[:1] == _FLAG:
+        return len(data) > 1 and data[1] & 0xF8 == _FORMAT_AND_SEGMENTED
     tag = _HEADER if data[:2] == _VERSION else 0
     return len(data) > tag and data[tag] == _GENERAL_BLOCK_TRANSFER

@@ -20,6 +20,7 @@ which a line counts as silent.
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -84,7 +85,9 @@ def parse_source(url: str) -> SourceUrl:
     if scheme in ("hdlc", "connect+hdlc", "mbus-tcp"):
         way = "connect+tcp" if scheme != "hdlc" else "tcp"
         raise ValueError(f"{scheme}:// in {url!r}: write {way}://, which recognises the framing by itself")
-    raise ValueError(f"unknown scheme {scheme}:// in {url!r}; there are {_KNOWN}")
+    near = difflib.get_close_matches(scheme, (*_SERVERS, *_CONNECTING, *_LINES), 1, 0.6)
+    meant = f"is {near[0]}:// meant? There are" if near else "there are"
+    raise ValueError(f"unknown scheme {scheme}:// in {url!r}; {meant} {_KNOWN}")
 
 
 def _file(text: str) -> SourceUrl:
@@ -92,8 +95,13 @@ def _file(text: str) -> SourceUrl:
         return SourceUrl(text, "stdin", path="-")
     if text.startswith("/dev/tty") or re.fullmatch(r"(?i)com\d+", text):
         raise ValueError(f"{text!r} is a serial port: write serial://{text}?baud=2400&parity=even, or mbus://{text}")
+    if slip := _SLIP.match(text):
+        raise ValueError(f"{text!r} is no URL: behind the colon come two slashes, {slip[1]}://…")
     path = text[5:] if text.lower().startswith("file:") else text
     return SourceUrl(text, "file", path=_named(text, path))
+
+
+_SLIP = re.compile(r"(?i)((?:connect\+)?(?:tcp|tls|udp|serial|mbus|rfc2217)):/?(?!/)")
 
 
 def _named(text: str, path: str) -> str:

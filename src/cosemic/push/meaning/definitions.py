@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cosemic.codec.axdr import Data, Value
-from cosemic.cosem.meter_model import MeterModel
 from cosemic.cosem.selection import CaptureObject
 from cosemic.cosem.values import SCALED_ATTRIBUTES, SCALER_ATTRIBUTE, ScalerUnit
 from cosemic.enums import InterfaceClass
 from cosemic.errors import DecodeError
 from cosemic.obis import ObisCode
 from cosemic.push.meaning.captured import CAPTURES, COMPACT_DATA, PERIOD, PROFILE, TEMPLATE, Captured, buffers
+
+if TYPE_CHECKING:
+    from cosemic.cosem.meter_model import MeterModel
 
 PUSH_SETUP = int(InterfaceClass.PUSH_SETUP)
 
@@ -38,11 +41,13 @@ class PushDefinition:
         """
         if isinstance(value, PushDefinition):
             return value
-        if isinstance(value, MeterModel):
-            return _of_model(value)
         if isinstance(value, Data):
             value = value.value
         if not isinstance(value, list | tuple) or not value:
+            from cosemic.cosem.meter_model import MeterModel  # rare, and half of what a program loads
+
+            if isinstance(value, MeterModel):
+                return _of_model(value)
             raise ValueError(
                 "a definition of a push is a list of (class, OBIS code, attribute), such as attribute 2 of the push "
                 f"setup, or a model of the meter, not {type(value).__name__ if value else 'an empty one'}"

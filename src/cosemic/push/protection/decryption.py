@@ -110,25 +110,25 @@ class PushSecurity:
         other._may_have_more, other._judged = self._may_have_more, self._judged
         return other
 
-    def open(self, apdu: bytes, *, system_title: bytes | None = None) -> Opened:
+    def open(self, apdu: bytes, *, system_title: bytes | None = None, accept_plain: bool | None = None) -> Opened:
         """What is inside, after everything was checked; PushRefused, and nothing else, for any other octets.
 
-        ``system_title`` is the sender's, where the message names none. What comes out is not looked at further: a
-        message with a right tag may hold another APDU than a push.
+        ``system_title`` is the sender's, where the message names none; ``accept_plain`` is for this message. What comes
+        out is not looked at further: a message with a right tag may hold another APDU than a push.
         """
         if type(apdu) is not bytes:
             apdu = bytes(apdu)
         if not apdu:
             raise PushRefused(Diagnosis.NOT_UNDERSTOOD, "a message of no octets")
         if not IS_PROTECTED[apdu[0]]:
-            return self._plain(apdu)
+            return self._plain(apdu, self._accept_plain if accept_plain is None else accept_plain)
         title = self._title if system_title is None else system_title
         if apdu[0] == GENERAL_SIGNING:
             return self._open_signed(apdu, title)
         return self._open_ciphered(unwrap(apdu, may_have_more=self._may_have_more), title)
 
-    def _plain(self, apdu: bytes) -> Opened:
-        if not self._accept_plain:
+    def _plain(self, apdu: bytes, is_accepted: bool) -> Opened:
+        if not is_accepted:
             raise PushRefused(
                 Diagnosis.NOT_PROTECTED,
                 "the message is not protected, and keys were given; ask for accept_plain to take it, or look whether "

@@ -5,6 +5,7 @@ See docs/push-layouts.md for the keys of a file.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import os.path
 import re
@@ -55,8 +56,14 @@ def layout(name: str) -> Layout:
             return known
     if name.endswith(".toml") or os.sep in name:
         return load_layout(name)
-    names = ", ".join(known.name for known in layouts())
-    raise LayoutError(f"there is no layout {name!r}; there are {names}, or give the path of a .toml file")
+    names = [known.name for known in layouts()]
+    wanted = name.lower().replace("_", "-")
+    near = difflib.get_close_matches(wanted, names, 3, 0.6)
+    words = {word for known in names for word in known.split("-")}
+    meant = {word for part in wanted.split("-") for word in difflib.get_close_matches(part, words, 1, 0.65)}
+    near += [known for known in names if known not in near and not near and meant.intersection(known.split("-"))]
+    said = f"is {' or '.join(near)} meant? docs/push-layouts.md has all" if near else f"there are {', '.join(names)}"
+    raise LayoutError(f"there is no layout {name!r}; {said}, or give the path of a .toml file")
 
 
 def load_layout(path: str | os.PathLike[str]) -> Layout:
