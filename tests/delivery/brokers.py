@@ -18,7 +18,7 @@ MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sb
 SUBSCRIBER = shutil.which("mosquitto_sub")
 PUBLISHER = shutil.which("mosquitto_pub")
 needs_mosquitto = pytest.mark.skipif(
-    not (MOSQUITTO and SUBSCRIBER and PUBLISHER),
+    not (MOSQUITTO and SUBSCRIBER and PUBLISHER) and not os.environ.get("CI"),
     reason="Mosquitto is not installed (apt-get install mosquitto mosquitto-clients)",
 )
 DEADLINE = 60.0
@@ -40,7 +40,8 @@ class Mosquitto:
             "persistence true",
             f"persistence_location {folder}/",
             "autosave_interval 0",
-            "max_queued_messages 0",
+            # Without a limit Mosquitto 2.0.11 ends the connection of one that publishes what its rules forbid.
+            *(() if any(line.startswith("acl_file") for line in extra) else ("max_queued_messages 0",)),
             "log_dest stderr",
         ]
         self._config.write_text("\n".join(lines) + "\n")
@@ -50,7 +51,7 @@ class Mosquitto:
         self._news = asyncio.Event()
 
     async def start(self) -> None:
-        assert MOSQUITTO is not None
+        assert MOSQUITTO is not None, "Mosquitto is not installed, and CI insists on it"
         begin = len(self.lines)
         self._process = await asyncio.create_subprocess_exec(
             MOSQUITTO, "-c", str(self._config), stderr=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL
@@ -89,6 +90,13 @@ class Mosquitto:
         self._process.send_signal(signal.SIGUSR1)
         await self._until(lambda: any("Saving in-memory database" in line for line in self.lines[begin:]))
         await self.publish("test/saved", "1")  # answered after the file is written
+
+    async def reread(self) -> None:
+        """Have the rules that it was given read anew."""
+        assert self._process is not None
+        begin = len(self.lines)
+        self._process.send_signal(signal.SIGHUP)
+        await self._until(lambda: any("Reloading config" in line for line in self.lines[begin:]))
 
     async def publish(self, topic: str, text: str) -> None:
         """As somebody else."""
@@ -144,7 +152,7 @@ class Subscriber:
     async def close(self) -> None:
         if self._process is not None and self._reader is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
+                self._process.kill()  # in its handler of other signals it waits for a lock that it may hold itself
             async with asyncio.timeout(DEADLINE):
                 await self._process.wait()
                 await self._reader

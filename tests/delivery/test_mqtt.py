@@ -15,12 +15,11 @@ import pytest
 from cosemic.delivery.home_assistant import Discovery
 from cosemic.delivery.lanes import LaneLimits
 from cosemic.delivery.mqtt import MqttOutput
-from cosemic.delivery.mqtt_connection import Broker
-from cosemic.delivery.mqtt_packets import PacketError, PacketReader, Published, publish
+from cosemic.delivery.mqtt_broker import Broker
 from cosemic.delivery.outputs import OutputUnavailable, Record
 from cosemic.delivery.pipeline import Pipeline, PipelineLimits
 from cosemic.delivery.spool import Spool
-from tests.delivery.brokers import DEADLINE, MOSQUITTO, Mosquitto, broker, needs_mosquitto, subscriber
+from tests.delivery.brokers import DEADLINE, Mosquitto, broker, needs_mosquitto, subscriber
 from tests.delivery.home_assistant import check_config, check_value, value_of
 from tests.delivery.messages import energy, undecoded
 from tests.delivery.test_webhook import certificate
@@ -118,8 +117,7 @@ async def test_the_last_will_tells_that_it_is_gone(tmp_path: Path) -> None:
             await watcher.until(lambda: watcher.retained("cosemic/status") == "online")
             connection = output._connection
             assert connection is not None
-            assert connection._transport is not None
-            connection._transport.abort()
+            connection.abort()
             await watcher.until(lambda: watcher.retained("cosemic/status") == "offline")
             await output.deliver([])
             await watcher.until(lambda: watcher.retained("cosemic/status") == "online")
@@ -314,35 +312,3 @@ async def test_connections_cut_at_any_octet_lose_and_double_nothing(tmp_path: Pa
     for meter in meters:
         own = [str(one["id"]) for one in watcher.payloads(f"{meter}/message")]
         assert own == sorted(own)
-
-
-def test_packets_in_pieces_of_any_size() -> None:
-    dice = random.Random(9)
-    sent = [(f"a/{number}", dice.randbytes(dice.choice((0, 1, 127, 128, 20_000)))) for number in range(50)]
-    stream = b"".join(publish(topic, payload, number % 3) for number, (topic, payload) in enumerate(sent))
-    for most in (1, 7, 5000):
-        reader = PacketReader()
-        found = []
-        at = 0
-        while at < len(stream):
-            size = dice.randint(1, most)
-            found += reader.feed(stream[at : at + size])
-            at += size
-        assert [(one.topic, one.payload) for one in found if isinstance(one, Published)] == sent
-
-
-def test_rubbish_is_a_packet_error_and_nothing_else() -> None:
-    dice = random.Random(13)
-    for _ in range(20_000):
-        reader = PacketReader()
-        octets = bytes(
-            (dice.choice((0x20, 0x30, 0x32, 0x40, 0x90, 0xB0, 0xD0, dice.randrange(256))),)
-        ) + dice.randbytes(dice.randrange(12))
-        with contextlib.suppress(PacketError):
-            reader.feed(octets)
-    with pytest.raises(PacketError):
-        PacketReader().feed(b"\x30\xff\xff\xff\x7f")
-
-
-def test_where_mosquitto_is_installed_it_is_used() -> None:
-    assert MOSQUITTO or not os.environ.get("COSEMIC_NEEDS_MOSQUITTO"), "Mosquitto is to be here and is not"

@@ -16,7 +16,7 @@ from pathlib import Path
 from cosemic.delivery.home_assistant import Discovery
 from cosemic.delivery.lanes import LaneLimits
 from cosemic.delivery.mqtt import MqttOutput
-from cosemic.delivery.mqtt_connection import Broker
+from cosemic.delivery.mqtt_broker import Broker
 from cosemic.delivery.pipeline import Pipeline, PipelineLimits
 from cosemic.delivery.spool import Spool
 from tests.delivery.brokers import broker, needs_mosquitto, subscriber

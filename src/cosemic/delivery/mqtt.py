@@ -21,7 +21,9 @@ from typing import Final
 
 from cosemic.delivery.documents import ReadingDocument
 from cosemic.delivery.home_assistant import Discovery
-from cosemic.delivery.mqtt_connection import Broker, MqttConnection
+from cosemic.delivery.mqtt_broker import Broker, PublishRefused
+from cosemic.delivery.mqtt_client import require_paho
+from cosemic.delivery.mqtt_connection import MqttConnection
 from cosemic.delivery.names import code_slug, meter_slug
 from cosemic.delivery.outputs import OutputRefused, OutputUnavailable, Record
 from cosemic.delivery.states import MeterState, MeterStates
@@ -32,7 +34,7 @@ class _Sent:
     """What waits for its confirmation. With ``has_message`` the last but one of ``calls`` is the message itself."""
 
     record: Record
-    calls: list[asyncio.Future[bytes]]
+    calls: list[asyncio.Future[None]]
     has_message: bool
 
 
@@ -40,12 +42,13 @@ class MqttOutput:
     """Publishes to a broker, with ``discovery`` for Home Assistant. Secrets are in ``broker`` and nowhere else.
 
     ``window`` messages are under way at the same time. With few of them a broker has little in memory that it has
-    confirmed and not yet handed on.
+    confirmed and not yet handed on. MissingExtra without paho-mqtt.
     """
 
     def __init__(
         self, broker: Broker, *, prefix: str = "cosemic", discovery: Discovery | None = None, window: int = 8
     ) -> None:
+        require_paho()
         if not prefix or set(prefix) & set("+#\0 ") or prefix.startswith(("/", "$")) or prefix.endswith("/"):
             raise ValueError(f"a prefix of topics is such as cosemic or home/meters, not {prefix!r}")
         self.name = f"mqtt:{broker.host}:{broker.port}/{prefix}"
@@ -96,6 +99,9 @@ class MqttOutput:
             while waiting:
                 await self._confirm(waiting)
                 confirmed += 1
+        except PublishRefused as error:
+            await self._disown(connection, waiting)
+            raise OutputUnavailable(str(error), delivered=confirmed) from None
         except OutputUnavailable as error:
             raise self._judge(batch[confirmed], error, confirmed) from None
         finally:
@@ -197,6 +203,17 @@ class MqttOutput:
         self._confirmed.discard(identity)
         self._came_back.discard(identity)
 
+    async def _disown(self, connection: MqttConnection, waiting: Sequence[_Sent]) -> None:
+        """The states behind messages that the broker has refused are there: they are not to name these any more."""
+        messages: list[tuple[str, str, bool]] = []
+        for meter in {meter_slug(sent.record.document) for sent in waiting if not _is_confirmed(sent)}:
+            state = self._states.named(meter)
+            state.last = None
+            messages.append((self.state_topic(meter), state.text(), True))
+        with contextlib.suppress(OutputUnavailable):
+            for call in connection.publish(messages):
+                await call
+
     def _give_up(self, connection: MqttConnection, waiting: Sequence[_Sent]) -> None:
         """Forget what is not confirmed, except for messages that are and whose state is not.
 
@@ -205,8 +222,7 @@ class MqttOutput:
         if waiting:
             connection.abort()
         for sent in waiting:
-            message = sent.calls[-2] if sent.has_message else None
-            if message is not None and message.done() and not message.cancelled() and message.exception() is None:
+            if sent.has_message and _is_confirmed(sent):
                 self._confirmed.add(sent.record.id)
 
     def _judge(self, record: Record, error: OutputUnavailable, confirmed: int) -> OutputUnavailable | OutputRefused:
@@ -253,6 +269,12 @@ class MqttOutput:
                 some = configs[begin : begin + _AT_ONCE]
                 for call in connection.publish([(topic, config, True) for topic, config in some]):
                     await call
+
+
+def _is_confirmed(sent: _Sent) -> bool:
+    """Whether the broker has the message."""
+    call = sent.calls[-2] if sent.has_message else None
+    return call is None or (call.done() and not call.cancelled() and call.exception() is None)
 
 
 _ID: Final = re.compile(rb'\{"id": "([0-9a-f-]{1,64})"')

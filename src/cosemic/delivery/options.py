@@ -93,7 +93,7 @@ def pipeline_from(options: DeliveryOptions, outputs: list[Output]) -> Pipeline:
 def _mqtt(options: DeliveryOptions) -> Output:
     from cosemic.delivery.home_assistant import Discovery
     from cosemic.delivery.mqtt import MqttOutput
-    from cosemic.delivery.mqtt_connection import Broker
+    from cosemic.delivery.mqtt_broker import Broker
 
     broker = Broker.parse(
         options.mqtt or "",
