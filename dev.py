@@ -8,7 +8,7 @@
     python3 dev.py fix             format and mend what the linter can mend
     python3 dev.py soak            the long runs, over an hour: 10,000 fault seeds, 3,000 kills, fuzzing, a listener
     python3 dev.py bench [ARGS]    the benchmarks, against the peers, in one run
-    python3 dev.py bench pushes    those of pushes: octets to readings; 'bench listening' for thousands of meters
+    python3 dev.py bench pushes    octets to readings; also 'bench listening' (thousands of meters), 'bench publishing' (MQTT)
     python3 dev.py run ARGS        the cosemic command of this checkout
 
 The virtual environment is ``.venv`` in the checkout; the foreign libraries that the tests talk to live in
@@ -120,7 +120,7 @@ def _soak(arguments: Sequence[str]) -> int:
 def _bench(arguments: Sequence[str]) -> int:
     python = _environment("dev")
     _peers()
-    if arguments and arguments[0] in ("pushes", "listening"):
+    if arguments and arguments[0] in ("pushes", "listening", "publishing"):
         return _call(python, f"bench/{arguments[0]}.py", *arguments[1:])
     return _call(python, "bench/run.py", *arguments)
 
