@@ -175,7 +175,7 @@ def test_a_recorded_message_that_comes_twice(cosemic: Run, capture: Capture) -> 
         ((), "listen to what"),
         (("http://x",), "unknown scheme http://"),
         (("--jsno", "x.bin"), "Unknown option: --jsno"),
-        (("/dev/ttyUSB0",), "write serial:///dev/ttyUSB0"),
+        (("/dev/ttyUSB0",), "write 'serial:///dev/ttyUSB0?baud=2400&parity=even'"),
         (("tcp://127.0.0.1:0", "--count", "0"), "--count is a number above 0"),
         (("tcp://127.0.0.1:0", "--seconds", "-1"), "--seconds is a number above 0"),
         (("tcp://127.0.0.1:0", "--max-connections", "0"), "connections must be above zero"),

@@ -90,3 +90,22 @@ def _impatient(initialise: Callable[..., None]) -> Callable[..., None]:
         initialise(self, **({"drain": 0.2} | more))
 
     return other
+
+
+@pytest.mark.parametrize(
+    ("flag", "setting"),
+    [
+        ("--allow-example-keys", "allow_example_keys = true"),
+        ("--without-verifying", "without_verifying = true"),
+        ("--no-replay-check", "check_replay = false"),
+    ],
+)
+def test_flags_for_keys_that_an_inventory_says_itself(
+    cosemic: Run, capture: str, tmp_path: Path, flag: str, setting: str
+) -> None:
+    inventory = tmp_path / "meters.toml"
+    inventory.write_text('[meters.a]\nmeter_id = "TST0001"\n')
+    outcome = cosemic("listen", capture, "--inventory", str(inventory), flag)
+    assert outcome.code == 2
+    assert f"{flag} goes with --ek" in outcome.err
+    assert setting in outcome.err

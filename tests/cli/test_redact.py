@@ -168,3 +168,15 @@ def test_explain_of_a_pcap_names_the_flow_and_hides_it_on_request(cosemic, tmp_p
     hidden = cosemic("explain", str(file), "--redact")
     assert "203.0.113.77" not in hidden.out
     assert "KFM12345678" not in hidden.out
+
+
+def test_a_key_in_a_variable_may_have_blanks_and_so_may_the_path_of_its_file(
+    cosemic, recording, tmp_path, monkeypatch
+) -> None:
+    file = tmp_path / "my keys"
+    file.write_text(AK)
+    monkeypatch.setenv("COSEMIC_EK", bytes.fromhex(EK).hex(" "))
+    monkeypatch.setenv("COSEMIC_AK", f"file:{file}")
+    done = cosemic("redact", str(recording))
+    assert done.code == 0
+    assert "1 ciphered APDUs were opened" in done.err

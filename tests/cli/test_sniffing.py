@@ -122,6 +122,7 @@ def test_silence(cosemic) -> None:
         (("/dev/ttyS0", "--seconds", "0"), "--seconds and --total lie between"),
         (("serial:///dev/ttyS0?baud=1",), "out of range"),
         (("bogus://x",), "unknown scheme"),
+        (("tcp://127.0.0.1:1",), "check host and port"),
     ],
 )
 def test_refusals(cosemic, arguments: tuple[str, ...], words: str) -> None:

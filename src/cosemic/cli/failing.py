@@ -110,7 +110,7 @@ def _hint(error: BaseException, text: str) -> str:
         return "the settings of the URL are in docs/transports.md; 'cosemic doctor' tries others"
     if isinstance(error, LinkTimeout):
         return "check the address, --client, --server and --physical, or give more time with --timeout"
-    if isinstance(error, LinkLost) and "refused" in text:
+    if isinstance(error, LinkLost) and ("refused" in text or "Connect call failed" in text):
         return "check host and port, and that the meter listens there"
     if isinstance(error, LinkLost) and "serial port" in text:
         return "check that it is plugged in, and that no other program uses it"

@@ -53,8 +53,8 @@ def listen_to(
     """Run the command; the exit code."""
     if not urls:
         raise CommandError(
-            "listen to what? Give a source, such as serial:///dev/ttyUSB0?baud=2400&parity=even, tcp://0.0.0.0:4059 or "
-            "a file"
+            "listen to what? Give a source, such as 'serial:///dev/ttyUSB0?baud=2400&parity=even', "
+            "tcp://0.0.0.0:4059 or a file"
         )
     for url in urls:
         if url.startswith("-") and url != "-":
@@ -212,6 +212,13 @@ def _interpreter(keys: KeyOptions, inventory: Inventory | None, counters: Counte
         meters = OneMeter(KnownMeter(layout=layout))
     found: PushKeys | None = default
     if inventory is not None:
+        for flag, given, setting in (
+            ("--without-verifying", keys.without_verifying, "without_verifying = true"),
+            ("--allow-example-keys", keys.allow_example_keys, "allow_example_keys = true"),
+            ("--no-replay-check", keys.no_replay_check, "check_replay = false"),
+        ):
+            if given:  # the keys of an inventory have settings of their own
+                raise CommandError(f"{flag} goes with --ek; in an inventory write {setting}, under [defaults] for all")
         if default is not None:
             raise CommandError("give keys in the inventory (under [defaults]) or by --ek, not in both")
         found = inventory  # also without a key: it may have some when it is read again

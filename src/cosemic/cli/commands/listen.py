@@ -102,22 +102,23 @@ def listen(
     """Show the readings that meters push: on a line, to a port of this machine, in a file.
 
     URLS, one or more:
-      serial:///dev/ttyUSB0?baud=2400&parity=even   a customer interface
-      mbus:///dev/ttyUSB0                           an M-Bus adapter (2400 8E1)
-      tcp://0.0.0.0:4059, udp://0.0.0.0:4059        ports that meters push to
-      tls://0.0.0.0:4059?certificate=FILE&key=FILE
-      connect+tcp://192.0.2.9:2001                  a serial server, a P1 dongle
-      capture.bin, capture.txt, capture.pcap, -     files, standard input
+      'serial:///dev/ttyUSB0?baud=2400&parity=even'   a customer interface
+      mbus:///dev/ttyUSB0                             an M-Bus adapter (2400 8E1)
+      tcp://0.0.0.0:4059, udp://0.0.0.0:4059          ports that meters push to
+      'tls://0.0.0.0:4059?certificate=FILE&key=FILE'
+      connect+tcp://192.0.2.9:2001                    a serial server, a P1 dongle
+      capture.bin, capture.txt, capture.pcap, -       files, standard input
+    A shell needs the quotes where there is a ? or &.
 
     HDLC, wrapper, M-Bus, P1 text and bare APDUs are recognised. What cannot be
     decoded is told in one sentence on stderr: whether it is the wiring, the
     framing, the key or the layout. 'cosemic sniff' finds the speed of a line.
-    The exit code is 1 when no reading came.
+    The exit code is 1 when no message could be decoded, or some were lost.
 
     For example:
       cosemic listen mbus:///dev/ttyUSB0 --ek file:meter.ek --ak file:meter.ak
       cosemic listen tcp://0.0.0.0:4059 --inventory meters.toml --json
-      cosemic listen serial:///dev/ttyUSB0?baud=115200 --mqtt mqtt://localhost
+      cosemic listen 'serial:///dev/ttyUSB0?baud=115200' --mqtt mqtt://localhost
       cosemic listen capture.bin
     """
     from cosemic.cli.listening import listen_to

@@ -10,21 +10,32 @@ Kept = Literal["titles", "texts", "addresses", "unknown"]
 Format = Literal["pcap", "pcapng", "recording", "hex", "octets"]
 
 
+def _whole(type_: object, value: str, *, delimiter: str | None = None) -> list[str]:
+    """A variable holds one key, which may be written with blanks, or stand in a file whose path has some."""
+    return [value]
+
+
 def redact(
     file: Annotated[str, Parameter(allow_leading_hyphen=True)],
     *,
     output: Annotated[str | None, Parameter(name=("--output", "-o"))] = None,
     format: Format | None = None,  # noqa: A002 - the name of the option
-    ek: Annotated[list[str] | None, Parameter(name="--ek", negative="", env_var="COSEMIC_EK")] = None,
-    ak: Annotated[list[str] | None, Parameter(name="--ak", negative="", env_var="COSEMIC_AK")] = None,
+    ek: Annotated[
+        list[str] | None, Parameter(name="--ek", negative="", env_var="COSEMIC_EK", env_var_split=_whole)
+    ] = None,
+    ak: Annotated[
+        list[str] | None, Parameter(name="--ak", negative="", env_var="COSEMIC_AK", env_var_split=_whole)
+    ] = None,
     broadcast_key: str | None = None,
     dedicated_key: str | None = None,
     system_title: Annotated[list[str] | None, Parameter(name="--system-title", negative="")] = None,
     keep: Annotated[list[Kept] | None, Parameter(name="--keep", negative="")] = None,
     keep_unknown: Annotated[bool, Parameter(negative="", show_default=False)] = False,
 ) -> int:
-    """Make a capture that can be posted: serial numbers, names, titles, keys,
-    passwords, texts and addresses are masked; frames stay valid.
+    """Make a capture that can be posted: identifiers and secrets are masked.
+
+    Masked are serial numbers, names, titles, keys, passwords, texts and
+    addresses; frames stay valid.
 
     FILE is a recording, pcap, pcapng, hex text of most styles, or plain octets;
     - is the standard input. The result has the same format. The same number gets

@@ -47,13 +47,14 @@ def simulate(
     suite1, suite2; with -hdlc (manager-hdlc) over HDLC, with -sn (public-sn,
     reader-sn, manager-sn) by short names. Use them with COSEMIC_METERS.
 
-    With --push-to it pushes by itself: the object list, the time, names, energies and
-    powers, every ten seconds. Without it a client that may write the push setup
+    With --push-to it pushes by itself: the object list, the time, names, energies
+    and powers, every ten seconds. Without it a client that may write the push setup
     0-0:25.9.0 says what is pushed, and where to.
 
     For example:
       cosemic simulate
       cosemic simulate --push-to tcp://127.0.0.1:4059 --push-every 60
+      cosemic simulate --push-to udp://127.0.0.1:4059 --meters 100
       cosemic simulate --write-keys demo-keys
       COSEMIC_METERS=demo-keys/meters.toml cosemic read suite1 1-0:1.8.0
       cosemic simulate --wrapper-port 0 --hdlc-port 0 --profile-rows 1000

@@ -12,8 +12,7 @@
 
     [meters.roof]
     source = ["192.0.2.17", "198.51.100.0/24", "serial:///dev/ttyUSB0?baud=2400"]
-    meter_id = "12345678"
-    layout = "norway-kamstrup"
+    layout = "kamstrup-omnipower"
 
 All settings are in ``docs/listen.md``.
 """

@@ -94,7 +94,7 @@ def _file(text: str) -> SourceUrl:
     if text == "-":
         return SourceUrl(text, "stdin", path="-")
     if text.startswith("/dev/tty") or re.fullmatch(r"(?i)com\d+", text):
-        raise ValueError(f"{text!r} is a serial port: write serial://{text}?baud=2400&parity=even, or mbus://{text}")
+        raise ValueError(f"{text!r} is a serial port: write 'serial://{text}?baud=2400&parity=even', or mbus://{text}")
     if slip := _SLIP.match(text):
         raise ValueError(f"{text!r} is no URL: behind the colon come two slashes, {slip[1]}://…")
     path = text[5:] if text.lower().startswith("file:") else text

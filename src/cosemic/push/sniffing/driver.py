@@ -1,7 +1,7 @@
 """Listens on a port at one setting after the other; the only part of sniffing that waits.
 
-Each setting has its time, the whole has a deadline. A sure find ends it at once, two telegrams of which nothing can be
-read end a setting early, and a line that proves slower than a setting puts the faster ones last.
+Each setting has its time, the whole has a deadline. A sure find ends it at once, three telegrams of which nothing can
+be read (five short ones) end a setting early, and a line that proves slower than a setting puts the faster ones last.
 """
 
 from __future__ import annotations
