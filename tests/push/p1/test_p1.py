@@ -211,6 +211,13 @@ def test_switzerland() -> None:
     assert one(push, "1-1:1.8.1").value == Decimal("25.600")
 
 
+def test_austria() -> None:
+    lines = "/EST5\\253EXAMPLE\n\n0-0:1.0.0(250524094210S)\n1-0:1.8.0(000424.413*kWh)"
+    push = interpret(text(lines))
+    assert push.layout == "P1 Austria"
+    assert [reading.value for reading in push.readings if reading.unit == "kWh"] == [Decimal("424.413")]
+
+
 def test_german_data_block_without_check_sum() -> None:
     octets = text(p1_texts.GERMANY, checksum=False)
     push = interpret(octets + b"  25803103\r\n\xff\xff\r\n")  # a gateway appends lines of its own
