@@ -8,7 +8,7 @@
     python3 dev.py fix             format and mend what the linter can mend
     python3 dev.py soak            the long runs, over an hour: 10,000 fault seeds, 3,000 kills, fuzzing, a listener
     python3 dev.py bench [ARGS]    the benchmarks, against the peers, in one run
-    python3 dev.py bench pushes    octets to readings; also 'bench listening' (thousands of meters), 'bench publishing' (MQTT)
+    python3 dev.py bench pushes    octets to readings; also 'bench listening' (many meters), 'bench publishing' (MQTT)
     python3 dev.py run ARGS        the cosemic command of this checkout
 
 The virtual environment is ``.venv`` in the checkout; the foreign libraries that the tests talk to live in
