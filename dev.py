@@ -36,6 +36,7 @@ PEERS: dict[str, tuple[str, ...]] = {
     "dlms-cosem": ("dlms-cosem==25.1.0",),
     "pydlms-client": ("pydlms-client==0.1.0", "cryptography", "pyserial"),
     "amshan": ("amshan==2.1.1",),
+    "dsmr-parser": ("dsmr-parser==1.11.2",),
 }
 
 

@@ -15,7 +15,13 @@ ROOT = Path(__file__).resolve().parents[2]
 DRIVERS = Path(__file__).resolve().parent / "drivers"
 EK = "000102030405060708090A0B0C0D0E0F"
 AK = "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF"
-LIBRARIES = {"gurux": "gurux-dlms", "dlms_cosem": "dlms-cosem", "pydlms": "pydlms-client", "amshan": "amshan"}
+LIBRARIES = {
+    "gurux": "gurux-dlms",
+    "dlms_cosem": "dlms-cosem",
+    "pydlms": "pydlms-client",
+    "amshan": "amshan",
+    "dsmr_parser": "dsmr-parser",
+}
 CLIENTS = {"none": 16, "lls": 32, "gmac": 1, "ecdsa": 4}
 
 #: a system title per test process and library, so that no two runs share a counter at a meter that remembers it
