@@ -79,6 +79,9 @@ def _test(arguments: Sequence[str]) -> int:
     # Continuous integration fuzzes for a short time too; for everybody else atheris is a large download.
     python = _environment("dev,fuzz" if os.environ.get("CI") else "dev")
     _peers()
+    if all(argument.startswith("-") for argument in arguments):
+        # All of them, side by side; the tests of a file stay together, as they share servers.
+        arguments = ("-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", *arguments)
     return _call(python, "-m", "pytest", *arguments)
 
 

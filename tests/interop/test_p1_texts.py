@@ -126,11 +126,6 @@ DIFFERENCES: dict[tuple[str, str, str], tuple[object, object, str]] = {
         "it heeds the W in the doubled hour of autumn only; Swedish meters keep winter time, and say so by the W",
     ),
     ("Hungary", "0-0:96.13.0", "value"): (None, "", EMPTY),
-    ("Germany", "1-0:96.5.5", "value"): (
-        "80",
-        Decimal(80),
-        "the state of the meter: it keeps the digits as a text, which a hexadecimal number is; we read a number",
-    ),
 }
 
 
@@ -210,7 +205,7 @@ def test_texts_in_hexadecimal_are_the_same_texts() -> None:
 
 
 def test_known_differences_are_of_cases_that_are_compared() -> None:
-    assert {case for case, _, _ in DIFFERENCES} == set(CASES)
+    assert {case for case, _, _ in DIFFERENCES} <= set(CASES)
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.has_checksum])

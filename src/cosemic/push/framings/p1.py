@@ -54,7 +54,7 @@ class _Alphabet:
     ``other`` is what a text has not in it, or at its end only. It begins with a set, as that is searched for quickly.
     """
 
-    __slots__ = ("beginning", "head", "other", "values")
+    __slots__ = ("beginning", "head", "line_end", "other", "values")
 
     def __init__(self, table: bytes) -> None:
         letters, digits, name, ends = (_one_of(octets, table) for octets in (_LETTERS, _DIGITS, _NAME, b"\r\n"))
@@ -67,7 +67,11 @@ class _Alphabet:
             + (b"(?:(?<=" + ends + b"!)|(?<=" + _one_of(control, _PLAIN) + b")")
             + (b"|(?<=/)" + _behind_slash(_PLAIN) + b"|(?<=\xaf)" + _behind_slash(_PARITY) + b")")
         )
-        self.values = re.compile(digits + rb"\(")
+        opens, closes, inside = (octets.translate(table) for octets in (b"(", b")", b"()\r\n"))
+        self.line_end = re.compile(ends)
+        self.values = re.compile(
+            digits + re.escape(opens) + b"[^" + re.escape(inside) + b"]{0,1024}+" + re.escape(closes)
+        )
 
 
 _AS_IT_IS: Final = _Alphabet(_PLAIN)
@@ -90,7 +94,7 @@ class Text:
     ``with_parity`` says whether texts are read that have a parity in bit 7.
     """
 
-    __slots__ = ("_alphabet", "_has_digit", "_mark", "_seen", "_with_parity", "reason")
+    __slots__ = ("_alphabet", "_mark", "_seen", "_with_parity", "reason")
 
     def __init__(self, with_parity: bool) -> None:
         self._with_parity = with_parity
@@ -151,7 +155,6 @@ class Text:
             have = len(data)
             may_begin = not at_end and have - at < _LONGEST_BEGINNING and alphabet.head.match(data, at)
             return -(max(have, at + _HEAD - 1) + 1) if may_begin else 0
-        self._has_digit = len(begins[0]) == _HEAD
         self._seen = 4
         self.reason = "a P1 text that is cut short"
         return 1
@@ -175,9 +178,10 @@ class Text:
     def _believed(self, data: bytes | bytearray, at: int, end: int) -> int:
         """The end, where it looks as if a meter had sent it: it has values, or its check sum holds."""
         mark = at + self._mark
-        has_values = self._alphabet.values.search(data, at, mark) is not None
+        line = self._alphabet.line_end.search(data, at, mark)
+        has_values = line is not None and self._alphabet.values.search(data, line.end(), mark) is not None
         has_check_sum = not self._plain(data, mark, end).isspace()
-        if has_values or (self.holds(data, at) and (self._has_digit or has_check_sum)):
+        if has_values or (has_check_sum and self.holds(data, at)):
             return end
         self.reason = "a P1 text without values, with a wrong check sum or none"
         return 0

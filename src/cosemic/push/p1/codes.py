@@ -105,7 +105,7 @@ def _form(a: int, c: int, d: int, e: int) -> Form:
         form = _ABSTRACT.get((c, d))
         if form is not None:
             return form
-    if (c == 0 and d in (0, 2, 9)) or (c, d) in ((96, 14), (97, 97), (97, 98)):
+    if (c == 0 and d in (0, 2, 9)) or (c, d) in ((96, 5), (96, 14), (97, 97), (97, 98)):  # 96.5: states, hexadecimal
         return Form.TEXT
     return Form.NUMBER
 
