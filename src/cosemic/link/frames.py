@@ -165,7 +165,21 @@ class FrameReader:
         if position < size and (self._why or data[position] != FLAG):
             position = self._skip(data, position, position, found)
         while position < size:
-            # data[position] is a flag
+            # data[position] is a flag; what is usual stands here too, as calling ``frame_at`` takes a third of the time
+            start = position + 1
+            if size - start >= 8:
+                if data[start] == FLAG:
+                    position = start
+                    continue
+                end = start + ((data[start] & 0x07) << 8 | data[start + 1])
+                if (
+                    start + 7 <= end < size
+                    and data[end] == FLAG
+                    and (frame := _whole_frame(data, start, end)) is not None
+                ):
+                    found.append(frame)
+                    position = end
+                    continue
             seen = frame_at(data, position)
             if isinstance(seen, HdlcFrame):
                 found.append(seen)
@@ -173,8 +187,8 @@ class FrameReader:
             elif isinstance(seen, int):
                 self._need = seen
                 break
-            elif data[position + 1] == FLAG:
-                position += 1
+            elif data[start] == FLAG:
+                position = start
             else:
                 self._why = seen
                 position = self._skip(data, position, position + 1, found)
